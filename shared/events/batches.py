@@ -1,0 +1,59 @@
+"""Arrow record batches inside events: their columns, and how prediction ids name a batch and a row.
+
+PREDICTIONS: `at` timestamp[us, UTC]; optional `prediction_id`, `entity`, `segment` (utf8); `feature.NAME` and
+`output.NAME` (float64, int64, bool or utf8).
+OUTCOMES: `prediction_id` utf8, `at` timestamp[us, UTC], `value` float64.
+JOINED: `batch` utf8, `row` int32, `at` and `outcome_at` timestamp[us, UTC], `value` float64, `weight` int8,
+optional `segment` utf8, and the prediction's `output.NAME` columns.
+"""
+
+import pyarrow as pa
+
+TIMESTAMP = pa.timestamp("us", tz="UTC")
+MAX_ROWS = 10_000
+FEATURE = "feature."
+OUTPUT = "output."
+_UUID_LENGTH = 36
+
+
+class TornBatch(ValueError):
+    """Bytes that are no whole Arrow IPC stream of one record batch."""
+
+
+def write(batch: pa.RecordBatch) -> bytes:
+    """A record batch as an Arrow IPC stream."""
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, batch.schema) as writer:
+        writer.write_batch(batch)
+    return sink.getvalue().to_pybytes()
+
+
+def read(data: bytes) -> pa.RecordBatch:
+    """The record batch of an Arrow IPC stream; several batches become one. Zero-copy where there is one."""
+    try:
+        with pa.ipc.open_stream(data) as reader:
+            batches = list(reader)
+            schema = reader.schema
+    except (pa.ArrowException, OSError, EOFError) as error:
+        raise TornBatch(f"no whole Arrow IPC stream: {error}") from error
+    if len(batches) == 1:
+        return batches[0]
+    if not batches:
+        return pa.RecordBatch.from_pylist([], schema=schema)
+    return pa.Table.from_batches(batches).combine_chunks().to_batches()[0]
+
+
+def prediction_id(batch: str, row: int) -> str:
+    """The id of one row of a batch whose rows have no ids of their own."""
+    return f"{batch}-{row}"
+
+
+def parse_prediction_id(text: str) -> tuple[str, int] | None:
+    """(batch, row) of a server-given id; None where the id is a client's own."""
+    batch, dash, row = text[:_UUID_LENGTH], text[_UUID_LENGTH : _UUID_LENGTH + 1], text[_UUID_LENGTH + 1 :]
+    hexes = batch.replace("-", "")
+    if dash != "-" or len(hexes) != 32 or not row.isascii() or not row.isdigit() or len(row) > 5:
+        return None
+    if any(character not in "0123456789abcdef" for character in hexes):
+        return None
+    return batch, int(row)

@@ -1,0 +1,134 @@
+"""Events to and from log records: CloudEvents 1.0 in Kafka's binary mode, and the JSON structured mode at the edges.
+
+Binary mode: each attribute is a header `ce_NAME`, the body is the data: JSON, or an Arrow IPC stream for batch events,
+whose own facts then travel in the extension attribute `ce_batch`. Source: CloudEvents Kafka Protocol Binding 1.0.2.
+"""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+from pydantic import ValidationError
+
+from shared.events.catalog import TYPES, upcast
+from shared.events.envelope import BatchPayload, Event, Payload
+from shared.log.records import Headers, Outgoing, Record
+
+JSON = b"application/json"
+ARROW = b"application/vnd.apache.arrow.stream"
+
+
+class Undecodable(ValueError):
+    """A record that holds no event of this language; `str(error)` says why."""
+
+
+def rfc3339(moment: datetime) -> str:
+    """A UTC moment as RFC 3339 with microseconds and `Z`, so that text order is time order."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def payload_json(payload: Payload) -> bytes:
+    """The data of an event as JSON with sorted keys: one fact, one sequence of bytes."""
+    return orjson.dumps(payload.model_dump(mode="json"), option=orjson.OPT_SORT_KEYS)
+
+
+def encode(event: Event) -> Outgoing:
+    """An event as a record for the log; its key is the subject, so that a stream keeps its order."""
+    batch = isinstance(event.data, BatchPayload)
+    if batch and event.table is None:
+        raise ValueError(f"{event.type} {event.id} is a batch and has no table")
+    headers: list[tuple[str, bytes]] = [
+        ("ce_specversion", b"1.0"),
+        ("ce_id", event.id.encode()),
+        ("ce_source", event.source.encode()),
+        ("ce_type", event.type.encode()),
+        ("ce_subject", event.subject.encode()),
+        ("ce_time", rfc3339(event.time).encode()),
+        ("ce_sequence", str(event.sequence).encode()),
+        ("ce_actor", event.actor.encode()),
+        ("ce_dataschema", event.dataschema.encode()),
+        ("content-type", ARROW if batch else JSON),
+    ]
+    if event.causationid:
+        headers.append(("ce_causationid", event.causationid.encode()))
+    if event.correlationid:
+        headers.append(("ce_correlationid", event.correlationid.encode()))
+    if event.recorded:
+        headers.append(("ce_recordedtime", rfc3339(event.recorded).encode()))
+    body = payload_json(event.data)
+    if not batch:
+        return Outgoing(event.subject, tuple(headers), body)
+    headers.append(("ce_batch", body))
+    return Outgoing(event.subject, tuple(headers), event.table or b"")
+
+
+def decode(record: Record) -> Event:
+    """The event that a record holds. Raises Undecodable with the reason; never anything else."""
+    names = dict(record.headers)
+    try:
+        type_name = names["ce_type"].decode()
+        cls = TYPES[type_name]
+        version = int(names["ce_dataschema"].rsplit(b":", 1)[1])
+        table = record.value if issubclass(cls, BatchPayload) else None
+        body = names["ce_batch"] if table is not None else record.value
+        return Event(
+            id=names["ce_id"].decode(),
+            source=names["ce_source"].decode(),
+            subject=names["ce_subject"].decode(),
+            time=datetime.fromisoformat(names["ce_time"].decode()),
+            sequence=int(names["ce_sequence"]),
+            actor=names["ce_actor"].decode(),
+            data=_payload(cls, version, body),
+            causationid=_text(names, "ce_causationid"),
+            correlationid=_text(names, "ce_correlationid"),
+            recorded=_moment(names, "ce_recordedtime") or record.recorded,
+            table=table,
+        )
+    except KeyError as error:
+        raise Undecodable(f"missing attribute, unknown type or missing upcaster: {error}") from error
+    except (ValidationError, ValueError, IndexError, TypeError) as error:
+        raise Undecodable(f"not an event of this language: {error}") from error
+
+
+def structured(event: Event) -> dict[str, Any]:
+    """An event in CloudEvents' JSON mode, for people and HTTP; of a batch only its facts, not its rows."""
+    attributes: dict[str, Any] = {
+        "specversion": "1.0",
+        "id": event.id,
+        "source": event.source,
+        "type": event.type,
+        "subject": event.subject,
+        "time": rfc3339(event.time),
+        "sequence": event.sequence,
+        "actor": event.actor,
+        "causationid": event.causationid,
+        "correlationid": event.correlationid,
+        "recordedtime": rfc3339(event.recorded) if event.recorded else None,
+        "dataschema": event.dataschema,
+        "datacontenttype": (ARROW if event.table is not None else JSON).decode(),
+        "data": event.data.model_dump(mode="json"),
+    }
+    return {name: value for name, value in attributes.items() if value is not None}
+
+
+def header(headers: Headers, name: str) -> str | None:
+    """One attribute of a record without decoding the rest."""
+    return next((value.decode() for key, value in headers if key == name), None)
+
+
+def _payload(cls: type[Payload], version: int, body: bytes) -> Payload:
+    if version == cls.VERSION:
+        return cls.model_validate_json(body)
+    if version > cls.VERSION:
+        raise ValueError(f"{cls.__name__} of version {version} is newer than {cls.VERSION}, the newest known here")
+    return cls.model_validate(upcast(cls.__name__, version, orjson.loads(body)), strict=False)
+
+
+def _text(names: dict[str, bytes], name: str) -> str | None:
+    value = names.get(name)
+    return value.decode() if value is not None else None
+
+
+def _moment(names: dict[str, bytes], name: str) -> datetime | None:
+    value = names.get(name)
+    return datetime.fromisoformat(value.decode()) if value is not None else None

@@ -1,0 +1,79 @@
+"""Tables of read models, declared once by each projection and kept by every store; and the changes folds make to them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple
+
+ColumnType = Literal["text", "integer", "bigint", "double", "boolean", "timestamp", "json", "bytes"]
+Row = dict[str, Any]
+Operator = Literal["=", "!=", "<", "<=", ">", ">=", "in", "prefix"]
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """`key`: the columns that name a row. `indexes`: further column lists that queries filter or order by.
+
+    All columns but the key may be null. Values are str, int, float, bool, datetime (UTC), JSON data or bytes.
+    """
+
+    name: str
+    key: tuple[str, ...]
+    columns: dict[str, ColumnType]
+    indexes: tuple[tuple[str, ...], ...] = ()
+
+    def __post_init__(self) -> None:
+        named = [*self.key, *(column for index in self.indexes for column in index)]
+        missing = [column for column in named if column not in self.columns]
+        if missing:
+            raise ValueError(f"table {self.name}: key or index names unknown columns {missing}")
+
+
+@dataclass(frozen=True, slots=True)
+class Put:
+    """Insert the row, or set just these columns of the row with the same key."""
+
+    table: str
+    row: Row
+
+
+@dataclass(frozen=True, slots=True)
+class Delete:
+    table: str
+    key: Row
+
+
+Change = Put | Delete
+
+
+class Where(NamedTuple):
+    column: str
+    operator: Operator
+    value: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """Rows of one table. `order`: column names, a leading `-` for descending; the key breaks ties.
+
+    `after`: the values of the order columns and then the key of the last row seen (keyset paging).
+    """
+
+    table: str
+    where: tuple[Where, ...] = ()
+    order: tuple[str, ...] = ()
+    limit: int = 100
+    after: tuple[Any, ...] | None = None
+    columns: tuple[str, ...] = field(default=())
+
+
+def cursor_of(table: Table, query: Query, row: Row) -> tuple[Any, ...]:
+    """The `after` that continues a query behind this row."""
+    return tuple(row[name.removeprefix("-")] for name in query.order) + tuple(row[name] for name in table.key)
+
+
+def equal(**columns: Any) -> tuple[Where, ...]:
+    """Conditions that each column equals its value."""
+    return tuple(Where(name, "=", value) for name, value in columns.items())
+
+
+TablesOf = Sequence[Table]

@@ -1,0 +1,1 @@
+"""The shell around the pure core: command loop, consumer loop, relay, app factory, identity, settings."""

@@ -1,0 +1,124 @@
+"""The command loop: load, fold, decide, append, and again on a conflict."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Generic, Protocol, TypeVar
+
+from uuid_utils.compat import uuid7
+
+from shared.events.envelope import Event, Payload
+from shared.log.store import Conflict, Store, UnitOfWork
+
+S = TypeVar("S")
+C = TypeVar("C", contravariant=True)
+
+MAX_ATTEMPTS = 20
+MAX_CACHED_STREAMS = 10_000
+
+
+class Refused(Exception):
+    """A decision said no. `code` is a stable word, `status` the HTTP status, `extra` more members of the problem."""
+
+    def __init__(self, code: str, detail: str, *, status: int = 409, **extra: object) -> None:
+        super().__init__(detail)
+        self.code, self.detail, self.status, self.extra = code, detail, status, extra
+
+
+class Decider(Protocol[S, C]):
+    """The pure core of one kind of stream, as a module or an object with these three names.
+
+    `decide` raises `Refused`; it sees time, ids and the actor only through the command.
+    """
+
+    @property
+    def initial(self) -> S: ...
+
+    @property
+    def decide(self) -> Callable[[S, C], Sequence[Payload]]: ...
+
+    @property
+    def evolve(self) -> Callable[[S, Event], S]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """Who commands, when it happened, and in the course of what. `event_id` names the first event of the decision,
+    so that a flag, an evidence or an approval can bear the id of the event that states it."""
+
+    actor: str
+    at: datetime
+    event_id: str
+    correlationid: str | None = None
+    causationid: str | None = None
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+def new_id() -> str:
+    """A UUIDv7 (RFC 9562)."""
+    return str(uuid7())
+
+
+@dataclass(slots=True)
+class CommandLoop:
+    """Runs commands of one service against its store. Keeps folded streams in memory, at most MAX_CACHED_STREAMS."""
+
+    service: str
+    store: Store
+    _cache: dict[str, tuple[int, object]] = field(default_factory=dict)
+
+    async def handle(self, decider: Decider[S, C], subject: str, command: C, context: Context) -> list[Event]:
+        """Decide on the stream `subject` and append what follows, in a unit of work of its own.
+
+        Raises Refused when the decision says no, Conflict when MAX_ATTEMPTS other writers came first.
+        """
+        for _ in range(MAX_ATTEMPTS - 1):
+            try:
+                async with self.store.begin() as unit:
+                    return await self.handle_in(unit, decider, subject, command, context)
+            except Conflict:
+                continue
+        async with self.store.begin() as unit:
+            return await self.handle_in(unit, decider, subject, command, context)
+
+    async def handle_in(
+        self, unit: UnitOfWork, decider: Decider[S, C], subject: str, command: C, context: Context
+    ) -> list[Event]:
+        """The same inside the caller's unit of work, without a retry."""
+        sequence, state = await self.state_in(unit, decider, subject)
+        payloads = decider.decide(state, command)
+        events = [
+            self._event(subject, sequence + place, place == 1, payload, context)
+            for place, payload in enumerate(payloads, 1)
+        ]
+        return await unit.append(subject, sequence, events) if events else []
+
+    async def state_in(self, unit: UnitOfWork, decider: Decider[S, C], subject: str) -> tuple[int, S]:
+        """(sequence, state) of a stream, from the cache and what came since."""
+        sequence, state = self._cache.get(subject, (0, decider.initial))
+        for event in await unit.load(subject, sequence):
+            sequence, state = event.sequence, decider.evolve(state, event)  # type: ignore[arg-type]
+        if subject not in unit.appended:  # what this unit appended may yet be rolled back
+            self._remember(subject, sequence, state)
+        return sequence, state  # type: ignore[return-value]
+
+    def _remember(self, subject: str, sequence: int, state: object) -> None:
+        if len(self._cache) >= MAX_CACHED_STREAMS and subject not in self._cache:
+            self._cache.pop(next(iter(self._cache)))
+        self._cache[subject] = (sequence, state)
+
+    def _event(self, subject: str, sequence: int, first: bool, payload: Payload, context: Context) -> Event:
+        return Event(
+            id=context.event_id if first else new_id(),
+            source=f"/muniment/{self.service}",
+            subject=subject,
+            time=context.at,
+            sequence=sequence,
+            actor=context.actor,
+            data=payload,
+            causationid=context.causationid,
+            correlationid=context.correlationid,
+        )

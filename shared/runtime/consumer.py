@@ -1,0 +1,244 @@
+"""The consumer loop: events in, rows and offsets out, in one unit of work.
+
+Delivery is at least once; the effect is exactly once, because the offset, the last sequence applied of every stream and
+the rows commit together, and a stale owner is fenced. A record that cannot be applied goes to the dead letters and its
+key waits behind it; every other key goes on.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from time import monotonic
+
+import structlog
+
+from shared.events.codec import Undecodable, decode
+from shared.events.envelope import Event
+from shared.log.log import EventLog, LogUnavailable, OffsetOutOfRange, Subscription
+from shared.log.records import Record, TopicPartition
+from shared.log.store import Claim, DeadLetter, Fenced, Store, StoreUnavailable, UnitOfWork
+from shared.log.tables import Change
+from shared.runtime.commands import now
+from shared.runtime.settings import Settings
+
+logger = structlog.get_logger()
+
+
+class NotYet(Exception):
+    """What this record needs is still on its way (another topic's event); try again soon, park it in the end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    event: Event
+    record: Record
+
+
+Handler = Callable[[UnitOfWork, Sequence[Received]], Awaitable[None]]
+
+
+def projecting(project: Callable[[Event], Sequence[Change]]) -> Handler:
+    """The handler of a pure projection."""
+
+    async def handle(unit: UnitOfWork, received: Sequence[Received]) -> None:
+        await unit.apply([change for item in received for change in project(item.event)])
+
+    return handle
+
+
+@dataclass(slots=True)
+class Consumer:
+    """One consumer group of one service. `handle` gets the records of one partition, in order, none of them twice."""
+
+    name: str
+    topics: tuple[str, ...]
+    log: EventLog
+    store: Store
+    handle: Handler
+    settings: Settings
+    problem: str | None = None
+    _claims: dict[TopicPartition, Claim] = field(default_factory=dict)
+    _parked: set[tuple[str, str]] = field(default_factory=set)
+    _progress: float = field(default_factory=monotonic)
+    _not_yet_since: dict[TopicPartition, float] = field(default_factory=dict)
+
+    async def run(self) -> None:
+        """Consume until cancelled. After a failure of log or store it joins again after `consumer_retry_seconds`."""
+        while True:
+            try:
+                await self._consume()
+            except OffsetOutOfRange as error:
+                self._report(f"{error}; the views are no longer those of the log: restore the log or rebuild the views")
+            except (Fenced, StoreUnavailable, LogUnavailable, OSError) as error:
+                self._report(f"{type(error).__name__}: {error}")
+            except Exception as error:
+                self._report(f"unexpected {error!r}")
+                logger.exception("consumer failed", consumer=self.name)
+            await asyncio.sleep(self.settings.consumer_retry_seconds)
+
+    async def lag(self) -> int:
+        """Records between this consumer's kept offsets and the log's end, over all partitions of its topics."""
+        bounds = await self.log.bounds(self.topics)
+        kept = await self.store.offsets()
+        return sum(bound.end - kept.get((self.name, place), 0) for place, bound in bounds.items())
+
+    def stuck(self, lag: int) -> str | None:
+        """Why readiness should fail, if it should, given the lag just measured."""
+        idle = monotonic() - self._progress
+        if lag == 0:
+            self._progress = monotonic()
+            return None
+        if idle > self.settings.consumer_stuck_seconds:
+            return f"{self.name} has not advanced for {idle:.0f} s with {lag} records waiting: {self.problem or 'no error'}"
+        if lag > self.settings.consumer_max_lag:
+            return f"{self.name} is {lag} records behind, more than {self.settings.consumer_max_lag}"
+        return None
+
+    async def _consume(self) -> None:
+        async with self.log.subscribe(self.name, self.topics, self._assigned, self._revoked) as subscription:
+            while True:
+                polled = await subscription.poll(
+                    self.settings.consumer_max_records, self.settings.consumer_poll_seconds
+                )
+                for place, records in polled.items():
+                    await self._partition(subscription, place, records)
+
+    async def _assigned(self, places: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
+        claims = await self.store.claim(self.name, places)
+        self._claims.update(claims)
+        async with self.store.begin() as unit:
+            self._parked = await unit.parked_keys(self.name)
+        return {place: claim.next_offset for place, claim in claims.items()}
+
+    async def _revoked(self, places: Sequence[TopicPartition]) -> None:
+        for place in places:
+            self._claims.pop(place, None)
+
+    async def _partition(self, subscription: Subscription, place: TopicPartition, records: list[Record]) -> None:
+        claim = self._claims.get(place)
+        if claim is None:
+            return
+        try:
+            await self._apply(claim, records)
+        except (NotYet, Fenced, StoreUnavailable, LogUnavailable, OSError):
+            raise
+        except Exception as error:
+            logger.warning("batch failed, going one by one", consumer=self.name, place=place, error=repr(error))
+            await self._one_by_one(place, records)
+
+    async def _apply(self, claim: Claim, records: Sequence[Record], refuse: str | None = None) -> None:
+        """Apply records behind one another in one unit of work; with `refuse`, park them all for that reason."""
+        async with self.store.begin() as unit:
+            letters, received = self._open(records, refuse)
+            fresh, behind, heads = await self._fresh(unit, received)
+            letters += behind
+            if fresh:
+                await self.handle(unit, fresh)
+                await unit.set_heads(self.name, heads)
+                await unit.mark_seen(self.name, [item.event.id for item in fresh if item.event.sequence])
+            if letters:
+                await unit.park(letters)
+            advanced = await unit.advance(self.name, claim, records[-1].offset + 1)
+        self._claims[claim.place] = advanced
+        self._parked |= {(letter.record.topic, letter.record.key) for letter in letters}
+        self._advanced(claim.place, letters)
+
+    def _open(self, records: Sequence[Record], refuse: str | None) -> tuple[list[DeadLetter], list[Received]]:
+        letters: list[DeadLetter] = []
+        received: list[Received] = []
+        blocked = set(self._parked)
+        for record in records:
+            reason = refuse
+            if reason is None and (record.topic, record.key) in blocked:
+                reason = "waits behind an earlier dead letter of the same key"
+            if reason is None:
+                try:
+                    received.append(Received(decode(record), record))
+                    continue
+                except Undecodable as error:
+                    reason = str(error)
+            letters.append(DeadLetter(self.name, record, reason, now()))
+            blocked.add((record.topic, record.key))
+        return letters, received
+
+    async def _fresh(
+        self, unit: UnitOfWork, received: Sequence[Received]
+    ) -> tuple[list[Received], list[DeadLetter], dict[str, int]]:
+        """Drop what was applied before. Direct records (sequence 0) pass: their handler knows them by their id."""
+        subjects = {item.event.subject for item in received if item.event.sequence}
+        known = await unit.heads(self.name, sorted(subjects)) if subjects else {}
+        heads: dict[str, int] = {}
+        fresh: list[Received] = []
+        letters: list[DeadLetter] = []
+        gaps: set[str] = set()
+        for item in received:
+            event = item.event
+            if not event.sequence:
+                fresh.append(item)
+                continue
+            head = heads.get(event.subject, known.get(event.subject, 0))
+            if event.sequence <= head:
+                continue
+            if event.sequence > head + 1 or event.subject in gaps:
+                reason = f"gap in {event.subject}: sequence {event.sequence} came after {head}"
+                letters.append(DeadLetter(self.name, item.record, reason, now()))
+                gaps.add(event.subject)
+                continue
+            heads[event.subject] = event.sequence
+            fresh.append(item)
+        return fresh, letters, heads
+
+    async def _one_by_one(self, place: TopicPartition, records: Sequence[Record]) -> None:
+        for record in records:
+            claim = self._claims[place]
+            try:
+                await self._apply(claim, [record])
+            except (NotYet, Fenced, StoreUnavailable, LogUnavailable, OSError):
+                raise
+            except Exception as error:
+                logger.exception("record parked", consumer=self.name, place=place, offset=record.offset)
+                await self._apply(claim, [record], refuse=f"{type(error).__name__}: {error}")
+
+    def _advanced(self, place: TopicPartition, letters: Sequence[DeadLetter]) -> None:
+        self._progress = monotonic()
+        self._not_yet_since.pop(place, None)
+        self.problem = f"last dead letter: {letters[-1].reason}" if letters else None
+
+    def _report(self, problem: str) -> None:
+        self.problem = problem
+        logger.warning("consumer interrupted", consumer=self.name, problem=problem)
+
+
+async def replay_dead_letters(consumer: Consumer, limit: int) -> tuple[int, int]:
+    """Apply waiting dead letters again, oldest first; returns (applied, still waiting).
+
+    A letter that fails again keeps its place, and every later letter of its key waits on.
+    """
+    async with consumer.store.begin() as unit:
+        letters = await unit.dead_letters(consumer.name, limit)
+    applied = 0
+    blocked: set[tuple[str, str]] = set()
+    for letter in letters:
+        record = letter.record
+        if (record.topic, record.key) in blocked:
+            continue
+        try:
+            await _replay_one(consumer, record)
+            applied += 1
+        except Exception as error:
+            blocked.add((record.topic, record.key))
+            logger.warning("dead letter failed again", consumer=consumer.name, offset=record.offset, error=repr(error))
+    async with consumer.store.begin() as unit:
+        consumer._parked = await unit.parked_keys(consumer.name)
+    return applied, len(letters) - applied
+
+
+async def _replay_one(consumer: Consumer, record: Record) -> None:
+    event = decode(record)
+    async with consumer.store.begin() as unit:
+        head = (await unit.heads(consumer.name, [event.subject])).get(event.subject, 0) if event.sequence else -1
+        if event.sequence > head:
+            await consumer.handle(unit, [Received(event, record)])
+            if event.sequence:
+                await unit.set_heads(consumer.name, {event.subject: event.sequence})
+        await unit.remove_dead_letter(consumer.name, record.place, record.offset)

@@ -1,0 +1,66 @@
+"""What a service is made of, and what its rooms are handed."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from fastapi import APIRouter
+
+from shared.log.log import EventLog
+from shared.log.store import Store
+from shared.log.tables import Table
+from shared.runtime.commands import CommandLoop
+from shared.runtime.settings import Settings
+
+if TYPE_CHECKING:
+    from shared.runtime.consumer import Consumer
+    from shared.runtime.tasks import Periodic
+
+
+class Live(Protocol):
+    """What may be lost at any time (Valkey): fan-out to streams of server-sent events, short-lived marks."""
+
+    async def send(self, channel: str, message: str) -> None: ...
+
+    def listen(self, channel: str) -> "AsyncMessages": ...
+
+    async def mark(self, name: str, value: str, seconds: int) -> str | None:
+        """Set `name` to `value` for a time unless it is set; returns the value that was set already, if any."""
+        ...
+
+    async def unmark(self, name: str) -> None: ...
+
+
+class AsyncMessages(Protocol):
+    """An async iterator over messages, closed by leaving its `async with`."""
+
+    async def __aenter__(self) -> "AsyncMessages": ...
+
+    async def __aexit__(self, *details: object) -> None: ...
+
+    async def next(self, timeout: float) -> str | None:
+        """The next message, or None after `timeout` seconds."""
+        ...
+
+
+@dataclass(slots=True)
+class Service:
+    """One running service: its ports and its command loop. Handed to `api.router` and `worker.consumers`."""
+
+    name: str
+    settings: Settings
+    store: Store
+    log: EventLog
+    live: Live
+    commands: CommandLoop
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """The rooms of one service, for whoever wires it. `consumers` fold the log, `periodic` jobs run beside them."""
+
+    name: str
+    tables: tuple[Table, ...]
+    router: Callable[[Service], APIRouter]
+    consumers: "Callable[[Service], list[Consumer]]"
+    periodic: "Callable[[Service], list[Periodic]]"

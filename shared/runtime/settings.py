@@ -1,0 +1,75 @@
+"""Every setting in one place, read from `MUNIMENT_…` environment variables. Everything that grows has its limit here."""
+
+from pathlib import Path
+
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Settings of one process. Sizes in bytes, times in seconds unless the name says otherwise."""
+
+    model_config = SettingsConfigDict(env_prefix="MUNIMENT_", extra="ignore", frozen=True)
+
+    kafka: str = "127.0.0.1:9092"
+    postgres: str = "postgresql://postgres@127.0.0.1:5432/postgres"
+    redis: str = "redis://127.0.0.1:6379/0"
+    host: str = "127.0.0.1"
+    port: int = 8080
+    data_dir: Path = Path(".muniment")
+    api_keys: Path | None = None
+    """File of hashed API keys; None: none set up, so only loopback is served and `X-Actor` is taken."""
+
+    log_level: str = "INFO"
+    log_json: bool = True
+
+    kafka_partitions: int = 4
+    kafka_replication: int = 1
+    """Replicas of each topic; 3 where there are 3 brokers, and then two must be in sync for a write."""
+
+    kafka_max_message_bytes: int = 16 * 2**20
+
+    max_body_bytes: int = 16 * 2**20
+    max_rows_per_batch: int = 10_000
+    max_page: int = 1_000
+    max_wait_seconds: float = 10.0
+    """How long `?after=` waits at most."""
+
+    max_clock_skew_seconds: float = 300.0
+    """How far in the future a time given by a caller may lie."""
+
+    consumer_max_records: int = 500
+    consumer_poll_seconds: float = 1.0
+    consumer_stuck_seconds: float = 30.0
+    """A consumer behind the log's end that has not advanced for so long makes readiness fail."""
+
+    consumer_max_lag: int = 1_000_000
+    """Records behind the log's end at which readiness fails."""
+
+    consumer_retry_seconds: float = 1.0
+    max_dead_letters: int = 100_000
+    """Above this number of waiting dead letters readiness fails."""
+
+    coalesce_seconds: float = 0.005
+    coalesce_rows: int = 1_000
+
+    window_seconds: int = 86_400
+    window_lateness_seconds: int = 3_600
+    """How long after its end (in event time) a window stays open for predictions that come late."""
+
+    window_measure_seconds: float = 1.0
+    """How often closed or revised windows are measured."""
+
+    max_features: int = 1_000
+    max_categories: int = 1_000
+    """Distinct values counted per categorical feature and window; the rest is counted together."""
+
+    drift_psi_threshold: float = 0.2
+    reference_values: int = 10_000
+    """Values per feature that a version's reference may hold."""
+
+    flags_open_threshold: int = 10
+    """Open flags of one deployed version at which `FlagThresholdBreached` is stated."""
+
+    idempotency_seconds: int = 86_400
+    lineage_max_depth: int = 20
+    lineage_max_nodes: int = 10_000
