@@ -1,4 +1,4 @@
-"""Tables of read models, declared once by each projection and kept by every store; and the changes folds make to them."""
+"""Tables of read models, declared once by each projection, and the changes that folds make to them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
