@@ -3,26 +3,21 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Generic, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 from uuid_utils.compat import uuid7
 
 from shared.events.envelope import Event, Payload
+from shared.events.refusal import Refused
 from shared.log.store import Conflict, Store, UnitOfWork
 
 S = TypeVar("S")
 C = TypeVar("C", contravariant=True)
 
+__all__ = ["CommandLoop", "Context", "Decider", "Refused", "new_id", "now"]
+
 MAX_ATTEMPTS = 20
 MAX_CACHED_STREAMS = 10_000
-
-
-class Refused(Exception):
-    """A decision said no. `code` is a stable word, `status` the HTTP status, `extra` more members of the problem."""
-
-    def __init__(self, code: str, detail: str, *, status: int = 409, **extra: object) -> None:
-        super().__init__(detail)
-        self.code, self.detail, self.status, self.extra = code, detail, status, extra
 
 
 class Decider(Protocol[S, C]):

