@@ -1,23 +1,51 @@
-"""What every endpoint shares: authentication, rights, `?after=`, Idempotency-Key, paging, and the answer to a write."""
+"""What every endpoint shares: authentication, rights, `?after=`, Idempotency-Key, and the answer to a write."""
 
-from collections.abc import Callable, Sequence
+import hashlib
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any
+from urllib.parse import parse_qsl, urlencode
+from uuid import UUID
 
-from fastapi import Request
+import orjson
+from fastapi import Header, Query, Request
 from fastapi.responses import JSONResponse
 
 from shared.events.envelope import Event
-from shared.log.tables import Query, Row
-from shared.runtime.commands import Context, Decider
-from shared.runtime.identity import Caller, Role
+from shared.log.store import Conflict, IdempotencyRecord, InFlight, UnitOfWork
+from shared.runtime.commands import MAX_ATTEMPTS, Context, Decider, new_id, now
+from shared.runtime.identity import Caller, Identity, Role
+from shared.runtime.paging import page
+from shared.runtime.problems import Problem
 from shared.runtime.service import Service
+
+__all__ = ["Answer", "Call", "page", "reading", "writing"]
+
+Answered = tuple[int, dict[str, Any]]
+"""HTTP status and body."""
+
+MAX_IDEMPOTENCY_KEY = 255
+
+
+class Answer(JSONResponse):
+    """A JSON answer; datetimes as RFC 3339 with `Z`, NaN as null."""
+
+    def render(self, content: Any) -> bytes:
+        return encoded(content)
+
+
+def encoded(content: Any) -> bytes:
+    """JSON bytes of an answer."""
+    return orjson.dumps(content, option=orjson.OPT_UTC_Z | orjson.OPT_SERIALIZE_NUMPY)
 
 
 @dataclass(slots=True)
 class Call:
-    """One authenticated request. Endpoints get it from `reading` or `writing`."""
+    """One authenticated request. Endpoints get it from `reading` or `writing`.
+
+    `digest`: SHA-256 of method, path, query and body where an Idempotency-Key came, else "".
+    """
 
     service: Service
     caller: Caller
@@ -25,12 +53,30 @@ class Call:
     idempotency_key: str | None
     digest: str
 
+    @property
+    def correlationid(self) -> str:
+        """The request's id: what came in X-Request-ID, or a new one."""
+        return request_id(self.request)
+
     def context(self, at: datetime | None = None, causationid: str | None = None) -> Context:
         """The context of a command: actor, happened time (`at` or now), a new event id, the request's correlation id.
 
-        Raises Problem 422 `time-in-future` where `at` lies further ahead than `max_clock_skew_seconds`.
+        Raises Problem 422 `time-in-future` where `at` lies further ahead than `max_clock_skew_seconds`, and
+        `time-without-zone` where it has no offset.
         """
-        raise NotImplementedError
+        moment = self.moment(at)
+        return Context(self.caller.actor, moment, new_id(), self.correlationid, causationid)
+
+    def moment(self, at: datetime | None) -> datetime:
+        """A time given by the caller, in UTC, or now. Raises as `context`."""
+        if at is None:
+            return now()
+        if at.tzinfo is None:
+            raise Problem(422, "time-without-zone", f"'{at.isoformat()}' has no offset.", "Write it as RFC 3339, with Z.")
+        skew = self.service.settings.max_clock_skew_seconds
+        if at > now() + timedelta(seconds=skew):
+            raise Problem(422, "time-in-future", f"'{at.isoformat()}' lies more than {skew:.0f} s in the future.")
+        return at.astimezone(UTC)
 
     async def write(
         self,
@@ -46,24 +92,159 @@ class Call:
 
         The answer is `{"id", "event_id", "sequence", "type", "events": [{id, type, sequence}], **answer(events)}`:
         `id` and `event_id` the first event's, `sequence` the last one's place in the stream. A command that changed
-        nothing answers 200 with `"events": []` and the stream's sequence. Raises Problem: 409 in flight,
-        422 another body under the same key, and whatever `Refused` says.
+        nothing answers 200 with `"events": []` and the stream's sequence; `answer` is not asked then. Raises Problem:
+        409 in flight, 422 another body under the same key; and Refused, which the app turns into a problem.
         """
-        raise NotImplementedError
+        context = context or self.context()
+        commands = self.service.commands
+
+        async def work(unit: UnitOfWork) -> Answered:
+            events = await commands.handle_in(unit, decider, subject, command, context)
+            if events:
+                return status, described(events) | (answer(events) if answer else {})
+            sequence, _ = await commands.state_in(unit, decider, subject)
+            return 200, {"id": None, "event_id": None, "sequence": sequence, "type": None, "events": []}
+
+        return await self.in_unit(work)
+
+    async def in_unit(self, work: Callable[[UnitOfWork], Awaitable[Answered]]) -> JSONResponse:
+        """Run `work` in one unit of work that also keeps its answer under the Idempotency-Key, if one came.
+
+        A Conflict runs it again, at most MAX_ATTEMPTS times. Raises Problem as `write`.
+        """
+        for _ in range(MAX_ATTEMPTS):
+            try:
+                async with self.service.store.begin() as unit:
+                    return await self._once(unit, work)
+            except Conflict:
+                continue
+            except InFlight as error:
+                raise in_flight() from error
+        raise Problem(409, "contended", "Others kept changing the same thing first; nothing was written.", "Try again.")
+
+    async def keep(self, work: Callable[[], Awaitable[Answered]]) -> JSONResponse:
+        """As `in_unit` for work that writes to the log itself; without an Idempotency-Key no unit of work is begun.
+
+        A crash between the log's acknowledgement and the keeping may run `work` again: its event ids must tell.
+        """
+        if self.idempotency_key is None:
+            status, body = await work()
+            return Answer(body, status)
+
+        async def in_unit(_: UnitOfWork) -> Answered:
+            return await work()
+
+        return await self.in_unit(in_unit)
+
+    async def _once(self, unit: UnitOfWork, work: Callable[[UnitOfWork], Awaitable[Answered]]) -> JSONResponse:
+        if self.idempotency_key is None:
+            status, body = await work(unit)
+            return Answer(body, status)
+        key = f"{self.caller.actor}:{self.idempotency_key}"
+        kept = await unit.idempotency(key)
+        if kept is not None:
+            return replayed(kept, self.digest)
+        status, body = await work(unit)
+        response = Answer(body, status)
+        await unit.keep_idempotency(key, IdempotencyRecord(self.digest, status, bytes(response.body)))
+        return response
 
 
-def reading(service: Service, *roles: Role) -> Callable[..., Any]:
+def described(events: Sequence[Event]) -> dict[str, Any]:
+    """What every write answers about the events it stated."""
+    first, last = events[0], events[-1]
+    return {
+        "id": first.id,
+        "event_id": first.id,
+        "sequence": last.sequence,
+        "type": first.type,
+        "events": [{"id": event.id, "type": event.type, "sequence": event.sequence} for event in events],
+    }
+
+
+def replayed(kept: IdempotencyRecord, digest: str) -> JSONResponse:
+    """The kept answer. Raises Problem 422 where the request was another one."""
+    if kept.digest != digest:
+        detail = "This Idempotency-Key came before with another request."
+        raise Problem(422, "idempotency-key-reused", detail, "Use a new key for a new request.")
+    response = Answer(None, kept.status, headers={"Idempotent-Replayed": "true"})
+    response.body = kept.body
+    response.headers["content-length"] = str(len(kept.body))
+    return response
+
+
+def in_flight() -> Problem:
+    """The answer while a request with the same key has not ended."""
+    detail = "A request with this Idempotency-Key has not ended yet."
+    return Problem(409, "request-in-flight", detail, "Try again in a moment.", headers={"Retry-After": "1"})
+
+
+def request_id(request: Request) -> str:
+    """The id that the app gave to this request."""
+    return request.scope["state"]["request_id"]
+
+
+After = Annotated[str | None, Query(description="Wait (bounded) until the views have seen this event.", max_length=64)]
+Key = Annotated[str | None, Header(description="Makes a repeated request answer as the first one did.")]
+
+
+def reading(service: Service, *roles: Role) -> Callable[..., Awaitable[Call]]:
     """Dependency of a GET: authenticates, checks the roles (none named: anybody known), waits for `?after=`."""
-    raise NotImplementedError
+    allowed = frozenset(roles)
+
+    async def call(request: Request, after: After = None) -> Call:
+        caller = authenticated(request, allowed)
+        if after is not None:
+            await until_seen(service, after)
+        return Call(service, caller, request, None, "")
+
+    return call
 
 
-def writing(service: Service, *roles: Role) -> Callable[..., Any]:
+def writing(service: Service, *roles: Role) -> Callable[..., Awaitable[Call]]:
     """Dependency of a POST or PUT: as `reading`, and reads Idempotency-Key and the body's digest."""
-    raise NotImplementedError
+    allowed = frozenset(roles)
+
+    async def call(request: Request, after: After = None, idempotency_key: Key = None) -> Call:
+        caller = authenticated(request, allowed)
+        if after is not None:
+            await until_seen(service, after)
+        if idempotency_key is None:
+            return Call(service, caller, request, None, "")
+        if not 0 < len(idempotency_key) <= MAX_IDEMPOTENCY_KEY or not idempotency_key.isascii():
+            detail = f"Idempotency-Key must be 1 to {MAX_IDEMPOTENCY_KEY} ASCII characters."
+            raise Problem(422, "bad-idempotency-key", detail)
+        return Call(service, caller, request, idempotency_key, await _digest(request))
+
+    return call
 
 
-async def page(
-    service: Service, query: Query, cursor: str | None, item: Callable[[Row], dict[str, Any]] | None = None
-) -> dict[str, Any]:
-    """`{"items": [...], "next": cursor or null}` of a query; the cursor is opaque. Raises Problem 422 on a bad cursor."""
-    raise NotImplementedError
+def authenticated(request: Request, allowed: frozenset[Role]) -> Caller:
+    """The caller, with one of the allowed roles (none: any). Raises Problem 401, 403."""
+    identity: Identity = request.app.state.identity
+    caller = identity.authenticate(request)
+    if allowed and not caller.may(allowed):
+        names = sorted(allowed | {Role.ADMIN})
+        own = ", ".join(sorted(caller.roles)) or "no role"
+        detail = f"{caller.actor} has {own}; this needs one of {', '.join(names)}."
+        raise Problem(403, "not-allowed", detail, "Ask one of them, or an admin for the role.", roles=names)
+    return caller
+
+
+async def until_seen(service: Service, event_id: str) -> None:
+    """Wait until the views hold this event. Raises Problem 503 `view-behind`, 422 on what is no event id."""
+    try:
+        wanted = str(UUID(event_id))
+    except ValueError as error:
+        raise Problem(422, "bad-after", "?after= takes the id of an event, as a write answered it.") from error
+    seconds = service.settings.max_wait_seconds
+    if not await service.store.wait_seen(wanted, seconds):
+        detail = f"The views of {service.name} have not seen event {wanted} after {seconds:g} s."
+        fix = "Try again; if it stays so, see /health/ready."
+        raise Problem(503, "view-behind", detail, fix, headers={"Retry-After": "1"})
+
+
+async def _digest(request: Request) -> str:
+    query = [pair for pair in parse_qsl(request.url.query, keep_blank_values=True) if pair[0] != "after"]
+    head = f"{request.method}\n{request.url.path}\n{urlencode(query)}\n"
+    return hashlib.sha256(head.encode() + await request.body()).hexdigest()

@@ -1,11 +1,32 @@
 """Who calls, and with which right: API keys with the roles of the organisation, or `X-Actor` on loopback.
 
 A key is `mun_<id>_<secret>`: 32 random bytes, shown once, kept as SHA-256 and compared in constant time. The key file holds
-one JSON object a line: `{"id", "actor", "roles": [...], "sha256"}`.
+one JSON object a line: `{"id", "actor", "roles": [...], "sha256"}`; a change of the file is seen by the next request.
 """
 
+import hashlib
+import hmac
+import os
+import secrets
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+from ipaddress import ip_address
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import orjson
+import structlog
+from starlette.requests import HTTPConnection
+
+from shared.runtime.problems import Problem
+from shared.runtime.settings import Settings
+
+logger = structlog.get_logger()
+
+MAX_ACTOR = 200
+MAX_KEY = 200
+LOCAL_ACTOR = "local"
 
 
 class Role(StrEnum):
@@ -33,3 +54,170 @@ class Caller:
 
     def may(self, allowed: frozenset[Role]) -> bool:
         return Role.ADMIN in self.roles or bool(self.roles & allowed)
+
+
+@dataclass(frozen=True, slots=True)
+class KeyEntry:
+    """One line of the key file; `sha256` in hex, of the whole key as it was shown."""
+
+    id: str
+    actor: str
+    roles: frozenset[Role]
+    sha256: str
+
+    def line(self) -> bytes:
+        members = {"id": self.id, "actor": self.actor, "roles": sorted(self.roles), "sha256": self.sha256}
+        return orjson.dumps(members) + b"\n"
+
+
+def generate_key(actor: str, roles: Iterable[Role]) -> tuple[str, KeyEntry]:
+    """A new key, to be shown once, and what the key file keeps of it. Raises ValueError on an unusable actor."""
+    if not usable_actor(actor):
+        raise ValueError(f"an actor is 1 to {MAX_ACTOR} printable characters")
+    key_id = secrets.token_hex(6)
+    key = f"mun_{key_id}_{secrets.token_urlsafe(32)}"
+    return key, KeyEntry(key_id, actor, frozenset(roles), hashlib.sha256(key.encode()).hexdigest())
+
+
+def add_key(path: Path, actor: str, roles: Iterable[Role]) -> str:
+    """Generate a key, append it to the key file (made readable by its owner alone), and return it."""
+    key, entry = generate_key(actor, roles)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    with os.fdopen(descriptor, "ab") as file:
+        file.write(entry.line())
+    return key
+
+
+def usable_actor(actor: str) -> bool:
+    """Whether this may stand as the actor of an event."""
+    return 0 < len(actor) <= MAX_ACTOR and actor.isprintable() and actor == actor.strip()
+
+
+class Identity:
+    """Authenticates the requests of one process."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._path = settings.api_keys
+        self._stamp: tuple[int, int] | None = None
+        self._keys: dict[str, KeyEntry] = {}
+
+    def authenticate(self, request: HTTPConnection) -> Caller:
+        """Who calls. Raises Problem 401 `no-key` or `wrong-key`, 403 `foreign-origin`, 422 on unusable headers."""
+        if self._path is None:
+            return _local(request)
+        key = _key_of(request)
+        if key is None:
+            raise _unauthorized("no-key", "This needs an API key and none was sent.")
+        entry = self._current(self._path).get(_id_of(key))
+        digest = hashlib.sha256(key.encode()).hexdigest()
+        if not hmac.compare_digest(digest, entry.sha256 if entry else "0" * 64) or entry is None:
+            raise _unauthorized("wrong-key", "The API key is not one of those set up here, or was withdrawn.")
+        return Caller(entry.actor, entry.roles)
+
+    def _current(self, path: Path) -> dict[str, KeyEntry]:
+        try:
+            status = path.stat()
+        except OSError:
+            self._stamp, self._keys = None, {}
+            return self._keys
+        stamp = (status.st_mtime_ns, status.st_size)
+        if stamp != self._stamp:
+            self._keys, self._stamp = _read(path), stamp
+        return self._keys
+
+
+def may_bind(settings: Settings) -> str | None:
+    """Why this process must not listen on its host, if so: without keys only loopback is served."""
+    if settings.api_keys is not None or is_loopback(settings.host):
+        return None
+    return (
+        f"MUNIMENT_HOST={settings.host} would serve other machines and no API keys are set up: "
+        "set MUNIMENT_API_KEYS to a key file, or listen on 127.0.0.1"
+    )
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address or name means this machine only."""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        address = ip_address(host.strip("[]"))
+    except ValueError:
+        return False
+    mapped = getattr(address, "ipv4_mapped", None)
+    return (mapped or address).is_loopback
+
+
+def _read(path: Path) -> dict[str, KeyEntry]:
+    entries: dict[str, KeyEntry] = {}
+    for number, line in enumerate(path.read_bytes().splitlines(), 1):
+        if not line.strip():
+            continue
+        try:
+            members = orjson.loads(line)
+            roles = frozenset(Role(role) for role in members["roles"])
+            entry = KeyEntry(str(members["id"]), str(members["actor"]), roles, str(members["sha256"]))
+        except (orjson.JSONDecodeError, KeyError, TypeError, ValueError) as error:
+            logger.error("unusable line in the key file", line=number, error=type(error).__name__)
+            continue
+        entries[entry.id] = entry
+    return entries
+
+
+def _key_of(request: HTTPConnection) -> str | None:
+    header = request.headers.get("authorization", "")
+    scheme, _, credentials = header.partition(" ")
+    key = credentials.strip() if scheme.lower() == "bearer" else request.headers.get("x-api-key", "").strip()
+    if len(key) > MAX_KEY or not key.isascii():
+        raise _unauthorized("wrong-key", "The API key is not one of those set up here, or was withdrawn.")
+    return key or None
+
+
+def _id_of(key: str) -> str:
+    parts = key.split("_", 2)
+    return parts[1] if len(parts) == 3 and parts[0] == "mun" else ""
+
+
+def _unauthorized(code: str, detail: str) -> Problem:
+    fix = "Send it as 'Authorization: Bearer mun_…' or 'X-Api-Key: mun_…'."
+    return Problem(401, code, detail, fix, headers={"WWW-Authenticate": 'Bearer realm="muniment"'})
+
+
+def _local(request: HTTPConnection) -> Caller:
+    if request.client is None or not is_loopback(request.client.host):
+        raise _unauthorized("no-key", "No API keys are set up here, so only this machine itself is served.")
+    _refuse_foreign_pages(request)
+    actor = _header_text(request, "x-actor") or LOCAL_ACTOR
+    if not usable_actor(actor):
+        raise Problem(422, "bad-actor", f"X-Actor must be 1 to {MAX_ACTOR} printable characters.")
+    wanted = request.headers.get("x-roles")
+    if wanted is None:
+        return Caller(actor, ALL_ROLES)
+    names = [name.strip() for name in wanted.split(",") if name.strip()]
+    unknown = [name[:MAX_ACTOR] for name in names if name not in ALL_ROLES]
+    if unknown:
+        raise Problem(422, "unknown-role", f"X-Roles names unknown roles {unknown}.", roles=sorted(ALL_ROLES))
+    return Caller(actor, frozenset(Role(name) for name in names))
+
+
+def _refuse_foreign_pages(request: HTTPConnection) -> None:
+    """A page of another site, open in a browser of this machine, must not act through loopback; neither by a form
+    (its Origin differs) nor by a DNS name of its own that points here (such a name has a dot)."""
+    headers = request.headers
+    host = urlsplit("//" + headers.get("host", "localhost"))
+    origin = headers.get("origin")
+    foreign = origin is not None and urlsplit(origin).netloc != host.netloc
+    name = host.hostname or ""
+    if foreign or not (is_loopback(name) or "." not in name):
+        raise Problem(403, "foreign-origin", "Without API keys, pages of other sites are not served.")
+
+
+def _header_text(request: HTTPConnection, name: str) -> str:
+    value = request.headers.get(name, "")
+    if value.isascii():
+        return value
+    try:
+        return value.encode("latin-1").decode()
+    except UnicodeDecodeError:
+        return value

@@ -1,7 +1,8 @@
 """What a service is made of, and what its rooms are handed."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from fastapi import APIRouter
@@ -45,7 +46,11 @@ class AsyncMessages(Protocol):
 
 @dataclass(slots=True)
 class Service:
-    """One running service: its ports and its command loop. Handed to `api.router` and `worker.consumers`."""
+    """One running service: its ports and its command loop. Handed to `api.router` and `worker.consumers`.
+
+    `on_close`: awaited one after another when the last request has ended, before the ports close; a writer puts its
+    flush here. `closing` is set as soon as the process is asked to stop, so that endless answers can end.
+    """
 
     name: str
     settings: Settings
@@ -53,6 +58,8 @@ class Service:
     log: EventLog
     live: Live
     commands: CommandLoop
+    on_close: list[Callable[[], Awaitable[None]]] = field(default_factory=list["Callable[[], Awaitable[None]]"])
+    closing: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,69 @@
+"""What may be lost, in the memory of one process: for tests, and as a stand-in where no Valkey is reachable."""
+
+import asyncio
+from time import monotonic
+
+from shared.runtime.service import AsyncMessages
+
+MAX_WAITING = 1_000
+"""Messages that wait for one slow listener; the oldest go first."""
+
+
+class MemoryLive:
+    """Live within one process."""
+
+    def __init__(self) -> None:
+        self._listeners: dict[str, set[MemoryMessages]] = {}
+        self._marks: dict[str, tuple[str, float]] = {}
+
+    async def send(self, channel: str, message: str) -> None:
+        for listener in tuple(self._listeners.get(channel, ())):
+            listener.put(message)
+
+    def listen(self, channel: str) -> AsyncMessages:
+        return MemoryMessages(self._listeners.setdefault(channel, set()))
+
+    async def mark(self, name: str, value: str, seconds: int) -> str | None:
+        self._forget_old()
+        if name in self._marks:
+            return self._marks[name][0]
+        self._marks[name] = (value, monotonic() + seconds)
+        return None
+
+    async def unmark(self, name: str) -> None:
+        self._marks.pop(name, None)
+
+    async def close(self) -> None:
+        self._listeners.clear()
+
+    def _forget_old(self) -> None:
+        present = monotonic()
+        for name in [name for name, (_, until) in self._marks.items() if until <= present]:
+            del self._marks[name]
+
+
+class MemoryMessages:
+    """One listener of a channel."""
+
+    def __init__(self, listeners: "set[MemoryMessages]") -> None:
+        self._listeners = listeners
+        self._queue: asyncio.Queue[str] = asyncio.Queue(MAX_WAITING)
+
+    async def __aenter__(self) -> "MemoryMessages":
+        self._listeners.add(self)
+        return self
+
+    async def __aexit__(self, *details: object) -> None:
+        self._listeners.discard(self)
+
+    def put(self, message: str) -> None:
+        """Queue a message; a listener that does not keep up loses the oldest."""
+        if self._queue.full():
+            self._queue.get_nowait()
+        self._queue.put_nowait(message)
+
+    async def next(self, timeout: float) -> str | None:
+        try:
+            return await asyncio.wait_for(self._queue.get(), timeout)
+        except TimeoutError:
+            return None
