@@ -1,0 +1,1 @@
+"""The demo: a year of real flights from New York, played through a running system."""
