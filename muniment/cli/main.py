@@ -1,0 +1,17 @@
+"""All commands in one app."""
+
+import typer
+
+from muniment.cli import inspect, keys, models, operate, start
+
+app = typer.Typer(
+    name="muniment",
+    help="The record room of machine learning.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for module in (start, models, inspect, operate):
+    module.add(app)
+app.add_typer(keys.app, name="keys")
+app.add_typer(operate.dead_letters, name="dead-letters")

@@ -1,0 +1,160 @@
+"""Commands of those who ship models: gate, register, deploy, promote, rollback."""
+
+import hashlib
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import orjson
+import typer
+
+from muniment.cli.options import (
+    NO,
+    UNKNOWN,
+    Actor,
+    AsJson,
+    Key,
+    Url,
+    connected,
+    console,
+    fail,
+    rule_line,
+    show,
+    tell,
+    wrote,
+)
+from muniment.cli.options import DEFAULT_URL as URL
+from muniment.errors import ProblemError
+
+
+def add(app: typer.Typer) -> None:
+    for command in (gate, register, deploy, promote, rollback):
+        app.command()(command)
+
+
+def gate(
+    model: str,
+    version: int,
+    stage: Annotated[str, typer.Option(help="staging or production.")] = "production",
+    url: Url = URL,
+    actor: Actor = None,
+    key: Key = None,
+    as_json: AsJson = False,
+) -> None:
+    """Ask whether a version may go to a stage. Exit 0 allowed, 1 not allowed, 2 could not tell."""
+    with connected(url, actor, key) as client:
+        try:
+            answer = client.get(f"/v1/models/{model}/versions/{version}/gate", stage=stage)
+        except ProblemError as problem:
+            tell(problem)
+            raise typer.Exit(UNKNOWN) from problem
+
+    def text() -> None:
+        verdict = "[green]allowed[/green]" if answer["allowed"] else "[red]not allowed[/red]"
+        console.print(f"{model} version {version} in {stage}: {verdict}")
+        for rule in answer["rules"]:
+            console.print(rule_line(rule))
+
+    show(answer, as_json, text)
+    raise typer.Exit(0 if answer["allowed"] else NO)
+
+
+def register(
+    model: str,
+    document: Annotated[str, typer.Argument(help="JSON file of the version as in the API, or - for stdin.")],
+    owner: Annotated[str | None, typer.Option(help="Register the model first where it is missing.")] = None,
+    goal: Annotated[str | None, typer.Option(help="The goal it serves, where it is registered too.")] = None,
+    url: Url = URL,
+    actor: Actor = None,
+    key: Key = None,
+    as_json: AsJson = False,
+) -> None:
+    """Register a version. An artifact that is a local file needs no sha256: it is computed."""
+    body = _read(document)
+    _complete_artifact(body)
+    with connected(url, actor, key) as client:
+        after = None
+        if owner is not None and not _exists(client, f"/v1/models/{model}"):
+            after = client.post("/v1/models", {"name": model, "owner": owner, "goal": goal})["event_id"]
+        answer = client.post(f"/v1/models/{model}/versions", body, after=after)
+    wrote(answer, as_json, f"{model} version {answer.get('version')} registered")
+
+
+def deploy(
+    name: str,
+    model: str,
+    version: int,
+    environment: Annotated[str, typer.Option()] = "production",
+    kind: Annotated[str, typer.Option(help="onnx, v2 or external.")] = "onnx",
+    endpoint: Annotated[str | None, typer.Option(help="URL of the server, of kind v2 or external.")] = None,
+    url: Url = URL,
+    actor: Actor = None,
+    key: Key = None,
+    as_json: AsJson = False,
+) -> None:
+    """Deploy a version as champion of a deployment. Production and staging need an open gate."""
+    runtime = {"kind": kind} | ({"url": endpoint} if endpoint else {})
+    body = {"name": name, "model": model, "version": version, "environment": environment, "runtime": runtime}
+    with connected(url, actor, key) as client:
+        answer = client.post("/v1/deployments", body)
+    wrote(answer, as_json, f"{name} runs {model} version {version} in {environment}")
+
+
+def promote(
+    deployment: str,
+    version: int,
+    reason: Annotated[str, typer.Option()] = "",
+    url: Url = URL,
+    actor: Actor = None,
+    key: Key = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make a challenger the champion."""
+    with connected(url, actor, key) as client:
+        answer = client.post(f"/v1/deployments/{deployment}/promote", {"version": version, "reason": reason})
+    wrote(answer, as_json, f"{deployment}: version {version} is champion")
+
+
+def rollback(
+    deployment: str,
+    reason: Annotated[str, typer.Option()] = "",
+    url: Url = URL,
+    actor: Actor = None,
+    key: Key = None,
+    as_json: AsJson = False,
+) -> None:
+    """Go back to what answered before the last promotion."""
+    with connected(url, actor, key) as client:
+        answer = client.post(f"/v1/deployments/{deployment}/rollback", {"reason": reason})
+    wrote(answer, as_json, f"{deployment} rolled back")
+
+
+def _read(document: str) -> dict[str, Any]:
+    try:
+        body = orjson.loads(sys.stdin.buffer.read() if document == "-" else Path(document).read_bytes())
+    except (OSError, orjson.JSONDecodeError) as error:
+        fail(f"{document}: {error}", UNKNOWN)
+        raise AssertionError from error
+    if not isinstance(body, dict):
+        fail(f"{document}: a version is a JSON object", UNKNOWN)
+    return body
+
+
+def _complete_artifact(body: dict[str, Any]) -> None:
+    artifact = body.get("artifact")
+    if not isinstance(artifact, dict) or "sha256" in artifact:
+        return
+    path = Path(str(artifact.get("uri", "")).removeprefix("file://"))
+    if path.is_file():
+        artifact["uri"] = path.resolve().as_uri()
+        artifact["sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _exists(client: Any, path: str) -> bool:
+    try:
+        client.get(path)
+    except ProblemError as problem:
+        if problem.status == 404:
+            return False
+        raise
+    return True

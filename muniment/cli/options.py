@@ -1,0 +1,87 @@
+"""What most commands share: where the system is, who commands, and how the answer is written."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Annotated, Any
+
+import orjson
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from muniment.client import Client
+from muniment.errors import ProblemError, UnreachableError
+
+DEFAULT_URL = "http://127.0.0.1:8080"
+NO, UNKNOWN = 1, 2
+
+Url = Annotated[
+    str, typer.Option("--url", envvar="MUNIMENT_URL", help="Base URL, or SERVICE=URL,SERVICE=URL for services apart.")
+]
+Actor = Annotated[str | None, typer.Option("--actor", envvar="MUNIMENT_ACTOR", help="In whose name (without keys).")]
+Key = Annotated[str | None, typer.Option("--key", envvar="MUNIMENT_KEY", help="API key.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
+
+console = Console()
+errors = Console(stderr=True)
+
+
+def urls_of(text: str) -> str | dict[str, str]:
+    """One base URL, or one per service."""
+    if "=" not in text.split("://", 1)[0]:
+        return text
+    pairs = (pair.partition("=") for pair in text.split(","))
+    return {service.strip(): url.strip() for service, _, url in pairs}
+
+
+@contextmanager
+def connected(url: str, actor: str | None, key: str | None) -> Iterator[Client]:
+    """A client for one command; its failures become a message and exit code 2, or 1 where the service said no."""
+    client = Client(urls_of(url), actor, key, patience=5.0)
+    try:
+        yield client
+    except UnreachableError as error:
+        fail(str(error), UNKNOWN)
+    except ProblemError as problem:
+        tell(problem)
+        raise typer.Exit(NO if problem.status < 500 else UNKNOWN) from problem
+    finally:
+        client.close()
+
+
+def tell(problem: ProblemError) -> None:
+    """A problem document for a person, on stderr."""
+    document = problem.document
+    errors.print(f"[red]{escape(str(document.get('title', 'Refused')))}[/red]: {escape(str(problem))}")
+    if document.get("fix"):
+        errors.print(escape(str(document["fix"])))
+    for rule in document.get("rules", []):
+        errors.print(rule_line(rule))
+    for one in document.get("errors", []):
+        errors.print(f"  {escape(str(one))}")
+
+
+def fail(message: str, code: int) -> None:
+    errors.print(f"[red]{escape(message)}[/red]")
+    raise typer.Exit(code)
+
+
+def rule_line(rule: dict[str, Any]) -> str:
+    """One rule of a gate as a line."""
+    mark = "[green]✓[/green]" if rule["passed"] else "[red]✗[/red]"
+    return f"  {mark} {escape(rule['rule'])}: {escape(rule['reason'])}"
+
+
+def show(answer: Any, as_json: bool, text: Callable[[], None]) -> None:
+    """Print the answer as JSON, or let `text` print it for people."""
+    if as_json:
+        sys.stdout.write(orjson.dumps(answer, option=orjson.OPT_INDENT_2).decode() + "\n")
+    else:
+        text()
+
+
+def wrote(answer: dict[str, Any], as_json: bool, sentence: str) -> None:
+    """Print what a write answered."""
+    event = answer.get("event_id")
+    show(answer, as_json, lambda: console.print(f"{escape(sentence)} [dim](event {event})[/dim]"))
