@@ -2,6 +2,7 @@
 
 import asyncio
 import operator
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import cmp_to_key
@@ -157,6 +158,12 @@ class MemoryStore:
 
     async def set_relayed(self, topic: str, offset: int) -> None:
         self.committed.relayed[topic] = offset
+
+    async def relay_lag(self, topics: Sequence[str]) -> int:
+        return sum(len(self.committed.outbox[topic]) - self.committed.relayed.get(topic, 0) for topic in topics)
+
+    async def waiting_dead_letters(self) -> dict[str, int]:
+        return dict(Counter(consumer for consumer, _, _ in self.committed.letters))
 
     @asynccontextmanager
     async def relaying(self) -> AsyncIterator[None]:

@@ -164,6 +164,14 @@ class Store(Protocol):
 
     async def set_relayed(self, topic: str, offset: int) -> None: ...
 
+    async def relay_lag(self, topics: Sequence[str]) -> int:
+        """Own events of these topics that the relay has not yet published."""
+        ...
+
+    async def waiting_dead_letters(self) -> dict[str, int]:
+        """The number of dead letters that wait, by consumer."""
+        ...
+
     def relaying(self) -> AbstractAsyncContextManager[None]:
         """Be the one relay of this service for as long as the block runs; waits until no other is."""
         ...

@@ -1,0 +1,61 @@
+"""The app factory: the routers of one or more services behind one edge."""
+
+from collections.abc import Sequence
+
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse, Response
+
+from shared.runtime import dead_letters
+from shared.runtime.answers import handle_errors, problem_response
+from shared.runtime.edge import Edge
+from shared.runtime.health import Health
+from shared.runtime.identity import Identity
+from shared.runtime.observability import METRICS_MEDIA_TYPE, Gauges
+from shared.runtime.problems import Problem
+from shared.runtime.running import Running
+from shared.runtime.settings import Settings
+
+VERSION = "0.1.0"
+
+
+def create_app(title: str, parts: Sequence[Running], settings: Settings, routes: bool = True) -> FastAPI:
+    """One app with every part's router, dead letters, health and figures; `routes=False` (a worker) without the first.
+
+    The routers' routes are put into the app flat, since FastAPI looks through an included router twice per request.
+    `app.state.health` must be run beside the app (`serve` does).
+    """
+    gauges = Gauges()
+    app = FastAPI(title=title, version=VERSION, redirect_slashes=False)
+    app.state.identity = Identity(settings)
+    app.state.health = Health(parts, gauges)
+    if routes:
+        for part in parts:
+            app.router.routes.extend(part.definition.router(part.service).routes)
+    app.router.routes.extend(dead_letters.router(parts).routes)
+    _operations(app, gauges)
+    handle_errors(app)
+    app.add_middleware(Edge, max_body_bytes=settings.max_body_bytes, gauges=gauges)
+    return app
+
+
+def _operations(app: FastAPI, gauges: Gauges) -> None:
+    health: Health = app.state.health
+
+    async def live(request: Request) -> Response:
+        return JSONResponse({"status": "live"})
+
+    async def ready(request: Request) -> Response:
+        if not health.measured:
+            await health.measure()
+        if not health.problems:
+            return JSONResponse({"status": "ready", "lags": health.lags})
+        detail = "; ".join(f"{name}: {reason}" for name, reason in health.problems.items())
+        problem = Problem(503, "not-ready", detail, problems=health.problems, lags=health.lags)
+        return problem_response(problem, request.url.path)
+
+    async def metrics(request: Request) -> Response:
+        return Response(gauges.exposition(), media_type=METRICS_MEDIA_TYPE)
+
+    app.add_route("/health/live", live, include_in_schema=False)
+    app.add_route("/health/ready", ready, include_in_schema=False)
+    app.add_route("/metrics", metrics, include_in_schema=False)

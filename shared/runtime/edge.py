@@ -1,0 +1,160 @@
+"""The outermost layer of every app, as one plain ASGI middleware: request ids, limits, figures, and the last word on
+errors. Pure ASGI, since it stands in the way of every prediction."""
+
+import re
+from time import perf_counter
+from typing import Any
+
+import orjson
+import structlog
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from structlog.contextvars import bind_contextvars, clear_contextvars
+
+from shared.runtime.answers import problem_response
+from shared.runtime.commands import new_id
+from shared.runtime.observability import Gauges
+from shared.runtime.problems import Problem
+
+logger = structlog.get_logger()
+
+UNMATCHED = "unmatched"
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
+_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
+_BODILESS = frozenset(("GET", "HEAD", "OPTIONS", "DELETE"))
+
+
+class Edge:
+    """Wraps an app. Bodies over `max_body_bytes` are refused: by Content-Length before they are read, else while."""
+
+    def __init__(self, app: ASGIApp, max_body_bytes: int, gauges: Gauges) -> None:
+        self.app, self.limit, self.gauges = app, max_body_bytes, gauges
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        started = perf_counter()
+        answer = _Answer(send, _header(scope, b"x-request-id"))
+        scope.setdefault("state", {})["request_id"] = answer.request_id
+        clear_contextvars()
+        bind_contextvars(request_id=answer.request_id)
+        try:
+            await self._pass(scope, receive, answer)
+        except ClientDisconnect:
+            answer.status = 499
+        except Exception as error:
+            await self._failed(scope, receive, answer, error)
+        seconds = perf_counter() - started
+        route = getattr(scope.get("route"), "path", UNMATCHED)
+        self.gauges.answered(scope["method"], route, answer.status, seconds)
+        logger.debug("answered", method=scope["method"], route=route, status=answer.status, seconds=seconds)
+
+    async def _pass(self, scope: Scope, receive: Receive, answer: "_Answer") -> None:
+        if b"%00" in scope.get("raw_path", b"") or b"%00" in scope["query_string"]:
+            raise Problem(400, "bad-character", "The address holds a NUL character.")
+        if scope["method"] not in _BODILESS:
+            receive = await self._body(scope, receive)
+        await self.app(scope, receive, answer.send)
+
+    async def _body(self, scope: Scope, receive: Receive) -> Receive:
+        length = _header(scope, b"content-length")
+        if length is not None and (not length.isdigit() or int(length) > self.limit):
+            raise self._too_large()
+        kind = _header(scope, b"content-type") or b""
+        if kind[:16].lower() == b"application/json":
+            return await self._json(receive)
+        return receive if length is not None else self._counted(receive)
+
+    async def _json(self, receive: Receive) -> Receive:
+        """Take the whole body in and refuse what some JSON parsers let pass and no database keeps."""
+        message = await receive()
+        body: bytes = message.get("body", b"")
+        if message.get("more_body"):
+            chunks, size = [body], len(body)
+            while message.get("more_body"):
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    raise ClientDisconnect
+                chunks.append(message.get("body", b""))
+                size += len(chunks[-1])
+                if size > self.limit:
+                    raise self._too_large()
+            body = b"".join(chunks)
+        check_json(body)
+        whole: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+
+        async def replay() -> Message:
+            return whole.pop() if whole else await receive()
+
+        return replay
+
+    def _counted(self, receive: Receive) -> Receive:
+        size = 0
+
+        async def counted() -> Message:
+            nonlocal size
+            message = await receive()
+            size += len(message.get("body", b""))
+            if size > self.limit:  # FastAPI lets no other exception out of its reading of the body
+                raise HTTPException(413, self._too_large().detail)
+            return message
+
+        return counted
+
+    def _too_large(self) -> Problem:
+        detail = f"The body is larger than {self.limit} bytes."
+        return Problem(413, "body-too-large", detail, "Send it in several requests.", limit=self.limit)
+
+    async def _failed(self, scope: Scope, receive: Receive, answer: "_Answer", error: Exception) -> None:
+        if isinstance(error, Problem):
+            problem = error
+        else:
+            logger.exception("request failed", method=scope["method"], path=scope["path"])
+            detail = "Something went wrong here; it is logged under this request's id."
+            problem = Problem(500, "internal-error", detail, request_id=answer.request_id)
+        if not answer.started:
+            await problem_response(problem, scope["path"])(scope, receive, answer.send)
+
+
+def check_json(body: bytes) -> None:
+    """Raise Problem 400 on NaN, Infinity, lone surrogates and NUL characters; cheap where none can be."""
+    if not (b"NaN" in body or b"Infinity" in body or b"\\u" in body):
+        return
+    try:
+        orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise malformed_json(str(error)) from error
+    if _NUL.search(body):
+        raise malformed_json("a text holds a NUL character")
+
+
+def malformed_json(reason: str) -> Problem:
+    """The body is no JSON by RFC 8259."""
+    detail = f"The body is no JSON: {reason}."
+    return Problem(400, "malformed-json", detail, "Send JSON by RFC 8259: UTF-8, no NaN or Infinity.")
+
+
+class _Answer:
+    """Watches the answer on its way out and puts the request id on it."""
+
+    __slots__ = ("_header", "_send", "request_id", "started", "status")
+
+    def __init__(self, send: Send, given: bytes | None) -> None:
+        identifier = given if given is not None and _REQUEST_ID.fullmatch(given) else new_id().encode()
+        self._send, self._header, self.request_id = send, (b"x-request-id", identifier), identifier.decode()
+        self.status, self.started = 500, False
+
+    async def send(self, message: Any) -> None:
+        if message["type"] == "http.response.start":
+            self.status, self.started = message["status"], True
+            message["headers"] = [*message.get("headers", ()), self._header]
+        await self._send(message)
+
+
+def _header(scope: Scope, wanted: bytes) -> bytes | None:
+    for name, value in scope["headers"]:
+        if name == wanted:
+            return value
+    return None

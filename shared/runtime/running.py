@@ -1,0 +1,88 @@
+"""One service at work: its relay, consumers and periodic jobs, started and stopped together, whatever the ports are."""
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any
+
+import structlog
+
+from shared.events.catalog import TOPIC_JOINED
+from shared.runtime.consumer import Consumer
+from shared.runtime.relay import Relay
+from shared.runtime.service import Definition, Service
+
+logger = structlog.get_logger()
+
+STOP_SECONDS = 5.0
+
+
+def relayed_topics(service: str) -> tuple[str, ...]:
+    """The topics to which a service's own events go through its outbox."""
+    own = f"muniment.{service}"
+    return (own, TOPIC_JOINED) if service == "monitor" else (own,)
+
+
+class Running:
+    """The parts of one service in this process. `works`: whether this process relays and consumes for it (a worker).
+
+    `relays=False`: the log reads the service's outbox itself (embedded on PostgreSQL), so that no relay runs.
+    An API alone keeps the consumers too, idle, for the replay of their dead letters.
+    """
+
+    def __init__(self, definition: Definition, service: Service, works: bool = True, relays: bool = True) -> None:
+        self.definition, self.service, self.works = definition, service, works
+        self.consumers: list[Consumer] = definition.consumers(service)
+        self.periodic = definition.periodic(service) if works else []
+        topics = relayed_topics(definition.name)
+        self.relay = Relay(service.store, service.log, topics) if works and relays else None
+        self._tasks: list[asyncio.Task[None]] = []
+
+    @property
+    def name(self) -> str:
+        return self.definition.name
+
+    async def start(self) -> None:
+        """Start the parts as tasks; each runs until `stop`."""
+        if not self.works:
+            return
+        if self.relay is not None:
+            self._spawn("relay", self.relay.run())
+        for consumer in self.consumers:
+            self._spawn(consumer.name, consumer.run())
+        for periodic in self.periodic:
+            self._spawn(periodic.name, periodic.run())
+
+    async def failed(self) -> str:
+        """Wait until a part ends by itself, which it never should, and tell which and why."""
+        if not self._tasks:
+            await asyncio.Event().wait()
+        done, _ = await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
+        task = done.pop()
+        reason = "cancelled" if task.cancelled() else repr(task.exception() or "returned")
+        return f"{self.name}: {task.get_name()} ended: {reason}"
+
+    async def stop(self) -> None:
+        """Stop the parts, let writers flush, and publish what the outbox still holds. A part's open unit of work is
+        undone; whoever goes on later begins it again."""
+        self.service.closing.set()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tasks.clear()
+        for close in self.service.on_close:
+            await self._within(f"close {close!r}", close())
+        if self.relay is not None:
+            await self._within("last relay", self._relay_rest(self.relay))
+
+    async def _relay_rest(self, relay: Relay) -> None:
+        async with self.service.store.relaying():
+            await relay.once()
+
+    async def _within(self, what: str, work: Any) -> None:
+        try:
+            await asyncio.wait_for(work, STOP_SECONDS)
+        except Exception as error:  # stopping goes on; what was acknowledged is in store or log already
+            logger.warning("not closed cleanly", service=self.name, what=what, error=repr(error))
+
+    def _spawn(self, name: str, work: Coroutine[Any, Any, None]) -> None:
+        self._tasks.append(asyncio.create_task(work, name=name))
