@@ -1,0 +1,287 @@
+"""The lineage graph: what an event says about which thing, and how things hang together.
+
+Nodes are named `KIND/ID`. Relations are PROV's (W3C PROV-DM); an edge leads from what came later to what it came from.
+An edge's `role` says what PROV has no word for: champion, training_data, goal, …
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from shared.events import audit, deployer, feedback, monitor, registry
+from shared.events.batches import prediction_id
+from shared.events.codec import rfc3339
+from shared.events.envelope import Event, Payload
+
+DERIVED = "wasDerivedFrom"
+GENERATED = "wasGeneratedBy"
+USED = "used"
+ATTRIBUTED = "wasAttributedTo"
+ASSOCIATED = "wasAssociatedWith"
+INFLUENCED = "wasInfluencedBy"
+SPECIAL = "specializationOf"
+ALTERNATE = "alternateOf"
+MEMBER = "hadMember"
+
+TRAFFIC = "traffic"
+DEFINITION = "definition"
+BULK_KINDS = frozenset({"batch", "joined", "outcome", "window"})
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """One edge as an event states it. `scope`: see `asof`; `present` False: said to have ended."""
+
+    src: str
+    relation: str
+    dst: str
+    role: str = ""
+    scope: str = ""
+    present: bool = True
+    detail: dict[str, Any] | None = None
+
+
+Said = tuple[str, list[Edge]]
+"""The node that an event is about, and the edges that it states."""
+
+
+def said(event: Event) -> Said:
+    """What an event says. Pure; raises KeyError for a type that has no line here."""
+    return _SAYS[type(event.data)](event, event.data)
+
+
+def version_node(model: str, version: int) -> str:
+    return f"version/{model}@{version}"
+
+
+def kind_of(node: str) -> str:
+    return node.partition("/")[0]
+
+
+def _goal(event: Event, data: registry.GoalStated) -> Said:
+    node = f"goal/{data.goal}"
+    return node, [Edge(node, ATTRIBUTED, f"actor/{data.owner}", "owner", DEFINITION)]
+
+
+def _kpi(event: Event, data: registry.KpiDefined) -> Said:
+    node = f"kpi/{data.kpi}"
+    return node, [Edge(node, DERIVED, f"goal/{data.goal}", "goal", DEFINITION)]
+
+
+def _dataset(event: Event, data: registry.DatasetRegistered) -> Said:
+    return _dataset_node(data), []
+
+
+def _dataset_node(ref: registry.DatasetRef | registry.DatasetRegistered) -> str:
+    return f"dataset/{ref.dataset}@{ref.version}"
+
+
+def _pipeline(event: Event, data: registry.PipelineRegistered) -> Said:
+    return f"pipeline/{data.pipeline}", []
+
+
+def _run(event: Event, data: registry.PipelineRunRecorded) -> Said:
+    node = f"run/{data.pipeline}/{data.run}"
+    edges = [
+        Edge(node, ASSOCIATED, f"pipeline/{data.pipeline}", "plan"),
+        Edge(f"run/{data.run}", ALTERNATE, node),  # versions may name a run without its pipeline
+    ]
+    edges += [Edge(node, USED, _dataset_node(ref), "input") for ref in data.inputs]
+    edges += [Edge(_dataset_node(ref), GENERATED, node, "output") for ref in data.outputs]
+    return node, edges
+
+
+def _model(event: Event, data: registry.ModelRegistered) -> Said:
+    node = f"model/{data.model}"
+    edges = [Edge(node, ATTRIBUTED, f"actor/{data.owner}", "owner", DEFINITION)]
+    if data.goal:
+        edges.append(Edge(node, DERIVED, f"goal/{data.goal}", "goal", DEFINITION))
+    return node, edges
+
+
+def _version(event: Event, data: registry.ModelVersionRegistered) -> Said:
+    node = version_node(data.model, data.version)
+    edges = [Edge(node, SPECIAL, f"model/{data.model}", "model")]
+    edges += [Edge(node, DERIVED, _dataset_node(ref), "training_data") for ref in data.training_data]
+    edges += [Edge(node, DERIVED, version_node(data.model, parent), "parent") for parent in data.parents]
+    if data.pipeline_run:
+        edges.append(Edge(node, GENERATED, f"run/{data.pipeline_run}", "run"))
+    return node, edges
+
+
+def _evidence(event: Event, data: registry.EvidenceRecorded) -> Said:
+    node = f"evidence/{data.evidence}"
+    return node, [Edge(node, DERIVED, version_node(data.model, data.version), "evidence")]
+
+
+def _approval(event: Event, data: registry.ApprovalGranted | registry.ApprovalRejected) -> Said:
+    node = f"approval/{data.approval}"
+    return node, [Edge(node, INFLUENCED, version_node(data.model, data.version), "approval")]
+
+
+def _gate(event: Event, data: registry.GateChanged) -> Said:
+    node = f"gate/{data.model}@{data.version}/{data.stage}"
+    return node, [Edge(node, DERIVED, version_node(data.model, data.version), "gate")]
+
+
+def _alias(event: Event, data: registry.AliasMoved) -> Said:
+    node = f"model/{data.model}"
+    return node, _moved(node, MEMBER, f"alias:{data.alias}", _aliased(data, data.before), _aliased(data, data.after))
+
+
+def _aliased(data: registry.AliasMoved, version: int | None) -> dict[tuple[str, str], dict[str, Any] | None]:
+    return {} if version is None else {(data.alias, version_node(data.model, version)): None}
+
+
+def _policy(event: Event, data: registry.PolicyAdopted) -> Said:
+    return f"policy/{data.stage}@{data.version}", []
+
+
+def _deployed(event: Event, data: deployer.Deployed) -> Said:
+    node = f"deployment/{data.deployment}"
+    return node, _moved(node, USED, TRAFFIC, {}, _roles(data.model, data.traffic))
+
+
+def _traffic(event: Event, data: deployer.TrafficChanged | deployer.Promoted | deployer.RolledBack) -> Said:
+    node = f"deployment/{data.deployment}"
+    return node, _moved(node, USED, TRAFFIC, _roles(data.model, data.before), _roles(data.model, data.after))
+
+
+def _retired(event: Event, data: deployer.Retired) -> Said:
+    node = f"deployment/{data.deployment}"
+    return node, _moved(node, USED, TRAFFIC, _roles(data.model, data.before), {})
+
+
+def _roles(model: str, traffic: deployer.Traffic) -> dict[tuple[str, str], dict[str, Any] | None]:
+    """(role, version node) → details, of everybody who takes part in the traffic."""
+    rest = 100.0 - sum(share.percent for share in traffic.challengers)
+    roles: dict[tuple[str, str], dict[str, Any] | None] = {
+        ("champion", version_node(model, traffic.champion)): {"percent": rest, "sticky_by": traffic.sticky_by}
+    }
+    for share in traffic.challengers:
+        roles["challenger", version_node(model, share.version)] = {"percent": share.percent}
+    for version in traffic.shadows:
+        roles["shadow", version_node(model, version)] = None
+    return roles
+
+
+def _moved(
+    node: str,
+    relation: str,
+    scope: str,
+    before: dict[tuple[str, str], dict[str, Any] | None],
+    after: dict[tuple[str, str], dict[str, Any] | None],
+) -> list[Edge]:
+    edges = [Edge(node, relation, dst, role, scope, True, detail) for (role, dst), detail in after.items()]
+    return edges + [Edge(node, relation, dst, role, scope, False) for role, dst in before if (role, dst) not in after]
+
+
+def _batch(event: Event, data: monitor.PredictionLogged) -> Said:
+    node = f"batch/{event.id}"
+    return node, _of_version(node, data)
+
+
+def _of_version(node: str, data: Any) -> list[Edge]:
+    """Everything measured or said about a deployed version hangs on the deployment and on the version."""
+    return [
+        Edge(node, GENERATED, f"deployment/{data.deployment}", "deployment"),
+        Edge(node, DERIVED, version_node(data.model, data.version), "version"),
+    ]
+
+
+def _outcomes(event: Event, data: monitor.OutcomeLogged) -> Said:
+    return f"outcome/{event.id}", []
+
+
+def _joined(event: Event, data: monitor.OutcomesJoined) -> Said:
+    node = f"joined/{event.id}"
+    edges = [Edge(node, DERIVED, f"batch/{batch}", "prediction") for batch in data.batches]
+    return node, [*edges, Edge(node, DERIVED, f"outcome/{data.outcome_event}", "outcome")]
+
+
+def _window_node(data: monitor.MonitorPayload) -> str:
+    return f"window/{data.deployment}/{data.version}/{rfc3339(data.window_start)}"
+
+
+def _window(event: Event, data: monitor.WindowMeasured) -> Said:
+    node = _window_node(data)
+    return node, _of_version(node, data) + [Edge(node, INFLUENCED, f"kpi/{value.kpi}", "kpi") for value in data.kpis]
+
+
+def _drift(event: Event, data: monitor.DriftDetected) -> Said:
+    node = f"drift/{event.id}"
+    return node, [*_of_version(node, data), Edge(node, DERIVED, _window_node(data), "window")]
+
+
+def _kpi_breach(event: Event, data: monitor.KpiBreached) -> Said:
+    node = f"breach/{event.id}"
+    edges = [Edge(node, DERIVED, _window_node(data), "window"), Edge(node, INFLUENCED, f"kpi/{data.kpi}", "kpi")]
+    return node, _of_version(node, data) + edges
+
+
+def _flag(event: Event, data: feedback.FeedbackFlagged | feedback.FlagLocated) -> Said:
+    node = f"flag/{data.flag}"
+    edges = _of_version(node, data) if data.deployment else []
+    named = data.prediction_id
+    if data.batch is not None and data.row is not None:
+        named = prediction_id(data.batch, data.row)
+        edges.append(Edge(f"prediction/{named}", SPECIAL, f"batch/{data.batch}", "row"))
+    return node, [Edge(node, DERIVED, f"prediction/{named}", "flagged"), *edges]
+
+
+def _triaged(event: Event, data: feedback.FlagTriaged) -> Said:
+    node = f"flag/{data.flag}"
+    return node, [Edge(node, ASSOCIATED, f"actor/{data.assignee}", "assignee", "assignee")]
+
+
+def _flag_only(event: Event, data: feedback.FlagCommented | feedback.FlagResolved) -> Said:
+    return f"flag/{data.flag}", []
+
+
+def _flag_breach(event: Event, data: feedback.FlagThresholdBreached) -> Said:
+    node = f"breach/{event.id}"
+    return node, _of_version(node, data)
+
+
+def _verification(event: Event, data: audit.VerificationCompleted) -> Said:
+    return f"verification/{data.verification}", []
+
+
+_SAYS: dict[type[Payload], Callable[[Event, Any], Said]] = {
+    registry.GoalStated: _goal,
+    registry.KpiDefined: _kpi,
+    registry.DatasetRegistered: _dataset,
+    registry.PipelineRegistered: _pipeline,
+    registry.PipelineRunRecorded: _run,
+    registry.ModelRegistered: _model,
+    registry.ModelVersionRegistered: _version,
+    registry.EvidenceRecorded: _evidence,
+    registry.ApprovalGranted: _approval,
+    registry.ApprovalRejected: _approval,
+    registry.GateChanged: _gate,
+    registry.AliasMoved: _alias,
+    registry.PolicyAdopted: _policy,
+    deployer.Deployed: _deployed,
+    deployer.TrafficChanged: _traffic,
+    deployer.Promoted: _traffic,
+    deployer.RolledBack: _traffic,
+    deployer.Retired: _retired,
+    monitor.PredictionLogged: _batch,
+    monitor.OutcomeLogged: _outcomes,
+    monitor.OutcomesJoined: _joined,
+    monitor.WindowMeasured: _window,
+    monitor.DriftDetected: _drift,
+    monitor.KpiBreached: _kpi_breach,
+    feedback.FeedbackFlagged: _flag,
+    feedback.FlagLocated: _flag,
+    feedback.FlagTriaged: _triaged,
+    feedback.FlagCommented: _flag_only,
+    feedback.FlagResolved: _flag_only,
+    feedback.FlagThresholdBreached: _flag_breach,
+    audit.VerificationCompleted: _verification,
+}
+
+
+def unknown(types: Iterable[type[Payload]]) -> list[str]:
+    """Types of the language that the graph does not know; a test holds this empty."""
+    return [cls.__name__ for cls in types if cls not in _SAYS]

@@ -1,0 +1,41 @@
+"""Writes every event of every topic into the ledger and the graph, and runs the verifications that were asked for."""
+
+from collections.abc import Sequence
+
+from services.audit.projection import project
+from services.audit.worker.verifications import Verifier
+from shared.events.catalog import TOPICS
+from shared.log.store import UnitOfWork
+from shared.log.tables import Change, Query, Where
+from shared.runtime.consumer import Consumer, Received
+from shared.runtime.service import Service
+from shared.runtime.tasks import Periodic
+
+LEDGER = "audit.ledger"
+
+
+def consumers(service: Service) -> list[Consumer]:
+    """One consumer over all topics."""
+    return [Consumer(LEDGER, TOPICS, service.log, service.store, record_all, service.settings)]
+
+
+def periodic(service: Service) -> list[Periodic]:
+    """Looks once a second for a verification to run; runs of all processes exclude one another in the store."""
+    verifier = Verifier(service, LEDGER)
+    return [Periodic("audit.verifications", 1.0, verifier.run_waiting)]
+
+
+async def record_all(unit: UnitOfWork, received: Sequence[Received]) -> None:
+    """Enter each event once: what was sent to the log again (a retry after a lost answer) bears the same id, and the
+    first of them stays."""
+    ids = [item.event.id for item in received]
+    query = Query("ledger", (Where("event_id", "in", ids),), limit=len(ids), columns=("event_id",))
+    known = {row["event_id"] for row in await unit.find(query)}
+    changes: list[Change] = []
+    for item in received:
+        if item.event.id in known:
+            continue
+        known.add(item.event.id)
+        changes += project(item.event, item.record)
+    if changes:
+        await unit.apply(changes)

@@ -1,0 +1,78 @@
+"""Runs the verifications that were asked for, one at a time, and states what came out."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from services.audit import domain
+from services.audit.worker.comparing import Comparison, compare
+from shared.log.records import TopicPartition
+from shared.log.tables import Put, Query, Row, Where, equal
+from shared.runtime.commands import Context, new_id, now
+from shared.runtime.service import Service
+
+ABANDONED = timedelta(minutes=2)
+"""A run that has not told its progress for so long is taken over: its process is gone."""
+
+
+@dataclass(slots=True)
+class Verifier:
+    """Takes requests from the table `verifications`."""
+
+    service: Service
+    consumer: str
+
+    async def run_waiting(self) -> None:
+        """Run what waits, oldest first, until nothing does."""
+        while (request := await self._take()) is not None:
+            try:
+                await self._run(request)
+            except Exception as error:
+                problem = f"{type(error).__name__}: {error}"
+                await self._put(request["id"], {"state": "failed", "problem": problem, "heartbeat": now()})
+                raise
+
+    async def _take(self) -> Row | None:
+        """The oldest request that nobody works on, marked as ours."""
+        order = ("requested_at",)
+        async with self.service.store.begin() as unit:
+            await unit.lock(["verifications"])
+            waiting = await unit.find(Query("verifications", equal(state="requested"), order, limit=1))
+            if not waiting:
+                gone = (*equal(state="running"), Where("heartbeat", "<", now() - ABANDONED))
+                waiting = await unit.find(Query("verifications", gone, order, limit=1))
+            if not waiting:
+                return None
+            row = waiting[0]
+            await unit.apply([Put("verifications", {"id": row["id"], "state": "running", "heartbeat": now()})])
+            return row
+
+    async def _run(self, request: Row) -> None:
+        name: str = request["id"]
+        frozen = await self._frozen()
+        await self._put(name, {"events_done": 0, "events_total": sum(frozen.values()), "heartbeat": now()})
+
+        async def progress(found: Comparison) -> None:
+            await self._put(name, {"events_done": found.events, "rows": found.rows, "heartbeat": now()})
+
+        found = await compare(self.service.log, self.service.store, frozen, progress)
+        command = domain.Complete(
+            verification=name,
+            events=found.events,
+            rows=found.rows,
+            digest_live=found.live.hexdigest(),
+            digest_replayed=found.replayed.hexdigest(),
+            first_difference=found.first_difference,
+        )
+        context = Context(request["actor"], now(), new_id(), request["correlationid"])
+        events = await self.service.commands.handle(domain, f"verification/{name}", command, context)
+        result = events[0].data.model_dump(mode="json") if events else None
+        done: Row = {"state": "completed", "events_done": found.events, "rows": found.rows, "heartbeat": now()}
+        await self._put(name, done if result is None else {**done, "result": {**result, "event_id": events[0].id}})
+
+    async def _frozen(self) -> dict[TopicPartition, int]:
+        offsets = await self.service.store.offsets()
+        return {place: offset for (consumer, place), offset in offsets.items() if consumer == self.consumer and offset}
+
+    async def _put(self, name: str, columns: Row) -> None:
+        async with self.service.store.begin() as unit:
+            await unit.apply([Put("verifications", {"id": name, **columns})])
