@@ -72,7 +72,9 @@ class Call:
         if at is None:
             return now()
         if at.tzinfo is None:
-            raise Problem(422, "time-without-zone", f"'{at.isoformat()}' has no offset.", "Write it as RFC 3339, with Z.")
+            raise Problem(
+                422, "time-without-zone", f"'{at.isoformat()}' has no offset.", "Write it as RFC 3339, with Z."
+            )
         skew = self.service.settings.max_clock_skew_seconds
         if at > now() + timedelta(seconds=skew):
             raise Problem(422, "time-in-future", f"'{at.isoformat()}' lies more than {skew:.0f} s in the future.")

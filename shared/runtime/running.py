@@ -1,7 +1,7 @@
 """One service at work: its relay, consumers and periodic jobs, started and stopped together, whatever the ports are."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 import structlog
@@ -14,6 +14,9 @@ from shared.runtime.service import Definition, Service
 logger = structlog.get_logger()
 
 STOP_SECONDS = 5.0
+
+Transport = Callable[[Consumer], Coroutine[Any, Any, None]]
+"""Runs a consumer until it is cancelled: its own loop, or a Faust agent that drives it."""
 
 
 def relayed_topics(service: str) -> tuple[str, ...]:
@@ -29,8 +32,15 @@ class Running:
     An API alone keeps the consumers too, idle, for the replay of their dead letters.
     """
 
-    def __init__(self, definition: Definition, service: Service, works: bool = True, relays: bool = True) -> None:
-        self.definition, self.service, self.works = definition, service, works
+    def __init__(
+        self,
+        definition: Definition,
+        service: Service,
+        works: bool = True,
+        relays: bool = True,
+        transport: Transport = Consumer.run,
+    ) -> None:
+        self.definition, self.service, self.works, self._transport = definition, service, works, transport
         self.consumers: list[Consumer] = definition.consumers(service)
         self.periodic = definition.periodic(service) if works else []
         topics = relayed_topics(definition.name)
@@ -48,7 +58,7 @@ class Running:
         if self.relay is not None:
             self._spawn("relay", self.relay.run())
         for consumer in self.consumers:
-            self._spawn(consumer.name, consumer.run())
+            self._spawn(consumer.name, self._transport(consumer))
         for periodic in self.periodic:
             self._spawn(periodic.name, periodic.run())
 

@@ -19,6 +19,12 @@ class Settings(BaseSettings):
     api_keys: Path | None = None
     """File of hashed API keys; None: none set up, so only loopback is served and `X-Actor` is taken."""
 
+    start_seconds: float = 60.0
+    """How long a starting process waits for store and log."""
+
+    stop_seconds: float = 10.0
+    """How long requests may take to end once the process is asked to stop."""
+
     log_level: str = "INFO"
     log_json: bool = True
 

@@ -50,7 +50,9 @@ async def test_a_command_that_changes_nothing_says_so(system: System):
 
 
 async def test_the_request_id_goes_in_onto_the_event_and_out(system: System):
-    response = await system.client.post("/v1/goals", json=GOAL, headers={"X-Request-ID": "mine-1", "X-Actor": "Zoë".encode()})
+    response = await system.client.post(
+        "/v1/goals", json=GOAL, headers={"X-Request-ID": "mine-1", "X-Actor": "Zoë".encode()}
+    )
     assert response.headers["x-request-id"] == "mine-1"
     async with system.stores["registry"].begin() as unit:
         (event,) = await unit.load("goal/late")
@@ -214,7 +216,9 @@ async def test_with_keys_only_keys_count(tmp_path):
 
 async def test_times_that_cannot_be(system: System):
     is_problem(await system.client.post("/v1/goals", json=GOAL | {"at": "2999-01-01T00:00:00Z"}), 422, "time-in-future")
-    is_problem(await system.client.post("/v1/goals", json=GOAL | {"at": "2020-01-01T00:00:00"}), 422, "time-without-zone")
+    is_problem(
+        await system.client.post("/v1/goals", json=GOAL | {"at": "2020-01-01T00:00:00"}), 422, "time-without-zone"
+    )
     assert (await system.client.post("/v1/goals", json=GOAL | {"at": "2020-01-01T01:00:00+01:00"})).status_code == 201
     await system.settle()
     assert (await system.client.get("/v1/goals/late")).json()["at"] == "2020-01-01T00:00:00Z"
@@ -226,7 +230,9 @@ async def test_after_takes_an_event_id(system: System):
 
 async def test_pages_follow_one_another(system: System):
     for number in range(5):
-        await system.client.post("/v1/goals", json={"name": f"g{number}", "question": "q?", "at": "2020-01-01T00:00:00Z"})
+        await system.client.post(
+            "/v1/goals", json={"name": f"g{number}", "question": "q?", "at": "2020-01-01T00:00:00Z"}
+        )
     await system.settle()
     names, cursor = [], ""
     while cursor is not None:

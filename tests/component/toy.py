@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query as QueryParameter, Request
+from fastapi import APIRouter, Depends, Request
+from fastapi import Query as QueryParameter
 from pydantic import BaseModel, ConfigDict
 
 from shared.events.envelope import Event, Payload

