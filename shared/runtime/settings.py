@@ -58,6 +58,19 @@ class Settings(BaseSettings):
     coalesce_seconds: float = 0.005
     coalesce_rows: int = 1_000
 
+    max_sessions: int = 32
+    """Models that one process of the deployer keeps loaded; the least recently used go first."""
+
+    max_artifact_bytes: int = 512 * 2**20
+    routes_seconds: float = 0.1
+    """How old the deployer's table of routes may get before a request looks for changes of other processes."""
+
+    remote_seconds: float = 10.0
+    """How long a remote inference server may take to answer."""
+
+    max_shadow_requests: int = 1_000
+    """Requests that wait for their shadows; what comes when so many wait gets no shadow answer, and is counted."""
+
     window_seconds: int = 86_400
     window_lateness_seconds: int = 3_600
     """How long after its end (in event time) a window stays open for predictions that come late."""
