@@ -62,7 +62,7 @@ EDGES = Table(
         "sequence": "bigint",
         "bulk": "boolean",
     },
-    indexes=(("src", "known_at"), ("dst", "bulk", "known_at")),
+    indexes=(("src", "valid_at"), ("dst", "bulk", "valid_at")),
 )
 """`bulk`: the edge comes from a kind of thing that there may be millions of (batches, windows)."""
 

@@ -16,6 +16,7 @@ from shared.events.codec import rfc3339
 from shared.log.records import Record
 
 _EXACT = 2**53
+_AS_THEY_ARE = (str, bool, type(None))
 _NUMBERS_TO_CHECK = re.compile(rb"\d[.eE]|\d{16}")
 
 
@@ -61,14 +62,13 @@ def canonical(value: Any, ascii_names: bool = False, plain: bool = False) -> byt
 
 def _normal(value: Any, odd: list[bool]) -> Any:
     """The value with numbers as I-JSON has them; `odd` notes numbers that ECMAScript writes otherwise than orjson."""
-    kind: object = type(value)
-    if kind is str or kind is bool or value is None:
+    if isinstance(value, _AS_THEY_ARE):
         return value
-    if kind is int and -_EXACT < value < _EXACT:
-        return value
-    if kind is int or kind is float:
-        return _number(float(value), odd)
-    if kind is dict:
+    if isinstance(value, int):
+        return value if -_EXACT < value < _EXACT else _number(float(value), odd)
+    if isinstance(value, float):
+        return _number(value, odd)
+    if isinstance(value, dict):
         members = cast("dict[str, Any]", value)
         return {name: _normal(member, odd) for name, member in members.items()}
     return [_normal(item, odd) for item in value]

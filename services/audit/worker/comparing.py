@@ -6,13 +6,14 @@ row which no record accounts for is found too.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import Any
 
 import orjson
 
 from services.audit.projection import FOLDED, project
+from shared.events.catalog import DATA_TOPICS, TOPICS
 from shared.events.codec import Undecodable, decode
 from shared.log.log import EventLog
 from shared.log.records import Record, TopicPartition
@@ -20,6 +21,8 @@ from shared.log.store import Store
 from shared.log.tables import Query, Row, Table, Where, equal
 
 CHUNK = 500
+DATA_CHUNK = 20
+"""Records of batches, each of which may be megabytes."""
 PAGE = 2_000
 MAX_ROWS = 1_000_000
 Rows = dict[str, dict[tuple[Any, ...], Row]]
@@ -50,8 +53,8 @@ async def compare(
     for place in sorted(frozen, reverse=True):
         offset = 0
         while offset < frozen[place]:
-            count = min(CHUNK, frozen[place] - offset)
-            records = await _read(log, place, offset, count)
+            count = DATA_CHUNK if place.topic in DATA_TOPICS else CHUNK
+            records = [one for one in await _read(log, place, offset, count) if one.offset < frozen[place]]
             if not records:
                 found.differ(f"{place.topic}[{place.partition}] holds no record at offset {offset}, which was consumed")
                 break
@@ -60,7 +63,7 @@ async def compare(
             offset = end
             await progress(found)
     for table in FOLDED:
-        await _strangers(store, found, table)
+        await _strangers(log, store, found, table)
     return found
 
 
@@ -176,25 +179,36 @@ def _difference(table: Table, wanted: Row | None, held: Row | None) -> str | Non
     return None
 
 
-async def _strangers(store: Store, found: Comparison, table: Table) -> None:
-    """Live rows that name an event which the ledger has not, or that lie in the ledger where no partition is."""
+async def _strangers(log: EventLog, store: Store, found: Comparison, table: Table) -> None:
+    """Live rows of an event that is not in the ledger, or that the ledger places where the log has nothing."""
     query = Query(table.name, limit=PAGE, columns=tuple(dict.fromkeys((*table.key, "event_id"))))
     while True:
         rows = await store.find(query)
-        ids = sorted({row["event_id"] for row in rows})
-        columns = ("event_id", "topic", "partition")
-        known = Query("ledger", (Where("event_id", "in", ids),), limit=len(ids) or 1, columns=columns)
-        places = {row["event_id"]: TopicPartition(row["topic"], row["partition"]) for row in await store.find(known)}
+        placed = await _placed(log, store, sorted({row["event_id"] for row in rows}))
         for row in rows:
-            if places.get(row["event_id"]) not in found.frozen:
+            if row["event_id"] not in placed:
                 key = tuple(row[name] for name in table.key)
                 found.live.update(repr((table.name, key)).encode())
                 found.differ(
-                    f"{table.name} {_named(table, key)}: the view holds a row of an event that is not in the log"
+                    f"{table.name} {_named(table, key)}: the view holds a row of an event that the log has not"
                 )
         if len(rows) < PAGE:
             return
-        query = Query(table.name, limit=PAGE, columns=query.columns, after=tuple(rows[-1][name] for name in table.key))
+        query = replace(query, after=tuple(rows[-1][name] for name in table.key))
+
+
+async def _placed(log: EventLog, store: Store, ids: list[str]) -> set[str]:
+    """Those of these events that the ledger places within the log."""
+    if not ids:
+        return set()
+    columns = ("event_id", "topic", "partition", "offset")
+    known = await store.find(Query("ledger", (Where("event_id", "in", ids),), limit=len(ids), columns=columns))
+    ends = {place: bounds.end for place, bounds in (await log.bounds(TOPICS)).items()}
+    return {
+        row["event_id"]
+        for row in known
+        if 0 <= row["offset"] < ends.get(TopicPartition(row["topic"], row["partition"]), 0)
+    }
 
 
 def _named(table: Table, key: tuple[Any, ...]) -> str:

@@ -1,0 +1,155 @@
+"""The questions of auditors over HTTP: lineage, estate, timelines, events, verifications."""
+
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import orjson
+from fastapi import APIRouter, Depends
+from fastapi import Query as Parameter
+
+from services.audit.api import verifications
+from services.audit.api.estate import estate
+from services.audit.api.graph import Direction, must_exist, walk
+from services.audit.api.predictions import Located, locate, story
+from services.audit.api.reader import Moment, Reader
+from services.audit.api.timeline import backdated, timeline
+from shared.log.tables import Query, Row, Where, equal
+from shared.runtime.commands import now
+from shared.runtime.http import Answer, Call, page, reading
+from shared.runtime.problems import Problem, not_found
+from shared.runtime.service import Service
+
+At = Annotated[datetime | None, Parameter(description="What was true at this time; default now.")]
+KnownAt = Annotated[datetime | None, Parameter(description="As it was known at this time; default now.")]
+From = Annotated[datetime | None, Parameter(alias="from", description="Happened at or after.")]
+To = Annotated[datetime | None, Parameter(description="Happened at or before.")]
+Limit = Annotated[int, Parameter(ge=1, description="Items of one page.")]
+
+
+def router(service: Service) -> APIRouter:
+    """Every endpoint of audit."""
+    api = APIRouter(tags=["audit"])
+    _lineage(api, service)
+    _estate(api, service)
+    _timeline(api, service)
+    _events(api, service)
+    verifications.add_routes(api, service)
+    return api
+
+
+def moment(at: datetime | None, known_at: datetime | None) -> Moment:
+    """Both times in UTC; the future may be asked about. Raises Problem 422 where a time has no offset."""
+    return Moment(utc(at) or now(), utc(known_at) or now())
+
+
+def utc(time: datetime | None) -> datetime | None:
+    if time is None:
+        return None
+    if time.tzinfo is None:
+        raise Problem(422, "time-without-zone", f"'{time.isoformat()}' has no offset.", "Write it as RFC 3339, with Z.")
+    try:
+        return time.astimezone(UTC)
+    except OverflowError as error:
+        raise Problem(422, "time-out-of-range", f"'{time.isoformat()}' cannot be told in UTC.") from error
+
+
+def _lineage(api: APIRouter, service: Service) -> None:
+    settings = service.settings
+    depths = Parameter(ge=0, le=settings.lineage_max_depth, description="Edges from the start at most.")
+
+    @api.get("/v1/lineage/{kind}/{name:path}")
+    async def lineage(
+        kind: str,
+        name: str,
+        call: Annotated[Call, Depends(reading(service))],
+        at: At = None,
+        known_at: KnownAt = None,
+        depth: Annotated[int, depths] = settings.lineage_max_depth,
+        direction: Direction = "both",
+    ) -> Answer:
+        """What a thing came from (`up`) and what came from it (`down`), as of both times."""
+        when = moment(at, known_at)
+        reader = Reader(service.store, when, settings.lineage_max_nodes)
+        asked = {"kind": kind, "id": name, "at": when.at, "known_at": when.known_at}
+        if kind == "prediction":
+            found = await locate(service.log, reader, name)
+            told = await story(service.log, reader, found)
+            graph = await walk(reader, found.nodes, depth, direction, settings.lineage_max_nodes, found.links())
+            return Answer({**asked, **told, **await graph.answer()})
+        await must_exist(service.store, settings, kind, name, when)
+        graph = await walk(reader, [f"{kind}/{name}"], depth, direction, settings.lineage_max_nodes)
+        return Answer({**asked, **await graph.answer()})
+
+
+def _estate(api: APIRouter, service: Service) -> None:
+    @api.get("/v1/estate")
+    async def get_estate(
+        call: Annotated[Call, Depends(reading(service))], at: At = None, known_at: KnownAt = None
+    ) -> Answer:
+        """Every deployment live at that moment."""
+        when = moment(at, known_at)
+        reader = Reader(service.store, when, service.settings.lineage_max_nodes)
+        items = await estate(reader)
+        answer = {"at": when.at, "known_at": when.known_at, "items": items, "next": None}
+        return Answer({**answer, "truncated": reader.truncated})
+
+
+def _timeline(api: APIRouter, service: Service) -> None:
+    @api.get("/v1/timeline/{kind}/{name:path}")
+    async def get_timeline(
+        kind: str,
+        name: str,
+        call: Annotated[Call, Depends(reading(service))],
+        start: From = None,
+        to: To = None,
+        known_at: KnownAt = None,
+        bulk: Annotated[bool, Parameter(description="Batches and windows that hang on it too.")] = False,
+        cursor: str | None = None,
+        limit: Limit = 100,
+    ) -> Answer:
+        """Every event that touches a thing, in the order in which they happened."""
+        when = Moment(utc(to) or datetime.max.replace(tzinfo=UTC), utc(known_at) or now())
+        size = min(limit, service.settings.max_page)
+        if kind == "prediction":
+            found: Located = await locate(service.log, Reader(service.store, when, size), name)
+            nodes, bulk = found.nodes, True
+        else:
+            await must_exist(service.store, service.settings, kind, name, when)
+            nodes = [f"{kind}/{name}"]
+        return Answer(await timeline(service.store, nodes, utc(start), when, cursor, size, bulk))
+
+
+def _events(api: APIRouter, service: Service) -> None:
+    @api.get("/v1/events")
+    async def list_events(
+        call: Annotated[Call, Depends(reading(service))],
+        type_name: Annotated[str | None, Parameter(alias="type")] = None,
+        subject: str | None = None,
+        actor: str | None = None,
+        start: From = None,
+        to: To = None,
+        known_at: KnownAt = None,
+        cursor: str | None = None,
+        limit: Limit = 100,
+    ) -> Answer:
+        """Events as structured CloudEvents, in the order in which they happened."""
+        given = {"type": type_name, "subject": subject, "actor": actor}
+        where = equal(**{name: value for name, value in given.items() if value is not None})
+        bounds = (("time", ">=", utc(start)), ("time", "<=", utc(to)), ("recorded", "<=", utc(known_at)))
+        where += tuple(Where(name, operator, time) for name, operator, time in bounds if time is not None)
+        return Answer(await page(service, Query("ledger", where, ("time",), limit), cursor, structured))
+
+    @api.get("/v1/events/{event_id}")
+    async def get_event(event_id: str, call: Annotated[Call, Depends(reading(service))]) -> Answer:
+        """One event as a structured CloudEvent, with its place in the ledger."""
+        row = await service.store.get("ledger", event_id)
+        if row is None:
+            not_found("event", event_id, [])
+        return Answer(structured(row))
+
+
+def structured(row: Row) -> dict[str, Any]:
+    """A ledger row as a CloudEvent in JSON; `ledger` tells where the log keeps it and the hash of its leaf (hex)."""
+    event: dict[str, Any] = orjson.loads(row["entry"])
+    place = {name: row[name] for name in ("topic", "partition", "offset")}
+    return {**event, "backdated": backdated(row), "ledger": {**place, "leaf": row["leaf"].hex(), "node": row["node"]}}

@@ -1,0 +1,232 @@
+"""One prediction: found by its id, read from the log, and told with everything that stood behind it."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from services.audit.api.estate import goals_of, take_part, version_facts
+from services.audit.api.graph import link
+from services.audit.api.reader import EVENT_COLUMNS, Reader, data_of
+from services.audit.projection.asof import holding
+from services.audit.projection.lineage import SPECIAL, version_node
+from shared.events import batches
+from shared.log.log import EventLog, OffsetOutOfRange
+from shared.log.records import TopicPartition
+from shared.log.tables import Query, Row, Where, equal
+from shared.runtime.problems import Problem, not_found
+
+MAX_JOINED = 200
+"""Batches of joined outcomes looked through for one prediction."""
+
+_PLACE = ("topic", "partition", "offset")
+
+
+@dataclass(frozen=True, slots=True)
+class Located:
+    """A prediction's batch (its ledger row), its row there, and what the log holds of it."""
+
+    batch: Row
+    row: int
+    values: dict[str, Any]
+
+    @property
+    def at(self) -> datetime:
+        return self.values["at"]
+
+    @property
+    def node(self) -> str:
+        return f"prediction/{batches.prediction_id(self.batch['event_id'], self.row)}"
+
+    @property
+    def nodes(self) -> list[str]:
+        """The nodes that speak of this prediction: itself, under its client's own id too, and its batch."""
+        own = self.values.get("prediction_id")
+        return [self.node, *([f"prediction/{own}"] if own else []), self.batch["node"]]
+
+    def links(self) -> list[Row]:
+        """The edges from the prediction to its batch, which follow from its id."""
+        *names, batch = self.nodes
+        return [link(name, SPECIAL, batch, "row", self.batch) for name in names]
+
+
+async def locate(log: EventLog, reader: Reader, name: str) -> Located:
+    """The prediction of this id, a server's or a client's own. Raises 404 where none was known by then."""
+    parsed = batches.parse_prediction_id(name)
+    found = parsed and await _batch(reader, *parsed)
+    if not found:
+        known = (*equal(prediction_id=name), Where("known_at", "<=", reader.moment.known_at))
+        rows = await reader.store.find(Query("prediction_ids", known, ("known_at",), limit=1))
+        found = rows and await _batch(reader, rows[0]["event_id"], rows[0]["row"])
+    if not found:
+        not_found("prediction", name, [])
+    batch, row = found
+    table = await _table(log, batch)
+    if row >= table.num_rows:
+        batch_id = batch["event_id"]
+        raise Problem(
+            404, "unknown-prediction", f"Batch {batch_id} has {table.num_rows} rows, counted from 0; not {row}."
+        )
+    return Located(batch, row, table.slice(row, 1).to_pylist()[0])
+
+
+async def _batch(reader: Reader, event_id: str, row: int) -> tuple[Row, int] | None:
+    found = await reader.store.get("ledger", event_id)
+    if found is None or found["type"] != "PredictionLogged" or found["recorded"] > reader.moment.known_at:
+        return None
+    return found, row
+
+
+async def _table(log: EventLog, row: Row) -> pa.RecordBatch:
+    """The rows of a batch event, read from the place in the log that its ledger row names."""
+    place = TopicPartition(row["topic"], row["partition"])
+    try:
+        records = await log.read(place, row["offset"], 1)
+    except OffsetOutOfRange:
+        records = []
+    if not records:
+        detail = f"The log no longer holds {place.topic}[{place.partition}] offset {row['offset']}."
+        raise Problem(410, "not-in-the-log", detail, "Restore the log from its backup.")
+    return batches.read(records[0].value)
+
+
+async def story(log: EventLog, reader: Reader, found: Located) -> dict[str, Any]:
+    """Everything behind one prediction, in the words of those who ask: what it said, who let it speak, what came true.
+
+    `traffic` and `gate` are those at the prediction's own time; where nothing had been said about that time (a year
+    played afterwards), those at the time asked about, and `as_of` tells which.
+    """
+    data = data_of(found.batch)
+    version, deployment = version_node(data["model"], data["version"]), f"deployment/{data['deployment']}"
+    model = f"model/{data['model']}"
+    about = await reader.about([version, model, deployment])
+    goal = (await goals_of(reader, {model})).get(model)
+    return {
+        "prediction": _prediction(found, data),
+        "deployment": about[deployment],
+        "model": about[model],
+        "version": about[version],
+        "code": about[version]["attributes"].get("code"),
+        **await _goal(reader, goal),
+        **await _provenance(reader, version),
+        "evidence": await _evidence(reader, version),
+        **await _allowed(reader, found, version, deployment),
+        "flags": await _flags(reader, found),
+        "outcome": await outcome(log, reader, found),
+    }
+
+
+def _prediction(found: Located, data: dict[str, Any]) -> dict[str, Any]:
+    values = found.values
+    own = values.get("prediction_id")
+    return {
+        "id": own or found.node.partition("/")[2],
+        "batch": found.batch["event_id"],
+        "row": found.row,
+        "at": found.at,
+        "recorded": found.batch["recorded"],
+        "actor": found.batch["actor"],
+        **{name: data[name] for name in ("deployment", "model", "version")},
+        "entity": values.get("entity"),
+        "segment": values.get("segment"),
+        "features": _named(values, batches.FEATURE),
+        "outputs": _named(values, batches.OUTPUT),
+    }
+
+
+def _named(values: dict[str, Any], prefix: str) -> dict[str, Any]:
+    return {name.removeprefix(prefix): value for name, value in values.items() if name.startswith(prefix)}
+
+
+async def _goal(reader: Reader, name: str | None) -> dict[str, Any]:
+    if name is None:
+        return {"goal": None, "kpis": []}
+    goal = f"goal/{name}"
+    kpis = [row["src"] for row in await reader.edges_to([goal]) if row["src"].startswith("kpi/")]
+    about = await reader.about([goal, *kpis])
+    return {"goal": about[goal], "kpis": [about[node] for node in sorted(set(kpis))]}
+
+
+async def _provenance(reader: Reader, version: str) -> dict[str, Any]:
+    """Training data and runs of a version, and the pipelines and inputs of the runs."""
+    edges = await reader.edges_from([version])
+    data = [row["dst"] for row in edges if row["role"] == "training_data"]
+    runs = [row["dst"] for row in edges if row["role"] == "run"]
+    runs += [row["dst"] for row in await reader.edges_from(runs) if row["relation"] == "alternateOf"]
+    behind = await reader.edges_from(runs)
+    inputs = {run: [row["dst"].partition("/")[2] for row in behind if row["src"] == run] for run in runs}
+    about = await reader.about([*data, *runs])
+    told = [{**about[run], "used": inputs[run]} for run in runs if about[run]["events"]]
+    return {"training_data": [about[node] for node in data], "runs": told}
+
+
+async def _evidence(reader: Reader, version: str) -> list[dict[str, Any]]:
+    nodes = [row["src"] for row in await reader.edges_to([version]) if row["role"] == "evidence"]
+    about = await reader.about(nodes)
+    return [about[node] for node in nodes]
+
+
+async def _allowed(reader: Reader, found: Located, version: str, deployment: str) -> dict[str, Any]:
+    """Who let it speak: traffic and gate of that instant, approvals as of the time asked about."""
+    then = reader.at(min(found.at, reader.moment.at))
+    facts = await then.traffic([deployment])
+    if not holding(facts, then.moment.at, then.moment.known_at):
+        then, facts = reader, await reader.traffic([deployment])
+    rows = holding(facts, then.moment.at, then.moment.known_at)
+    versions = await version_facts(reader, {version})
+    gates = await version_facts(reader.at(found.at), {version}) if found.at <= reader.moment.at else versions
+    gate = gates[version]["gate"] or versions[version]["gate"]
+    events = await reader.events_about([deployment])
+    actors = {row["event_id"]: row["actor"] for rows in events.values() for row in rows}
+    return {
+        "traffic": {"as_of": then.moment.at, **take_part(then, rows, facts, {}, actors)},
+        "approvals": versions[version]["approvals"],
+        "gate": {
+            "as_of": found.at if gates[version]["gate"] else reader.moment.at,
+            "stages": gate,
+        },
+    }
+
+
+async def _flags(reader: Reader, found: Located) -> list[dict[str, Any]]:
+    """Flags on this prediction, each with what became of it."""
+    nodes = [row["src"] for row in await reader.edges_to(found.nodes) if row["role"] == "flagged"]
+    events = await reader.events_about(nodes)
+    about = await reader.about(nodes)
+    flags: list[dict[str, Any]] = []
+    for node in nodes:
+        history = [
+            {"type": row["type"], "time": row["time"], "actor": row["actor"], "data": data_of(row)}
+            for row in events[node]
+        ]
+        resolved = next((step for step in reversed(history) if step["type"] == "FlagResolved"), None)
+        resolution = resolved["data"]["resolution"] if resolved else None
+        flags.append({**about[node], "resolution": resolution, "history": history})
+    return flags
+
+
+async def outcome(log: EventLog, reader: Reader, found: Located) -> dict[str, Any] | None:
+    """What came true, as far as it was known: the value of the last join that has this row, corrections included."""
+    edges = await reader.edges_to([found.batch["node"]], bulk=True)
+    joined = sorted({row["src"] for row in edges if row["src"].startswith("joined/")})
+    ids = [node.partition("/")[2] for node in joined]
+    if not ids:
+        return None
+    columns = (*EVENT_COLUMNS, *_PLACE)
+    query = Query("ledger", (Where("event_id", "in", ids),), ("-recorded", "-sequence"), MAX_JOINED, columns=columns)
+    rows = await reader.store.find(query)
+    reader.truncated = reader.truncated or len(ids) > len(rows)
+    for row in rows:
+        value = _joined_value(await _table(log, row), found)
+        if value is not None and value["at"] <= reader.moment.at:
+            told = {"event_id": row["event_id"], "recorded": row["recorded"]}
+            return {**value, **told, "outcome_event": data_of(row)["outcome_event"]}
+    return None
+
+
+def _joined_value(table: pa.RecordBatch, found: Located) -> dict[str, Any] | None:
+    mine = pc.and_(pc.equal(table["batch"], found.batch["event_id"]), pc.equal(table["row"], found.row))
+    kept = [row for row in table.filter(mine).to_pylist() if row["weight"] > 0]
+    return {"value": kept[-1]["value"], "at": kept[-1]["outcome_at"]} if kept else None
