@@ -24,26 +24,38 @@ def problem_response(problem: Problem, path: str) -> Response:
 
 
 def handle_errors(app: FastAPI) -> None:
-    """Let the app answer each of these with a problem document."""
-    translations: dict[type[Exception], Any] = {
-        Problem: lambda error: error,
-        Refused: lambda error: Problem(error.status, error.code, error.detail, **error.extra),
-        RequestValidationError: invalid,
-        HTTPException: _http,
-        Conflict: lambda _: Problem(409, "contended", "Others kept changing the same thing first.", "Try again."),
-        InFlight: lambda _: Problem(409, "request-in-flight", "A request with this Idempotency-Key has not ended yet."),
-        StoreUnavailable: lambda _: _unavailable("store"),
-        LogUnavailable: lambda _: _unavailable("log"),
-    }
+    """Let the app answer each error that it knows with a problem document."""
 
-    def handler(translate: Any) -> Any:
-        async def handle(request: Request, error: Exception) -> Response:
-            return problem_response(translate(error), request.url.path)
+    async def handle(request: Request, error: Exception) -> Response:
+        return problem_response(translated(error), request.url.path)
 
-        return handle
+    kinds = (Problem, Refused, RequestValidationError, HTTPException, Conflict, InFlight, StoreUnavailable)
+    for kind in (*kinds, LogUnavailable):
+        app.add_exception_handler(kind, handle)
 
-    for kind, translate in translations.items():
-        app.add_exception_handler(kind, handler(translate))
+
+def translated(error: Exception) -> Problem:
+    """The problem that an error means to the caller. Raises the error itself where it is none of theirs."""
+    match error:
+        case Problem():
+            return error
+        case Refused():
+            extra: dict[str, Any] = dict(error.extra)
+            return Problem(error.status, error.code, error.detail, **extra)
+        case RequestValidationError():
+            return invalid(error)
+        case HTTPException():
+            return _http(error)
+        case Conflict():
+            return Problem(409, "contended", "Others kept changing the same thing first.", "Try again.")
+        case InFlight():
+            return Problem(409, "request-in-flight", "A request with this Idempotency-Key has not ended yet.")
+        case StoreUnavailable():
+            return _unavailable("store")
+        case LogUnavailable():
+            return _unavailable("log")
+        case _:
+            raise error
 
 
 def pointer(parts: tuple[int | str, ...]) -> str:
@@ -66,7 +78,8 @@ def invalid(error: RequestValidationError) -> Problem:
         for one in found[:MAX_ERRORS]
     ]
     first = errors[0] if errors else {"in": "body", "pointer": "", "detail": "not valid"}
-    detail = f"{len(found)} part(s) of the request are not valid; first {first['in']} '{first['pointer']}': {first['detail']}."
+    where = f"{first['in']} '{first['pointer']}'"
+    detail = f"{len(found)} part(s) of the request are not valid; first {where}: {first['detail']}."
     return Problem(422, "invalid-request", detail, "See errors and /docs.", errors=errors)
 
 

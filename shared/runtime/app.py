@@ -1,9 +1,11 @@
 """The app factory: the routers of one or more services behind one edge."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response
+from fastapi.telemetry import TelemetryConfig
 
 from shared.runtime import dead_letters
 from shared.runtime.answers import handle_errors, problem_response
@@ -17,6 +19,24 @@ from shared.runtime.settings import Settings
 
 VERSION = "0.1.0"
 
+# FastAPI looks for OpenTelemetry's providers anew in every request; here figures go to Prometheus
+_NO_TELEMETRY: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False}
+
+_AFTER = {
+    "name": "after",
+    "in": "query",
+    "required": False,
+    "description": "Wait (bounded) until the views have seen this event.",
+    "schema": {"type": "string", "format": "uuid"},
+}
+_KEY = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "description": "Makes a repeated request answer as the first one did.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+}
+
 
 def create_app(title: str, parts: Sequence[Running], settings: Settings, routes: bool = True) -> FastAPI:
     """One app with every part's router, dead letters, health and figures; `routes=False` (a worker) without the first.
@@ -25,7 +45,7 @@ def create_app(title: str, parts: Sequence[Running], settings: Settings, routes:
     `app.state.health` must be run beside the app (`serve` does).
     """
     gauges = Gauges()
-    app = FastAPI(title=title, version=VERSION, redirect_slashes=False)
+    app = FastAPI(title=title, version=VERSION, redirect_slashes=False, telemetry=_NO_TELEMETRY)
     app.state.identity = Identity(settings)
     app.state.health = Health(parts, gauges)
     if routes:
@@ -34,8 +54,30 @@ def create_app(title: str, parts: Sequence[Running], settings: Settings, routes:
     app.router.routes.extend(dead_letters.router(parts).routes)
     _operations(app, gauges)
     handle_errors(app)
-    app.add_middleware(Edge, max_body_bytes=settings.max_body_bytes, gauges=gauges)
+    _declare_shared_parameters(app)
+    app.add_middleware(
+        Edge,
+        max_body_bytes=settings.max_body_bytes,
+        gauges=gauges,
+        log_answers=settings.log_level.upper() == "DEBUG",
+    )
     return app
+
+
+def _declare_shared_parameters(app: FastAPI) -> None:
+    """Name in the OpenAPI document what `reading` and `writing` read beside the declared parameters."""
+    plain = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            for path, operations in plain()["paths"].items():
+                for method, operation in operations.items():
+                    if path.startswith("/v1/") and "dead-letters" not in path:
+                        shared = [_AFTER] if method == "get" else [_AFTER, _KEY]
+                        operation.setdefault("parameters", []).extend(shared)
+        return plain()
+
+    app.openapi = openapi
 
 
 def _operations(app: FastAPI, gauges: Gauges) -> None:

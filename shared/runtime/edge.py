@@ -10,11 +10,10 @@ import structlog
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-from structlog.contextvars import bind_contextvars, clear_contextvars
 
 from shared.runtime.answers import problem_response
 from shared.runtime.commands import new_id
-from shared.runtime.observability import Gauges
+from shared.runtime.observability import Gauges, request_state
 from shared.runtime.problems import Problem
 
 logger = structlog.get_logger()
@@ -28,20 +27,21 @@ _BODILESS = frozenset(("GET", "HEAD", "OPTIONS", "DELETE"))
 class Edge:
     """Wraps an app. Bodies over `max_body_bytes` are refused: by Content-Length before they are read, else while."""
 
-    def __init__(self, app: ASGIApp, max_body_bytes: int, gauges: Gauges) -> None:
-        self.app, self.limit, self.gauges = app, max_body_bytes, gauges
+    def __init__(self, app: ASGIApp, max_body_bytes: int, gauges: Gauges, log_answers: bool = False) -> None:
+        self.app, self.limit, self.gauges, self.log_answers = app, max_body_bytes, gauges, log_answers
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
         started = perf_counter()
-        answer = _Answer(send, _header(scope, b"x-request-id"))
-        scope.setdefault("state", {})["request_id"] = answer.request_id
-        clear_contextvars()
-        bind_contextvars(request_id=answer.request_id)
+        headers: dict[bytes, bytes] = dict(scope["headers"])
+        answer = _Answer(send, headers.get(b"x-request-id"))
+        state = scope.setdefault("state", {})
+        state["request_id"] = answer.request_id
+        request_state.set(state)
         try:
-            await self._pass(scope, receive, answer)
+            await self._pass(scope, headers, receive, answer)
         except ClientDisconnect:
             answer.status = 499
         except Exception as error:
@@ -49,20 +49,21 @@ class Edge:
         seconds = perf_counter() - started
         route = getattr(scope.get("route"), "path", UNMATCHED)
         self.gauges.answered(scope["method"], route, answer.status, seconds)
-        logger.debug("answered", method=scope["method"], route=route, status=answer.status, seconds=seconds)
+        if self.log_answers:
+            logger.debug("answered", method=scope["method"], route=route, status=answer.status, seconds=seconds)
 
-    async def _pass(self, scope: Scope, receive: Receive, answer: "_Answer") -> None:
+    async def _pass(self, scope: Scope, headers: dict[bytes, bytes], receive: Receive, answer: "_Answer") -> None:
         if b"%00" in scope.get("raw_path", b"") or b"%00" in scope["query_string"]:
             raise Problem(400, "bad-character", "The address holds a NUL character.")
         if scope["method"] not in _BODILESS:
-            receive = await self._body(scope, receive)
+            receive = await self._body(headers, receive)
         await self.app(scope, receive, answer.send)
 
-    async def _body(self, scope: Scope, receive: Receive) -> Receive:
-        length = _header(scope, b"content-length")
+    async def _body(self, headers: dict[bytes, bytes], receive: Receive) -> Receive:
+        length = headers.get(b"content-length")
         if length is not None and (not length.isdigit() or int(length) > self.limit):
             raise self._too_large()
-        kind = _header(scope, b"content-type") or b""
+        kind = headers.get(b"content-type", b"")
         if kind[:16].lower() == b"application/json":
             return await self._json(receive)
         return receive if length is not None else self._counted(receive)
@@ -151,10 +152,3 @@ class _Answer:
             self.status, self.started = message["status"], True
             message["headers"] = [*message.get("headers", ()), self._header]
         await self._send(message)
-
-
-def _header(scope: Scope, wanted: bytes) -> bytes | None:
-    for name, value in scope["headers"]:
-        if name == wanted:
-            return value
-    return None

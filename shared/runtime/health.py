@@ -9,6 +9,7 @@ import structlog
 
 from shared.runtime.consumer import Consumer
 from shared.runtime.observability import Gauges
+from shared.runtime.relay import Relay
 from shared.runtime.running import Running
 
 logger = structlog.get_logger()
@@ -60,7 +61,7 @@ class Health:
         for consumer in part.consumers:
             await self._consumer(name, consumer, found)
         if part.relay is not None:
-            await self._relay(part, found)
+            await self._relay(part, part.relay, found)
         for periodic in part.periodic:
             if periodic.problem:
                 found[periodic.name] = periodic.problem
@@ -82,11 +83,10 @@ class Health:
         if reason:
             found[consumer.name] = reason
 
-    async def _relay(self, part: Running, found: dict[str, str]) -> None:
-        assert part.relay is not None
-        if part.relay.problem:
-            found[f"{part.name}.relay"] = part.relay.problem
-        lag = await _probe(part.service.store.relay_lag(part.relay.topics), found, f"{part.name}.relay")
+    async def _relay(self, part: Running, relay: Relay, found: dict[str, str]) -> None:
+        if relay.problem:
+            found[f"{part.name}.relay"] = relay.problem
+        lag = await _probe(part.service.store.relay_lag(relay.topics), found, f"{part.name}.relay")
         if lag is not None:
             self.gauges.relay_lag.labels(part.name).set(lag)
 

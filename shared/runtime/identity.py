@@ -1,7 +1,7 @@
 """Who calls, and with which right: API keys with the roles of the organisation, or `X-Actor` on loopback.
 
-A key is `mun_<id>_<secret>`: 32 random bytes, shown once, kept as SHA-256 and compared in constant time. The key file holds
-one JSON object a line: `{"id", "actor", "roles": [...], "sha256"}`; a change of the file is seen by the next request.
+A key is `mun_<id>_<secret>`: 32 random bytes, shown once, kept as SHA-256 and compared in constant time. The key file
+holds one JSON object a line: `{"id", "actor", "roles": [...], "sha256"}`; the next request sees a change of the file.
 """
 
 import hashlib
@@ -11,6 +11,7 @@ import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -104,9 +105,12 @@ class Identity:
 
     def authenticate(self, request: HTTPConnection) -> Caller:
         """Who calls. Raises Problem 401 `no-key` or `wrong-key`, 403 `foreign-origin`, 422 on unusable headers."""
+        headers: dict[bytes, bytes] = dict(request.scope["headers"])
         if self._path is None:
-            return _local(request)
-        key = _key_of(request)
+            client = request.scope.get("client") or ("",)
+            host, actor = headers.get(b"host", b"localhost"), headers.get(b"x-actor", b"")
+            return _local(client[0], host, headers.get(b"origin"), actor, headers.get(b"x-roles"))
+        key = _key_of(headers)
         if key is None:
             raise _unauthorized("no-key", "This needs an API key and none was sent.")
         entry = self._current(self._path).get(_id_of(key))
@@ -165,13 +169,12 @@ def _read(path: Path) -> dict[str, KeyEntry]:
     return entries
 
 
-def _key_of(request: HTTPConnection) -> str | None:
-    header = request.headers.get("authorization", "")
-    scheme, _, credentials = header.partition(" ")
-    key = credentials.strip() if scheme.lower() == "bearer" else request.headers.get("x-api-key", "").strip()
+def _key_of(headers: dict[bytes, bytes]) -> str | None:
+    scheme, _, credentials = headers.get(b"authorization", b"").partition(b" ")
+    key = (credentials if scheme.lower() == b"bearer" else headers.get(b"x-api-key", b"")).strip()
     if len(key) > MAX_KEY or not key.isascii():
         raise _unauthorized("wrong-key", "The API key is not one of those set up here, or was withdrawn.")
-    return key or None
+    return key.decode() or None
 
 
 def _id_of(key: str) -> str:
@@ -184,40 +187,39 @@ def _unauthorized(code: str, detail: str) -> Problem:
     return Problem(401, code, detail, fix, headers={"WWW-Authenticate": 'Bearer realm="muniment"'})
 
 
-def _local(request: HTTPConnection) -> Caller:
-    if request.client is None or not is_loopback(request.client.host):
+@lru_cache(4_096)
+def _local(client: str, host: bytes, origin: bytes | None, actor: bytes, wanted: bytes | None) -> Caller:
+    """Who this machine says that it is. Pure, so that a caller who comes again costs nothing."""
+    if not is_loopback(client):
         raise _unauthorized("no-key", "No API keys are set up here, so only this machine itself is served.")
-    _refuse_foreign_pages(request)
-    actor = _header_text(request, "x-actor") or LOCAL_ACTOR
-    if not usable_actor(actor):
+    if _foreign(host.decode("latin-1"), origin.decode("latin-1") if origin is not None else None):
+        raise Problem(403, "foreign-origin", "Without API keys, pages of other sites are not served.")
+    name = _text(actor) or LOCAL_ACTOR
+    if not usable_actor(name):
         raise Problem(422, "bad-actor", f"X-Actor must be 1 to {MAX_ACTOR} printable characters.")
-    wanted = request.headers.get("x-roles")
     if wanted is None:
-        return Caller(actor, ALL_ROLES)
-    names = [name.strip() for name in wanted.split(",") if name.strip()]
-    unknown = [name[:MAX_ACTOR] for name in names if name not in ALL_ROLES]
+        return Caller(name, ALL_ROLES)
+    names = [one.strip() for one in _text(wanted).split(",") if one.strip()]
+    unknown = [one[:MAX_ACTOR] for one in names if one not in ALL_ROLES]
     if unknown:
         raise Problem(422, "unknown-role", f"X-Roles names unknown roles {unknown}.", roles=sorted(ALL_ROLES))
-    return Caller(actor, frozenset(Role(name) for name in names))
+    return Caller(name, frozenset(Role(one) for one in names))
 
 
-def _refuse_foreign_pages(request: HTTPConnection) -> None:
+def _foreign(host: str, origin: str | None) -> bool:
     """A page of another site, open in a browser of this machine, must not act through loopback; neither by a form
     (its Origin differs) nor by a DNS name of its own that points here (such a name has a dot)."""
-    headers = request.headers
-    host = urlsplit("//" + headers.get("host", "localhost"))
-    origin = headers.get("origin")
-    foreign = origin is not None and urlsplit(origin).netloc != host.netloc
-    name = host.hostname or ""
-    if foreign or not (is_loopback(name) or "." not in name):
-        raise Problem(403, "foreign-origin", "Without API keys, pages of other sites are not served.")
-
-
-def _header_text(request: HTTPConnection, name: str) -> str:
-    value = request.headers.get(name, "")
-    if value.isascii():
-        return value
     try:
-        return value.encode("latin-1").decode()
+        ours = urlsplit("//" + host)
+        name = ours.hostname or ""
+        elsewhere = origin is not None and urlsplit(origin).netloc != ours.netloc
+    except ValueError:  # no host at all, such as an unclosed [
+        return True
+    return elsewhere or not (is_loopback(name) or "." not in name)
+
+
+def _text(value: bytes) -> str:
+    try:
+        return value.decode()
     except UnicodeDecodeError:
-        return value
+        return value.decode("latin-1")

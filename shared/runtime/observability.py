@@ -2,11 +2,13 @@
 
 import logging
 import sys
+from contextvars import ContextVar
+from typing import Any
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
-from structlog.typing import Processor
+from structlog.typing import EventDict, Processor, WrappedLogger
 
 from shared.runtime.settings import Settings
 
@@ -14,11 +16,23 @@ METRICS_MEDIA_TYPE = CONTENT_TYPE_LATEST
 _SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 
+request_state: ContextVar[dict[str, Any] | None] = ContextVar("request_state", default=None)
+"""The state of the request in whose course this runs: `request_id`, and `actor` once known."""
+
+
+def _of_request(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    state = request_state.get()
+    if state is not None:
+        event.update({name: state[name] for name in ("request_id", "actor") if name in state})
+    return event
+
+
 def configure_logs(settings: Settings) -> None:
     """Structured logs to stderr, one JSON object a line (or for people where `log_json` is off)."""
     level = logging.getLevelNamesMapping().get(settings.log_level.upper(), logging.INFO)
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
+        _of_request,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]

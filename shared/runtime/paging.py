@@ -82,4 +82,4 @@ def _value(kind: ColumnType, value: Any) -> Any:
         return None
     if not isinstance(value, _PYTHON[kind]) or (isinstance(value, bool) and kind != "boolean"):
         raise TypeError(f"no {kind}")
-    return datetime.fromisoformat(value) if kind == "timestamp" else value
+    return datetime.fromisoformat(str(value)) if kind == "timestamp" else value

@@ -1,4 +1,4 @@
-"""What may be lost, in Valkey (or Redis). A failure costs freshness for seconds: it is logged and never fails a request."""
+"""What may be lost, in Valkey (or Redis). A failure costs freshness for seconds; it is logged and fails no request."""
 
 import asyncio
 import contextlib
@@ -30,7 +30,7 @@ class ValkeyLive:
     """Live across processes. `url` as `redis://HOST:PORT/DB` or `unix://PATH`."""
 
     def __init__(self, url: str) -> None:
-        self._redis: Any = Redis.from_url(
+        self._redis: Any = Redis.from_url(  # pyright: ignore[reportUnknownMemberType]
             url,
             decode_responses=True,
             socket_timeout=TIMEOUT_SECONDS,

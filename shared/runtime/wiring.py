@@ -33,7 +33,7 @@ RETRY_SECONDS = 1.0
 
 
 def main(definition: Definition) -> None:
-    """Run the process that the command line asks for; exits 0 after SIGTERM or SIGINT, otherwise with 1 and a reason."""
+    """Run the process that the command line asks for; exits 0 after SIGTERM or SIGINT, else with 1 and a reason."""
     parser = argparse.ArgumentParser(prog=f"python -m services.{definition.name}")
     parser.add_argument("role", choices=["api", "worker", "all"], help="answer requests, fold the log, or both")
     role: str = parser.parse_args().role

@@ -284,3 +284,13 @@ async def test_readiness_fails_with_the_reason():
         await system.app.state.health.measure()
         problem = is_problem(await system.client.get("/health/ready"), 503, "not-ready")
         assert problem["problems"] == {"registry.dead-letters": "1 dead letters wait, more than 0"}
+
+
+async def test_the_openapi_document_names_the_shared_parameters(system: System):
+    paths = (await system.client.get("/openapi.json")).json()["paths"]
+    named = {(one["name"], one["in"]) for one in paths["/v1/goals"]["post"]["parameters"]}
+    assert named == {("after", "query"), ("Idempotency-Key", "header")}
+    listed = [one["name"] for one in paths["/v1/goals"]["get"]["parameters"]]
+    assert listed == ["cursor", "limit", "after"]
+    again = (await system.client.get("/openapi.json")).json()["paths"]
+    assert again == paths

@@ -19,10 +19,7 @@ def valkey_url() -> Iterator[str]:
 
 @pytest.fixture(params=["memory", "valkey"])
 async def live(request: pytest.FixtureRequest) -> AsyncIterator[Any]:
-    if request.param == "memory":
-        live = MemoryLive()
-    else:
-        live = ValkeyLive(request.getfixturevalue("valkey_url"))
+    live = MemoryLive() if request.param == "memory" else ValkeyLive(request.getfixturevalue("valkey_url"))
     yield live
     await live.close()
 

@@ -69,7 +69,7 @@ async def test_a_request_under_way_is_finished():
         async with part.service.store.begin() as unit:
             await unit.append("goal/late", None, [])  # holds the append lock, so that the request waits
             request = asyncio.create_task(client.post("/v1/goals", json={"name": "late", "question": "q?"}))
-            while not part.service.store.committed.append_lock._waiters:  # type: ignore[attr-defined]
+            while not part.service.store.committed.append_lock._waiters:  # noqa: ASYNC110
                 await asyncio.sleep(0)
             served.stop.set()
             await part.service.closing.wait()
