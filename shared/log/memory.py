@@ -181,6 +181,8 @@ class MemoryStore:
             rows.clear()
         for name in [name for name in self.committed.claims if name[0] == consumer]:
             del self.committed.claims[name]
+        for letter in [letter for letter in self.committed.letters if letter[0] == consumer]:
+            del self.committed.letters[letter]
         self.committed.heads.pop(consumer, None)
 
 

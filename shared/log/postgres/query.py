@@ -1,0 +1,103 @@
+"""Queries of views as SQL. Pure. The order is Python's: text by code point, nulls last in either direction."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from shared.log.postgres.ddl import SQL_TYPES, quoted, view_name
+from shared.log.tables import Query, Table, Where
+
+_BIGINT = 2**63 - 1
+
+
+def clean(value: Any) -> Any:
+    """A value that PostgreSQL can be asked for: NUL in text becomes U+FFFD, whole numbers stay within 64 bits."""
+    if isinstance(value, str):
+        return value.replace("\x00", "\ufffd") if "\x00" in value else value
+    if isinstance(value, int) and not isinstance(value, bool):
+        return max(-_BIGINT - 1, min(_BIGINT, value))
+    return value
+
+
+class _Parameters:
+    def __init__(self, table: Table) -> None:
+        self.values: list[Any] = []
+        self._table = table
+
+    def add(self, column: str, value: Any, many: bool = False) -> str:
+        """The placeholder of a value of this column, with its type."""
+        self.values.append([clean(item) for item in value if item is not None] if many else clean(value))
+        return f"${len(self.values)}::{SQL_TYPES[self._table.columns[column]]}{'[]' if many else ''}"
+
+
+def select_sql(schema: str, table: Table, query: Query) -> tuple[str, list[Any]]:
+    """The statement for a query, and its parameters."""
+    parameters = _Parameters(table)
+    conditions = [_condition(parameters, where) for where in query.where]
+    order = [(name.removeprefix("-"), name.startswith("-")) for name in query.order]
+    order += [(name, False) for name in table.key]
+    if query.after is not None:
+        conditions.append(_behind(table, parameters, order, query.after))
+    columns = ", ".join(map(quoted, query.columns or tuple(table.columns)))
+    where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
+    ordered = ", ".join(_direction(table, name, descending) for name, descending in order)
+    source = f"{quoted(schema)}.{quoted(view_name(table.name))}"
+    return f"SELECT {columns} FROM {source}{where} ORDER BY {ordered} LIMIT {int(query.limit)}", parameters.values
+
+
+def get_sql(schema: str, table: Table) -> str:
+    """The statement for one row by its key."""
+    columns = ", ".join(map(quoted, table.columns))
+    key = " AND ".join(f"{quoted(name)} = ${place}" for place, name in enumerate(table.key, 1))
+    return f"SELECT {columns} FROM {quoted(schema)}.{quoted(view_name(table.name))} WHERE {key}"
+
+
+def _condition(parameters: _Parameters, where: Where) -> str:
+    column, operator, value = where
+    name = quoted(column)
+    if value is None:
+        return f"{name} IS NULL" if operator == "=" else f"{name} IS NOT NULL"
+    if operator == "in":
+        return f"{name} = ANY({parameters.add(column, value, many=True)})"
+    if operator != "prefix":
+        return f"{name} {'<>' if operator == '!=' else operator} {parameters.add(column, value)}"
+    start = parameters.add(column, value)
+    end = _successor(clean(value))
+    bound = f" AND {name} < {parameters.add(column, end)}" if end else ""
+    return f"({name} >= {start}{bound})"
+
+
+def _successor(prefix: str) -> str | None:
+    """The first text behind all that start with `prefix`; None where there is none."""
+    trimmed = prefix.rstrip("\U0010ffff")
+    if not trimmed:
+        return None
+    following = ord(trimmed[-1]) + 1
+    return trimmed[:-1] + chr(0xE000 if 0xD800 <= following <= 0xDFFF else following)
+
+
+def _direction(table: Table, name: str, descending: bool) -> str:
+    if not descending:
+        return quoted(name)  # ascending order has its nulls last anyway
+    return f"{quoted(name)} DESC" + ("" if name in table.key else " NULLS LAST")
+
+
+def _behind(table: Table, parameters: _Parameters, order: list[tuple[str, bool]], after: Sequence[Any]) -> str:
+    """That a row comes behind `after` in this order: equal in the first columns and greater in the next, for each."""
+    ascending_key = all(name in table.key and not descending for name, descending in order)
+    if ascending_key and None not in after:  # a row comparison, which an index answers
+        names = ", ".join(quoted(name) for name, _ in order)
+        values = ", ".join(parameters.add(name, value) for (name, _), value in zip(order, after, strict=True))
+        return f"({names}) > ({values})"
+    alternatives: list[str] = []
+    equal: list[str] = []
+    for (name, descending), value in zip(order, after, strict=True):
+        column = quoted(name)
+        if value is None:  # nothing comes behind null
+            equal.append(f"{column} IS NULL")
+            continue
+        placeholder = parameters.add(name, value)
+        greater = f"{column} {'<' if descending else '>'} {placeholder}"
+        later = greater if name in table.key else f"({greater} OR {column} IS NULL)"
+        alternatives.append(" AND ".join([*equal, later]))
+        equal.append(f"{column} = {placeholder}")
+    return f"({' OR '.join(alternatives)})" if alternatives else "false"
