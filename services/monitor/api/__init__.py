@@ -1,0 +1,14 @@
+"""The monitor at the edge: predictions and outcomes in, figures out."""
+
+from fastapi import APIRouter
+
+from services.monitor.api import intake, lookup, stream, windows
+from shared.runtime.service import Service
+
+
+def router(service: Service) -> APIRouter:
+    """Every path of the monitor."""
+    whole = APIRouter(prefix="/v1", tags=["monitor"])
+    for part in (intake, lookup, stream, windows):
+        part.add(whole, service)
+    return whole

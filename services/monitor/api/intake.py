@@ -1,0 +1,166 @@
+"""Predictions and outcomes in, as JSON or Arrow. 202 comes after the log's acknowledgement."""
+
+import hashlib
+from typing import Annotated, Any
+from uuid import UUID
+
+import pyarrow as pa
+from fastapi import APIRouter, Depends, Query, Request
+from fastapi.responses import Response
+
+from services.monitor.facts import Facts, Version
+from services.monitor.intake import arrow_rows, json_rows
+from services.monitor.intake.bodies import OUTCOMES, PREDICTIONS, PredictionsIn, decoded
+from services.monitor.intake.documents import OUTCOMES_DOC, PREDICTIONS_DOC
+from services.monitor.intake.faults import check_rows
+from shared.events import batches
+from shared.events.catalog import TOPIC_OUTCOMES
+from shared.events.codec import encode
+from shared.events.envelope import Event
+from shared.events.monitor import OutcomeLogged
+from shared.log.tables import Query as Rows
+from shared.log.tables import equal
+from shared.runtime.commands import new_id, now
+from shared.runtime.http import Answer, Call, writing
+from shared.runtime.identity import Role
+from shared.runtime.predictions import PredictionRow, PredictionWriter, Target
+from shared.runtime.problems import Problem, not_found
+from shared.runtime.service import Service
+
+WRITERS = (Role.SERVICE, Role.SOFTWARE_ENGINEER, Role.DATA_ENGINEER, Role.DATA_SCIENTIST, Role.DEVOPS)
+
+Deployment = Annotated[str | None, Query(max_length=200, description="For Arrow bodies; JSON names it in the body.")]
+VersionNumber = Annotated[int | None, Query(ge=1, description="For Arrow bodies; JSON names it in the body.")]
+
+
+def add(router: APIRouter, service: Service) -> None:
+    """POST /predictions and /outcomes."""
+    intake = Intake(service)
+    service.on_close.append(intake.writer.close)
+    write = writing(service, *WRITERS)
+
+    @router.post("/predictions", status_code=202, openapi_extra=PREDICTIONS_DOC)
+    async def post_predictions(
+        request: Request, deployment: Deployment = None, version: VersionNumber = None, call: Call = Depends(write)
+    ) -> Response:
+        """Log predictions of a deployed version. Rows without an id are given one: its batch and its row."""
+        body = await request.body()
+        if _is_arrow(request):
+            return await intake.arrow(call, body, deployment, version)
+        return await intake.json(call, body)
+
+    @router.post("/outcomes", status_code=202, openapi_extra=OUTCOMES_DOC)
+    async def post_outcomes(request: Request, call: Call = Depends(write)) -> Response:
+        """Tell what came true. An outcome of a prediction not known yet is kept, and joined when that comes."""
+        return await intake.outcomes(call, await request.body(), _is_arrow(request))
+
+
+class Intake:
+    """From a body to the log."""
+
+    def __init__(self, service: Service) -> None:
+        self.service, self.facts = service, Facts()
+        self.writer = PredictionWriter(service.name, service.log, service.settings)
+        self.most = min(service.settings.max_rows_per_batch, batches.MAX_ROWS)
+        self.skew = service.settings.max_clock_skew_seconds
+
+    async def json(self, call: Call, body: bytes) -> Response:
+        """Answers {accepted, ids}."""
+        given = decoded(PREDICTIONS, body)
+        check_rows(len(given.predictions), self.most, "predictions")
+        version = await self.version(given.deployment, given.version)
+        target = Target(given.deployment, version.model, version.version)
+        batch_id = _batch_id(call)
+        batch = json_rows.predictions(given.predictions, version.signature, batch_id, now(), self.skew)
+        if batch.num_rows == 1 and call.idempotency_key is None:
+            name = await self.writer.one(target, _row(given, batch), call.caller.actor)
+            return Answer({"accepted": 1, "ids": [name]}, 202)
+
+        async def work() -> tuple[int, dict[str, Any]]:
+            await self.writer.written(target, batch, batches.write(batch), call.caller.actor, batch_id)
+            return 202, {"accepted": batch.num_rows, "ids": _ids(batch, batch_id)}
+
+        return await call.keep(work)
+
+    async def arrow(self, call: Call, body: bytes, deployment: str | None, number: int | None) -> Response:
+        """Answers {accepted, batch}."""
+        if deployment is None or number is None:
+            raise Problem(422, "no-target", "An Arrow body needs ?deployment= and ?version= in the URL.")
+        version = await self.version(deployment, number)
+        opened = arrow_rows.opened(body)
+        check_rows(opened.num_rows, self.most, "predictions")
+        batch_id = _batch_id(call)
+        taken = arrow_rows.predictions(body, opened, version.signature, batch_id, now(), self.skew)
+        target = Target(deployment, version.model, version.version)
+
+        async def work() -> tuple[int, dict[str, Any]]:
+            await self.writer.written(target, taken.batch, taken.table, call.caller.actor, batch_id)
+            return 202, {"accepted": taken.batch.num_rows, "batch": batch_id}
+
+        return await call.keep(work)
+
+    async def outcomes(self, call: Call, body: bytes, arrow: bool) -> Response:
+        """Answers {accepted, batch}."""
+        batch_id = _batch_id(call)
+        if arrow:
+            opened = arrow_rows.opened(body)
+            check_rows(opened.num_rows, self.most, "outcomes")
+            taken = arrow_rows.outcomes(body, opened, now(), self.skew)
+            rows, table = taken.batch.num_rows, taken.table
+        else:
+            given = decoded(OUTCOMES, body)
+            check_rows(len(given.outcomes), self.most, "outcomes")
+            batch = json_rows.outcomes(given, now(), self.skew)
+            rows, table = batch.num_rows, batches.write(batch)
+
+        async def work() -> tuple[int, dict[str, Any]]:
+            data, subject = OutcomeLogged(rows=rows), f"outcomes/{batch_id}"
+            source = f"/muniment/{self.service.name}"
+            event = Event(batch_id, source, subject, now(), 0, call.caller.actor, data, table=table)
+            await self.service.log.publish(TOPIC_OUTCOMES, [encode(event)])
+            return 202, {"accepted": rows, "batch": batch_id}
+
+        return await call.keep(work)
+
+    async def version(self, deployment: str, number: int) -> Version:
+        """The version that is said to have predicted. Raises Problem 404 with what exists nearby."""
+        known = self.facts.known(deployment, number)
+        if known is not None:
+            return known
+        store = self.service.store
+        model = await self.facts.model(store, deployment)
+        if model is None:
+            rows = await store.find(Rows("deployments", limit=1_000, columns=("deployment",)))
+            not_found("deployment", deployment, [row["deployment"] for row in rows])
+        found = await self.facts.version(store, model, number)
+        if found is None:
+            rows = await store.find(Rows("versions", equal(model=model), limit=1_000, columns=("model", "version")))
+            not_found("version", str(number), [str(row["version"]) for row in rows])
+        return found
+
+
+def _is_arrow(request: Request) -> bool:
+    return request.headers.get("content-type", "").split(";")[0].strip().lower() == arrow_rows.MEDIA_TYPE
+
+
+def _batch_id(call: Call) -> str:
+    """A new id; under an Idempotency-Key always the same one, so that a repetition is known in the log, too."""
+    if call.idempotency_key is None:
+        return new_id()
+    named = f"{call.caller.actor}\n{call.request.url.path}\n{call.idempotency_key}"
+    return str(UUID(bytes=hashlib.sha256(named.encode()).digest()[:16], version=5))
+
+
+def _ids(batch: pa.RecordBatch, batch_id: str) -> list[str]:
+    if "prediction_id" in batch.schema.names:
+        return batch.column("prediction_id").to_pylist()
+    return [f"{batch_id}-{row}" for row in range(batch.num_rows)]
+
+
+def _row(given: PredictionsIn, batch: pa.RecordBatch) -> PredictionRow:
+    """The one row of a valid body, its values in the column types of the signature."""
+    one = given.predictions[0]
+    values = batch.to_pylist()[0]
+    features = {name.removeprefix(batches.FEATURE): values[name] for name in values if name.startswith(batches.FEATURE)}
+    output = {name.removeprefix(batches.OUTPUT): values[name] for name in values if name.startswith(batches.OUTPUT)}
+    return PredictionRow(values["at"], features, output, one.id, one.entity, one.segment)

@@ -1,0 +1,167 @@
+"""How a deployment does: windows, drift, KPIs and experiments."""
+
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Depends, Query
+
+from services.monitor.domain.experiment import Arm, compare, mean_and_variance, winner
+from services.monitor.domain.kpi import DEFAULT_THRESHOLD, Kpi, score_column
+from services.monitor.domain.quality import Confusion, confusion
+from services.monitor.domain.sketch import Sketch
+from services.monitor.facts import Facts, kpis_of
+from services.monitor.reading import Reading, Span, kpi_item
+from shared.runtime.http import Answer, Call, reading
+from shared.runtime.problems import Problem
+from shared.runtime.service import Service
+
+VersionNumber = Annotated[int | None, Query(ge=1, le=2**31 - 1)]
+Since = Annotated[datetime | None, Query(alias="from", description="Windows that start at or after this time.")]
+Until = Annotated[datetime | None, Query(alias="to", description="Windows that start before this time.")]
+Limit = Annotated[int, Query(ge=1, le=1_000)]
+Cursor = Annotated[datetime | None, Query(description="`next` of the page before.")]
+
+
+def add(router: APIRouter, service: Service) -> None:
+    """GET /deployments/{name}/windows, /drift, /kpis and /experiments."""
+    figures = Reading(service.store, Facts(), service.settings.drift_psi_threshold)
+    read = reading(service)
+
+    @router.get("/deployments/{name}/windows")
+    async def get_windows(
+        name: str,
+        version: VersionNumber = None,
+        since: Since = None,
+        until: Until = None,
+        limit: Limit = 100,
+        cursor: Cursor = None,
+        call: Call = Depends(read),
+    ) -> Answer:
+        """Windows by start and version, each merged from all that is known now, closed or not."""
+        await figures.deployment(name)
+        span = Span(name, version, _utc(cursor) or _utc(since), _utc(until))
+        items, following = await figures.windows(span, limit)
+        return Answer({"items": items, "next": following})
+
+    @router.get("/deployments/{name}/drift")
+    async def get_drift(
+        name: str,
+        version: VersionNumber = None,
+        since: Since = None,
+        until: Until = None,
+        call: Call = Depends(read),
+    ) -> Answer:
+        """PSI of each feature over the range, against the reference of the version (default: the champion)."""
+        row = await figures.deployment(name)
+        number = version if version is not None else row["traffic"]["champion"]
+        totals = await figures.total(Span(name, number, _utc(since), _utc(until)))
+        known = await figures.version(row["model"], number)
+        items = figures.drift(totals[number], known) if number in totals else []
+        return Answer({"version": number, "items": items, "next": None})
+
+    @router.get("/deployments/{name}/kpis")
+    async def get_kpis(
+        name: str,
+        version: VersionNumber = None,
+        since: Since = None,
+        until: Until = None,
+        call: Call = Depends(read),
+    ) -> Answer:
+        """KPIs of the model's goal over the range, by version."""
+        row = await figures.deployment(name)
+        kpis = await kpis_of(service.store, row["model"])
+        totals = await figures.total(Span(name, version, _utc(since), _utc(until)))
+        items: list[dict[str, Any]] = []
+        for number, sketch in totals.items():
+            column = await _column(figures, row["model"], number, kpis, sketch)
+            found = [kpi_item(kpi, sketch, column) for kpi in kpis]
+            base = {"version": number, "predictions": sketch.predictions, "outcomes": sketch.joined.outcomes}
+            items += [base | item for item in found if item is not None]
+        return Answer({"items": items, "next": None})
+
+    @router.get("/deployments/{name}/experiments")
+    async def get_experiments(
+        name: str,
+        kpi: Annotated[str | None, Query(max_length=200, description="A cost KPI; default: the first by name.")] = None,
+        since: Since = None,
+        until: Until = None,
+        call: Call = Depends(read),
+    ) -> Answer:
+        """The champion against every other version with outcomes in the range, on the cost of a case."""
+        row = await figures.deployment(name)
+        chosen = _cost_kpi(await kpis_of(service.store, row["model"]), kpi)
+        if chosen is None:
+            return Answer({"items": [], "next": None})
+        totals = await figures.total(Span(name, None, _utc(since), _utc(until)))
+        counts: dict[int, Confusion] = {}
+        for number, sketch in totals.items():
+            column = await _column(figures, row["model"], number, [chosen], sketch)
+            found = confusion(sketch.joined, column, _threshold(chosen))
+            if found is not None:
+                counts[number] = found
+        return Answer({"items": [experiment(chosen, row["traffic"], counts)], "next": None})
+
+
+def experiment(kpi: Kpi, traffic: dict[str, Any], counts: dict[int, Confusion]) -> dict[str, Any]:
+    """One comparison, as it is answered."""
+    champion = traffic["champion"]
+    base = Arm(champion, counts.get(champion, Confusion(0, 0, 0, 0, _threshold(kpi))))
+    others = [compare(kpi.formula, base, Arm(number, found)) for number, found in counts.items() if number != champion]
+    mean, _ = mean_and_variance(kpi.formula, base.counts)
+    return {
+        "kpi": kpi.name,
+        "unit": kpi.unit,
+        "direction": kpi.direction,
+        "threshold": base.counts.threshold,
+        "champion": {"version": champion, "cases": base.counts.cases, "mean": mean if base.counts.cases else None},
+        "others": [
+            {
+                "version": one.version,
+                "role": _role(traffic, one.version),
+                "cases": one.cases,
+                "mean": one.mean,
+                "difference": one.difference,
+                "confidence_interval": None if one.low is None else [one.low, one.high],
+                "p_value": one.p_value,
+            }
+            for one in others
+        ],
+        "winner": winner(champion, others, kpi.direction),
+        "method": "Welch's z test, two-sided, 95 % interval, Bonferroni over the others. Fixed horizon: decide once, "
+        "when the number of cases planned beforehand is reached; reading it again and again finds winners by chance.",
+    }
+
+
+def _role(traffic: dict[str, Any], version: int) -> Literal["challenger", "shadow", "former"]:
+    if any(share["version"] == version for share in traffic["challengers"]):
+        return "challenger"
+    return "shadow" if version in traffic["shadows"] else "former"
+
+
+def _cost_kpi(kpis: list[Kpi], name: str | None) -> Kpi | None:
+    costs = [kpi for kpi in kpis if kpi.formula.kind == "cost"]
+    if name is None:
+        return costs[0] if costs else None
+    found = next((kpi for kpi in costs if kpi.name == name), None)
+    if found is None:
+        names = [kpi.name for kpi in costs]
+        raise Problem(404, "unknown-kpi", f"The model's goal has no cost KPI '{name}'.", nearby=names)
+    return found
+
+
+def _threshold(kpi: Kpi) -> float:
+    return DEFAULT_THRESHOLD if kpi.formula.threshold is None else kpi.formula.threshold
+
+
+async def _column(figures: Reading, model: str, number: int, kpis: list[Kpi], sketch: Sketch) -> str | None:
+    version = await figures.version(model, number)
+    return score_column(kpis, (version.scores if version else ()) or sketch.joined.names)
+
+
+def _utc(at: datetime | None) -> datetime | None:
+    """Raises Problem 422 where a time has no offset."""
+    if at is None:
+        return None
+    if at.tzinfo is None:
+        raise Problem(422, "time-without-zone", f"'{at.isoformat()}' has no offset.", "Write it as RFC 3339, with Z.")
+    return at.astimezone(UTC)

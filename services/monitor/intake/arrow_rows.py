@@ -1,0 +1,251 @@
+"""Arrow streams into record batches that the log may take, touched as little as they allow.
+
+A column may come in a kindred type (float32, int32, large or dictionary-encoded text, another unit of time); it is then
+turned into the log's own, and the stream written anew. What has the log's types already goes on byte for byte.
+"""
+
+# pyright: reportAttributeAccessIssue=false
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from services.monitor.intake.bodies import check_future
+from services.monitor.intake.faults import Faults, nearby
+from services.monitor.intake.json_rows import own_ids
+from shared.events import batches
+from shared.events.registry import Field, Signature
+from shared.runtime.problems import Problem
+
+MEDIA_TYPE = "application/vnd.apache.arrow.stream"
+_OWN = {"double": pa.float64(), "long": pa.int64(), "boolean": pa.bool_(), "string": pa.string()}
+_TEXTS = ("prediction_id", "entity", "segment")
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A valid batch, and the bytes of its stream."""
+
+    batch: pa.RecordBatch
+    table: bytes
+
+
+def opened(body: bytes) -> pa.RecordBatch:
+    """The batch of a stream, checked to be whole inside. Raises Problem 422 `torn-arrow`."""
+    try:
+        batch = batches.read(body)
+        batch.validate(full=True)
+    except (batches.TornBatch, pa.ArrowException, ValueError, OSError, MemoryError, OverflowError) as error:
+        raise Problem(422, "torn-arrow", f"The body is no whole Arrow IPC stream: {error}") from error
+    return batch
+
+
+def predictions(
+    body: bytes, batch: pa.RecordBatch, signature: Signature, batch_id: str, present: datetime, skew: float
+) -> Taken:
+    """The batch of a body, valid for this signature. Raises Problem 422 that names columns and rows."""
+    faults = Faults()
+    names = batch.schema.names
+    if len(set(names)) < len(names):
+        raise Problem(422, "invalid-rows", "Two columns have the same name.")
+    columns: dict[str, Any] = {}
+    for name in ("id", "prediction_id", *_TEXTS[1:]):
+        if name in names:
+            columns[name] = _text(batch.column(name), name, faults)
+    columns["at"] = _times(batch, present, skew)
+    _group(batch, signature.inputs, batches.FEATURE, columns, faults)
+    _group(batch, signature.outputs, batches.OUTPUT, columns, faults)
+    for name in names:
+        if name not in columns and not name.startswith((batches.FEATURE, batches.OUTPUT)):
+            faults.add(name, f"no such column is known{nearby(name, ('id', 'at', *_TEXTS))}")
+    faults.check()
+    return _taken(body, batch, _identified(columns, batch_id, faults))
+
+
+def outcomes(body: bytes, batch: pa.RecordBatch, present: datetime, skew: float) -> Taken:
+    """Outcomes by `prediction_id`, `value` and `at`. Raises Problem 422."""
+    faults = Faults()
+    names = batch.schema.names
+    for name in ("prediction_id", "value"):
+        if name not in names:
+            faults.add(name, "is required and missing")
+    for name in names:
+        if name not in ("prediction_id", "value", "at"):
+            faults.add(name, "no such column is known")
+    faults.check()
+    columns: dict[str, Any] = {"prediction_id": _text(batch.column("prediction_id"), "prediction_id", faults)}
+    columns["at"] = _times(batch, present, skew)
+    value = batch.column("value")
+    if pa.types.is_boolean(value.type):
+        value = value.cast(pa.float64())
+    columns["value"] = _checked(value, Field(name="value", type="double"), "value", faults)
+    if columns["prediction_id"].null_count:
+        faults.add("prediction_id", "must not be null")
+    faults.check()
+    return _taken(body, batch, columns)
+
+
+def _taken(body: bytes, batch: pa.RecordBatch, columns: dict[str, Any]) -> Taken:
+    same = list(columns) and set(columns) == set(batch.schema.names)
+    if same and all(
+        columns[name] is batch.column(name) or columns[name].equals(batch.column(name)) for name in columns
+    ):
+        return Taken(batch, body)
+    made = pa.record_batch(columns)
+    return Taken(made, batches.write(made))
+
+
+def _identified(columns: dict[str, Any], batch_id: str, faults: Faults) -> dict[str, Any]:
+    """`id` is the callers' word for the log's `prediction_id`."""
+    if "id" in columns and "prediction_id" in columns:
+        faults.add("id", "stands beside prediction_id; give one")
+        faults.check()
+    column = columns.pop("id", columns.get("prediction_id"))
+    if column is None:
+        return columns
+    if column.null_count == len(column):
+        columns.pop("prediction_id", None)
+        return columns
+    named = own_ids(column.to_pylist(), batch_id, faults)
+    faults.check()
+    return {"prediction_id": column if not column.null_count else pa.array(named, pa.string())} | columns
+
+
+def _group(
+    batch: pa.RecordBatch, fields: Sequence[Field], prefix: str, columns: dict[str, Any], faults: Faults
+) -> None:
+    if not fields:
+        for name in batch.schema.names:
+            if name.startswith(prefix):
+                columns[name] = _free(batch.column(name), name, faults)
+        return
+    names = set(batch.schema.names)
+    for field in fields:
+        name = prefix + field.name
+        if name in names:
+            columns[name] = _checked(batch.column(name), field, name, faults)
+        elif field.required:
+            faults.add(name, "is required and missing")
+    known = {prefix + field.name for field in fields}
+    for name in names - known:
+        if name.startswith(prefix):
+            faults.add(name, f"the version's signature has no such name{nearby(name, known)}")
+
+
+def _free(column: Any, name: str, faults: Faults) -> Any:
+    """A column of a version without signature: whatever simple type it has."""
+    for kind, test in (
+        ("double", pa.types.is_floating),
+        ("long", pa.types.is_integer),
+        ("boolean", pa.types.is_boolean),
+        ("string", _is_text),
+    ):
+        if test(column.type):
+            return _checked(column, Field(name=name, type=kind, required=False), name, faults)  # type: ignore[arg-type]
+    faults.add(name, f"has type {column.type}; doubles, integers, booleans and texts are known")
+    return column
+
+
+def _checked(column: Any, field: Field, name: str, faults: Faults) -> Any:
+    """The column in the log's type for the field, its values checked."""
+    cast = _cast(column, field.type)
+    if cast is None:
+        faults.add(name, f"must be of type {field.type}, not {column.type}")
+        return column
+    if field.required and cast.null_count:
+        place = int(np.flatnonzero(cast.is_null().to_numpy(zero_copy_only=False))[0])
+        faults.add(f"{name}/{place}", "is required and must not be null")
+    if pa.types.is_floating(cast.type) and cast.null_count != len(cast):
+        return _finite(cast, field, name, faults)
+    return cast
+
+
+def _finite(column: Any, field: Field, name: str, faults: Faults) -> Any:
+    """Doubles without infinities; NaN stands for a missing value where one may be missing."""
+    values = column.to_numpy(zero_copy_only=False)
+    if np.isfinite(values.sum()):
+        return column
+    bad = ~np.isfinite(values) & ~column.is_null().to_numpy(zero_copy_only=False)
+    nan = bad & np.isnan(values)
+    if not field.required:
+        bad &= ~nan
+    for place in np.flatnonzero(bad)[:10]:
+        faults.add(f"{name}/{place}", "must be finite")
+    return (
+        column if not nan.any() or field.required else pc.if_else(pa.array(nan), pa.scalar(None, pa.float64()), column)
+    )
+
+
+def _cast(column: Any, kind: str) -> Any:
+    """The column in the log's type, or None where its own type is not kindred."""
+    own, wanted = column.type, _OWN[kind]
+    if own == wanted or (kind == "double" and own == pa.int64()):
+        return column
+    if pa.types.is_null(own):
+        return column.cast(wanted)
+    fits = {
+        "double": pa.types.is_floating(own) or pa.types.is_integer(own),
+        "long": pa.types.is_integer(own),
+        "boolean": False,
+        "string": _is_text(own),
+    }[kind]
+    if not fits:
+        return None
+    try:
+        return column.cast(pa.int64() if pa.types.is_integer(own) else wanted)
+    except pa.ArrowInvalid:
+        return None
+
+
+def _text(column: Any, name: str, faults: Faults) -> Any:
+    cast = _cast(column, "string")
+    if cast is None:
+        faults.add(name, f"must be text, not {column.type}")
+        return column
+    longest = pc.max(pc.utf8_length(cast)).as_py() or 0
+    if longest > 200 or (pc.min(pc.utf8_length(cast)).as_py() == 0):
+        faults.add(name, "must have 1 to 200 characters")
+    return cast
+
+
+def _is_text(kind: Any) -> bool:
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
+    return pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
+
+
+def _times(batch: pa.RecordBatch, present: datetime, skew: float) -> Any:
+    """The column `at` in the log's type; rows without a time get the present."""
+    default = pa.scalar(present, batches.TIMESTAMP)
+    if "at" not in batch.schema.names:
+        return pa.repeat(default, batch.num_rows)
+    at = batch.column("at")
+    if pa.types.is_null(at.type):
+        return pa.repeat(default, batch.num_rows)
+    if not pa.types.is_timestamp(at.type) or at.type.tz is None:
+        raise Problem(422, "invalid-rows", f"at: must be a timestamp with a time zone, not {at.type}.")
+    if at.type != batches.TIMESTAMP:
+        try:
+            at = at.cast(batches.TIMESTAMP, safe=at.type.unit != "ns")
+        except pa.ArrowInvalid as error:
+            raise Problem(422, "invalid-rows", f"at: {error}") from error
+    _check_span(at.cast(pa.int64()).drop_null(), present, skew)
+    return pc.fill_null(at, default) if at.null_count else at
+
+
+def _check_span(times: Any, present: datetime, skew: float) -> None:
+    if not len(times):
+        return
+    values = times.to_numpy()
+    least, most = int(values.min()), int(values.max())
+    try:
+        latest = pa.scalar(most, pa.int64()).cast(batches.TIMESTAMP).as_py()
+        pa.scalar(least, pa.int64()).cast(batches.TIMESTAMP).as_py()
+    except (ValueError, OverflowError) as error:
+        raise Problem(422, "invalid-rows", f"at: holds a time outside the years 1 to 9999: {error}") from error
+    check_future(latest, present, skew, f"at/{int(values.argmax())}")

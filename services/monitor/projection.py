@@ -1,0 +1,178 @@
+"""The monitor's tables, and the facts of other services that its figures rest on, as pure folds."""
+
+from typing import Any
+
+from services.monitor.domain.bins import as_json, bins_of
+from shared.events.deployer import Deployed, Promoted, Retired, RolledBack, Traffic, TrafficChanged
+from shared.events.envelope import Event
+from shared.events.monitor import WindowMeasured
+from shared.events.registry import KpiDefined, ModelRegistered, ModelVersionRegistered
+from shared.log.tables import Change, ColumnType, Put, Table
+
+_WINDOW: dict[str, ColumnType] = {"deployment": "text", "version": "integer", "window_start": "timestamp"}
+_SOURCE: dict[str, ColumnType] = {"topic": "text", "partition": "integer"}
+
+DEPLOYMENTS = Table(
+    "deployments",
+    ("deployment",),
+    {"deployment": "text", "model": "text", "environment": "text", "traffic": "json", "retired": "boolean"},
+    (("model",),),
+)
+MODELS = Table("models", ("model",), {"model": "text", "goal": "text"})
+VERSIONS = Table(
+    "versions", ("model", "version"), {"model": "text", "version": "integer", "signature": "json", "bins": "json"}
+)
+KPIS = Table(
+    "kpis",
+    ("kpi",),
+    {"kpi": "text", "goal": "text", "unit": "text", "direction": "text", "target": "double", "formula": "json"},
+    (("goal",),),
+)
+BATCHES = Table(
+    "batches",
+    ("batch",),
+    {
+        "batch": "text",
+        "deployment": "text",
+        "model": "text",
+        "version": "integer",
+        "topic": "text",
+        "partition": "integer",
+        "offset": "bigint",
+        "rows": "integer",
+        "start": "timestamp",
+        "end": "timestamp",
+        "client_ids": "boolean",
+    },
+)
+TRUTHS = Table("truths", ("batch",), {"batch": "text", "truth": "bytes"})
+PREDICTION_IDS = Table(
+    "prediction_ids", ("prediction_id",), {"prediction_id": "text", "batch": "text", "row": "integer"}
+)
+OUTCOME_EVENTS = Table("outcome_events", ("event",), {"event": "text", "rows": "integer"})
+PENDING = Table(
+    "pending_outcomes",
+    ("prediction_id", "event"),
+    {
+        "prediction_id": "text",
+        "event": "text",
+        "batch": "text",
+        "row": "integer",
+        "value": "double",
+        "at": "bigint",
+        "told": "bigint",
+    },
+    (("batch",),),
+)
+STATES = Table(
+    "window_states",
+    ("deployment", "version", "window_start", "topic", "partition"),
+    {
+        **_WINDOW,
+        **_SOURCE,
+        "window_end": "timestamp",
+        "model": "text",
+        "stamp": "bigint",
+        "state": "bytes",
+    },
+    (("deployment", "window_start"),),
+)
+DIRTY = Table(
+    "window_changes",
+    ("window_start", "deployment", "version", "topic", "partition", "stamp"),
+    {**_WINDOW, **_SOURCE, "stamp": "bigint", "window_end": "timestamp", "model": "text"},
+)
+WATERMARKS = Table(
+    "watermarks", ("deployment", "topic", "partition"), {"deployment": "text", **_SOURCE, "at": "timestamp"}
+)
+MEASURED = Table(
+    "measured_windows",
+    ("deployment", "version", "window_start"),
+    {**_WINDOW, "window_end": "timestamp", "revision": "integer", "event": "text", "measured_at": "timestamp"},
+)
+
+TABLES = (
+    DEPLOYMENTS,
+    MODELS,
+    VERSIONS,
+    KPIS,
+    BATCHES,
+    TRUTHS,
+    PREDICTION_IDS,
+    OUTCOME_EVENTS,
+    PENDING,
+    STATES,
+    DIRTY,
+    WATERMARKS,
+    MEASURED,
+)
+
+
+def project(event: Event) -> list[Change]:
+    """The rows that a control fact sets. Facts that no figure rests on set none."""
+    match event.data:
+        case Deployed(deployment=name, model=model, environment=environment, traffic=traffic):
+            row: dict[str, Any] = {"deployment": name, "model": model, "environment": environment, "retired": False}
+            return [Put("deployments", row | _traffic(traffic))]
+        case TrafficChanged(deployment=name, after=after) | Promoted(deployment=name, after=after):
+            return [Put("deployments", {"deployment": name, **_traffic(after)})]
+        case RolledBack(deployment=name, after=after):
+            return [Put("deployments", {"deployment": name, **_traffic(after)})]
+        case Retired(deployment=name):
+            return [Put("deployments", {"deployment": name, "retired": True})]
+        case ModelRegistered(model=model, goal=goal):
+            return [Put("models", {"model": model, "goal": goal})]
+        case ModelVersionRegistered() as version:
+            return [_version(version)]
+        case KpiDefined() as kpi:
+            return [_kpi(kpi)]
+        case WindowMeasured() as measured:
+            return [_measured(event, measured)]
+        case _:
+            return []
+
+
+def _traffic(traffic: Traffic) -> dict[str, Any]:
+    return {"traffic": traffic.model_dump(mode="json")}
+
+
+def _version(version: ModelVersionRegistered) -> Change:
+    bins = bins_of(version.signature, version.reference)
+    return Put(
+        "versions",
+        {
+            "model": version.model,
+            "version": version.version,
+            "signature": version.signature.model_dump(mode="json"),
+            "bins": as_json(bins),
+        },
+    )
+
+
+def _kpi(kpi: KpiDefined) -> Change:
+    return Put(
+        "kpis",
+        {
+            "kpi": kpi.kpi,
+            "goal": kpi.goal,
+            "unit": kpi.unit,
+            "direction": kpi.direction,
+            "target": kpi.target,
+            "formula": kpi.formula.model_dump(mode="json"),
+        },
+    )
+
+
+def _measured(event: Event, measured: WindowMeasured) -> Change:
+    return Put(
+        "measured_windows",
+        {
+            "deployment": measured.deployment,
+            "version": measured.version,
+            "window_start": measured.window_start,
+            "window_end": measured.window_end,
+            "revision": measured.revision,
+            "event": event.id,
+            "measured_at": event.time,
+        },
+    )

@@ -1,0 +1,8 @@
+"""The rooms of the monitor, for whoever wires it."""
+
+from services.monitor.api import router
+from services.monitor.projection import TABLES
+from services.monitor.worker import consumers, periodic
+from shared.runtime.service import Definition
+
+DEFINITION = Definition("monitor", TABLES, router, consumers, periodic)

@@ -1,0 +1,72 @@
+"""What the monitor does with the log: it folds facts, predictions and outcomes, and measures what is closed."""
+
+from collections.abc import Sequence
+
+import orjson
+
+from services.monitor.facts import Facts
+from services.monitor.projection import project
+from services.monitor.worker.joining import source_lock
+from services.monitor.worker.measuring import CONSUMER, Measuring
+from services.monitor.worker.outcomes import Outcomes
+from services.monitor.worker.predictions import Predictions
+from services.monitor.worker.sweeping import Sweeping
+from services.monitor.worker.tables import Tables
+from shared.events.catalog import TOPIC_OUTCOMES, TOPIC_PREDICTIONS
+from shared.events.codec import structured
+from shared.log.store import UnitOfWork
+from shared.runtime.consumer import Consumer, Handler, Received
+from shared.runtime.service import Service
+from shared.runtime.tasks import Periodic
+
+FACTS = "monitor.facts"
+STREAM = "monitor.events"
+"""The channel of what the monitor states, for listeners of server-sent events."""
+
+CONTROL = ("muniment.registry", "muniment.deployer", "muniment.monitor")
+
+
+def consumers(service: Service) -> list[Consumer]:
+    """`monitor.facts` for what others state, `monitor.predictions` for predictions and their outcomes."""
+    log, store, settings = service.log, service.store, service.settings
+    return [
+        Consumer(FACTS, CONTROL, log, store, facts_handler(service), settings),
+        Consumer(CONSUMER, (TOPIC_PREDICTIONS, TOPIC_OUTCOMES), log, store, data_handler(service), settings),
+    ]
+
+
+def periodic(service: Service) -> list[Periodic]:
+    """Measuring closed windows, and looking again at outcomes that wait."""
+    seconds = service.settings.window_measure_seconds
+    sweeping = Sweeping(service.store, Tables(service.log), service.settings)
+    return [
+        Periodic("monitor.measure", seconds, Measuring(service, Facts()).run),
+        Periodic("monitor.sweep", seconds, sweeping.run),
+    ]
+
+
+def facts_handler(service: Service) -> Handler:
+    """Fold control facts into the views, and pass on what the monitor itself stated."""
+
+    async def handle(unit: UnitOfWork, received: Sequence[Received]) -> None:
+        await unit.apply([change for item in received for change in project(item.event)])
+        for item in received:
+            if item.record.topic == "muniment.monitor":
+                await service.live.send(STREAM, orjson.dumps(structured(item.event)).decode())
+
+    return handle
+
+
+def data_handler(service: Service) -> Handler:
+    """Fold predictions and join outcomes. What it gets is of one partition; its effect is that unit's alone."""
+    tables = Tables(service.log)
+    predictions = Predictions(Facts(), tables, service.settings)
+    outcomes = Outcomes(tables, service.settings)
+
+    async def handle(unit: UnitOfWork, received: Sequence[Received]) -> None:
+        place = received[0].record.place
+        await unit.lock([source_lock(place)])
+        fold = predictions if place.topic == TOPIC_PREDICTIONS else outcomes
+        await fold.handle(unit, received)
+
+    return handle

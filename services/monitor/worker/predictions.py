@@ -1,0 +1,170 @@
+"""Batches of predictions into window states, each batch once, whatever is delivered again."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from zlib import crc32
+
+import numpy as np
+import pyarrow as pa
+
+from services.monitor.domain.folding import by_window, sketch_of
+from services.monitor.facts import Facts, Version
+from services.monitor.worker.joining import Joining, in_chunks, lock_of
+from services.monitor.worker.pending import by_event, taken
+from services.monitor.worker.states import States
+from services.monitor.worker.tables import Tables
+from shared.events import batches
+from shared.events.monitor import PredictionLogged
+from shared.log.store import UnitOfWork
+from shared.log.tables import Change, Put, Row
+from shared.runtime.consumer import NotYet, Received
+from shared.runtime.predictions import Target
+from shared.runtime.settings import Settings
+
+ID_LOCKS = 64
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """One batch not seen before."""
+
+    received: Received
+    data: PredictionLogged
+    rows: pa.RecordBatch
+
+    @property
+    def id(self) -> str:
+        return self.received.event.id
+
+    @property
+    def target(self) -> Target:
+        return Target(self.data.deployment, self.data.model, self.data.version)
+
+    def row(self) -> Row:
+        record, data = self.received.record, self.data
+        return {
+            "batch": self.id,
+            "deployment": data.deployment,
+            "model": data.model,
+            "version": data.version,
+            "topic": record.topic,
+            "partition": record.partition,
+            "offset": record.offset,
+            "rows": data.rows,
+            "start": data.start,
+            "end": data.end,
+            "client_ids": data.client_ids,
+        }
+
+    def own_ids(self) -> list[str]:
+        return self.rows.column("prediction_id").to_pylist() if self.data.client_ids else []
+
+
+@dataclass(slots=True)
+class Predictions:
+    """Folds records of one partition of muniment.predictions within a unit of work."""
+
+    facts: Facts
+    tables: Tables
+    settings: Settings
+
+    async def handle(self, unit: UnitOfWork, received: Sequence[Received]) -> None:
+        """Raises NotYet where the version's registration has not come yet."""
+        fresh = await self._fresh(unit, received)
+        if not fresh:
+            return
+        states = States(unit, received[0].record.place, self.settings.window_seconds)
+        own = {name for batch in fresh for name in batch.own_ids()}
+        pending = await _waiting(unit, [batch.id for batch in fresh], sorted(own))
+        await _lock(unit, fresh, pending, own)
+        indexed = await in_chunks(unit, "prediction_ids", "prediction_id", sorted(own))
+        known = {row["prediction_id"]: row for row in indexed}
+        changes: list[Change] = [Put("batches", batch.row()) for batch in fresh]
+        for batch in fresh:
+            rows, added = _indexed(batch, known)
+            changes += added
+            await self._fold(unit, states, batch, rows)
+            self.tables.keep(batch.id, batch.received.record.value)
+        await unit.apply(changes)
+        if pending:
+            await self._resolve(unit, states, fresh, pending, known)
+        await states.write()
+
+    async def _fresh(self, unit: UnitOfWork, received: Sequence[Received]) -> list[_Batch]:
+        ids = [item.event.id for item in received]
+        seen = {row["batch"] for row in await in_chunks(unit, "batches", "batch", ids)}
+        fresh: list[_Batch] = []
+        for item in received:
+            data = item.event.data
+            if item.event.id in seen or not isinstance(data, PredictionLogged):
+                continue
+            seen.add(item.event.id)
+            fresh.append(_Batch(item, data, _read(item.event.table or b"", data)))
+        return fresh
+
+    async def _fold(self, unit: UnitOfWork, states: States, batch: _Batch, rows: pa.RecordBatch) -> None:
+        if not rows.num_rows:
+            return
+        version = await self._version(unit, batch.data)
+        for start, part in by_window(rows, self.settings.window_seconds):
+            await states.add(batch.target, start, sketch_of(part, version.bins, self.settings.max_categories))
+        states.seen(batch.data.deployment, batch.data.end)
+
+    async def _version(self, unit: UnitOfWork, data: PredictionLogged) -> Version:
+        version = await self.facts.version(unit, data.model, data.version)
+        if version is None:
+            raise NotYet(f"version {data.version} of model {data.model} is not known yet")
+        return version
+
+    async def _resolve(
+        self, unit: UnitOfWork, states: States, fresh: Sequence[_Batch], pending: Sequence[Row], known: dict[str, Row]
+    ) -> None:
+        """Join outcomes that came before their predictions."""
+        by_id = {batch.id: batch.row() for batch in fresh}
+        joining = Joining(unit, states, self.tables, fresh[-1].received.record.recorded)
+        for event, told in by_event(pending, by_id, known):
+            await joining.join(event, told)
+        await joining.write()
+        await unit.apply(taken(pending, by_id, known))
+
+
+def _read(table: bytes, data: PredictionLogged) -> pa.RecordBatch:
+    rows = batches.read(table)
+    if rows.num_rows != data.rows or rows.num_rows == 0:
+        raise ValueError(f"a batch of {rows.num_rows} rows says that it has {data.rows}")
+    if "at" not in rows.schema.names or rows.column("at").null_count:
+        raise ValueError("a batch with rows without time")
+    if data.client_ids and "prediction_id" not in rows.schema.names:
+        raise ValueError("a batch that has no column of the ids it speaks of")
+    return rows
+
+
+def _indexed(batch: _Batch, known: dict[str, Row]) -> tuple[pa.RecordBatch, list[Change]]:
+    """The rows that are new, and the index of their own ids: an id named before is the same prediction again."""
+    own = batch.own_ids()
+    if not own:
+        return batch.rows, []
+    keep = np.ones(len(own), np.bool_)
+    changes: list[Change] = []
+    for place, name in enumerate(own):
+        if name in known:
+            keep[place] = False
+            continue
+        known[name] = {"prediction_id": name, "batch": batch.id, "row": place}
+        changes.append(Put("prediction_ids", known[name]))
+    return (batch.rows if keep.all() else batch.rows.filter(pa.array(keep))), changes
+
+
+async def _waiting(unit: UnitOfWork, ids: Sequence[str], own: Sequence[str]) -> list[Row]:
+    """Outcomes that wait for these batches or for these own ids."""
+    waiting = await in_chunks(unit, "pending_outcomes", "batch", ids, limit=100_000)
+    return waiting + await in_chunks(unit, "pending_outcomes", "prediction_id", own, limit=100_000)
+
+
+async def _lock(unit: UnitOfWork, fresh: Sequence[_Batch], pending: Sequence[Row], own: set[str]) -> None:
+    """Guard what others may write too, in one go so that no two workers wait for one another."""
+    names = {f"monitor.id/{crc32(name.encode()) % ID_LOCKS}" for name in own}
+    if pending:
+        names |= {lock_of(batch.id) for batch in fresh}
+    if names:
+        await unit.lock(sorted(names))

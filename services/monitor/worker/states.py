@@ -1,0 +1,89 @@
+"""Window states within one unit of work: read at first touch, written once at its end.
+
+A state belongs to the partition whose records it counts, so each row has one writer, the owner of that partition.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from services.monitor.domain.coding import decode, encode
+from services.monitor.domain.sketch import EMPTY, Sketch, merge
+from shared.log.records import TopicPartition
+from shared.log.store import UnitOfWork
+from shared.log.tables import Change, Put
+from shared.runtime.predictions import Target
+
+
+def moment(microseconds: int) -> datetime:
+    """Microseconds since 1970 as a UTC time, exactly."""
+    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=microseconds)
+
+
+def micros(at: datetime) -> int:
+    """A time as microseconds since 1970, exactly."""
+    return (at - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
+
+
+@dataclass(slots=True)
+class _Held:
+    target: Target
+    start: datetime
+    stamp: int
+    sketch: Sketch
+
+
+@dataclass(slots=True)
+class States:
+    """The states that records of `place` touch in this unit of work."""
+
+    unit: UnitOfWork
+    place: TopicPartition
+    window_seconds: int
+    _held: dict[tuple[str, int, int], _Held] = field(default_factory=dict[tuple[str, int, int], _Held])
+    _watermarks: dict[str, datetime] = field(default_factory=dict[str, datetime])
+
+    async def add(self, target: Target, start: int, sketch: Sketch) -> None:
+        """Add to the window that starts at so many microseconds since 1970."""
+        key = (target.deployment, target.version, start)
+        held = self._held.get(key)
+        if held is None:
+            held = self._held[key] = await self._read(target, moment(start))
+        held.sketch = merge(held.sketch, sketch)
+
+    def seen(self, deployment: str, until: datetime) -> None:
+        """Predictions of this deployment reach up to this event time."""
+        self._watermarks[deployment] = max(until, self._watermarks.get(deployment, until))
+
+    async def write(self) -> None:
+        """Put what was touched, that it changed, and how far event time has come."""
+        changes: list[Change] = []
+        for held in self._held.values():
+            changes += self._rows(held)
+        for deployment, until in self._watermarks.items():
+            row = await self.unit.get("watermarks", deployment, self.place.topic, self.place.partition)
+            if row is None or row["at"] < until:
+                changes.append(Put("watermarks", {"deployment": deployment, **self._source(), "at": until}))
+        if changes:
+            await self.unit.apply(changes)
+
+    async def _read(self, target: Target, start: datetime) -> _Held:
+        row = await self.unit.get("window_states", target.deployment, target.version, start, *self.place)
+        if row is None:
+            return _Held(target, start, 0, EMPTY)
+        return _Held(target, start, row["stamp"], decode(row["state"]))
+
+    def _rows(self, held: _Held) -> Sequence[Change]:
+        window = {
+            "deployment": held.target.deployment,
+            "version": held.target.version,
+            "window_start": held.start,
+            **self._source(),
+            "stamp": held.stamp + 1,
+            "window_end": held.start + timedelta(seconds=self.window_seconds),
+            "model": held.target.model,
+        }
+        return [Put("window_states", window | {"state": encode(held.sketch)}), Put("window_changes", window)]
+
+    def _source(self) -> dict[str, str | int]:
+        return {"topic": self.place.topic, "partition": self.place.partition}

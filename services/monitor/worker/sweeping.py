@@ -1,0 +1,70 @@
+"""Outcomes that waited although their prediction had come: it came while they were being put aside.
+
+A worker of predictions and one of outcomes can miss each other, since neither sees what the other has not committed.
+They take no common lock, so that no worker waits for another; this job looks again at what waits, a part at a time.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from services.monitor.projection import PENDING
+from services.monitor.worker.joining import Joining, in_chunks, lock_of, source_lock
+from services.monitor.worker.pending import by_event, taken
+from services.monitor.worker.states import States
+from services.monitor.worker.tables import Tables
+from shared.log.records import TopicPartition
+from shared.log.store import Store, UnitOfWork
+from shared.log.tables import Query, Row, Where, cursor_of
+from shared.runtime.commands import now
+from shared.runtime.settings import Settings
+
+PLACE = TopicPartition("sweep", 0)
+"""What this job counts has a source of its own, which no partition of the log shares."""
+
+PART = 1_000
+
+
+@dataclass(slots=True)
+class Sweeping:
+    """Goes through the outcomes that wait, PART of them each time, and begins again at the end."""
+
+    store: Store
+    tables: Tables
+    settings: Settings
+    _after: tuple[Any, ...] | None = None
+
+    async def run(self) -> None:
+        """Look at the next part."""
+        page = await self.store.find(Query("pending_outcomes", limit=PART, after=self._after))
+        self._after = cursor_of(PENDING, Query("pending_outcomes"), page[-1]) if len(page) == PART else None
+        own, known = await self._known(page)
+        if known and taken(page, known, own):
+            async with self.store.begin() as unit:
+                await self._join(unit, page, known, own)
+
+    async def _known(self, page: list[Row]) -> tuple[dict[str, Row], dict[str, Row]]:
+        """(clients' own ids that are known now, the batches of what waits)."""
+        names = sorted({row["prediction_id"] for row in page if row["batch"] is None})
+        found = await self._find("prediction_ids", "prediction_id", names)
+        own = {row["prediction_id"]: row for row in found}
+        ids = {row["batch"] for row in page if row["batch"] is not None} | {row["batch"] for row in found}
+        return own, {row["batch"]: row for row in await self._find("batches", "batch", sorted(ids))}
+
+    async def _find(self, table: str, column: str, values: list[str]) -> list[Row]:
+        return await self.store.find(Query(table, (Where(column, "in", values),), limit=PART)) if values else []
+
+    async def _join(self, unit: UnitOfWork, page: list[Row], known: dict[str, Row], own: dict[str, Row]) -> None:
+        await unit.lock([source_lock(PLACE)])
+        await unit.lock(sorted({lock_of(batch) for batch in known}))
+        waiting = {row["prediction_id"] for row in page}
+        keys = {(row["prediction_id"], row["event"]) for row in page}
+        rows = await in_chunks(unit, "pending_outcomes", "prediction_id", sorted(waiting), limit=100_000)
+        still = [row for row in rows if (row["prediction_id"], row["event"]) in keys]
+        states = States(unit, PLACE, self.settings.window_seconds)
+        joining = Joining(unit, states, self.tables, now())
+        await joining.load(list(known.values()))
+        for event, told in by_event(still, known, own):
+            await joining.join(event, told)
+        await joining.write()
+        await unit.apply(taken(still, known, own))
+        await states.write()
