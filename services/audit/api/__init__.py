@@ -135,8 +135,9 @@ def _events(api: APIRouter, service: Service) -> None:
         """Events as structured CloudEvents, in the order in which they happened."""
         given = {"type": type_name, "subject": subject, "actor": actor}
         where = equal(**{name: value for name, value in given.items() if value is not None})
-        bounds = (("time", ">=", utc(start)), ("time", "<=", utc(to)), ("recorded", "<=", utc(known_at)))
-        where += tuple(Where(name, operator, time) for name, operator, time in bounds if time is not None)
+        where += (Where("time", ">=", utc(start)),) if start else ()
+        where += (Where("time", "<=", utc(to)),) if to else ()
+        where += (Where("recorded", "<=", utc(known_at)),) if known_at else ()
         return Answer(await page(service, Query("ledger", where, ("time",), limit), cursor, structured))
 
     @api.get("/v1/events/{event_id}")

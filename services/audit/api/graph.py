@@ -13,22 +13,9 @@ from shared.runtime.problems import Problem, not_found
 from shared.runtime.settings import Settings
 
 Direction = Literal["up", "down", "both"]
-KINDS = (
-    *("actor", "approval", "batch", "breach", "dataset", "deployment", "drift", "evidence", "flag", "gate", "goal"),
-    *(
-        "joined",
-        "kpi",
-        "model",
-        "outcome",
-        "pipeline",
-        "policy",
-        "prediction",
-        "run",
-        "verification",
-        "version",
-        "window",
-    ),
-)
+_KINDS = """actor approval batch breach dataset deployment drift evidence flag gate goal joined kpi model outcome
+pipeline policy prediction run verification version window"""
+KINDS = tuple(_KINDS.split())
 
 
 @dataclass(slots=True)

@@ -55,12 +55,12 @@ class Located:
 async def locate(log: EventLog, reader: Reader, name: str) -> Located:
     """The prediction of this id, a server's or a client's own. Raises 404 where none was known by then."""
     parsed = batches.parse_prediction_id(name)
-    found = parsed and await _batch(reader, *parsed)
-    if not found:
+    found = await _batch(reader, *parsed) if parsed else None
+    if found is None:
         known = (*equal(prediction_id=name), Where("known_at", "<=", reader.moment.known_at))
         rows = await reader.store.find(Query("prediction_ids", known, ("known_at",), limit=1))
-        found = rows and await _batch(reader, rows[0]["event_id"], rows[0]["row"])
-    if not found:
+        found = await _batch(reader, rows[0]["event_id"], rows[0]["row"]) if rows else None
+    if found is None:
         not_found("prediction", name, [])
     batch, row = found
     table = await _table(log, batch)
@@ -196,13 +196,11 @@ async def _flags(reader: Reader, found: Located) -> list[dict[str, Any]]:
     events = await reader.events_about(nodes)
     about = await reader.about(nodes)
     flags: list[dict[str, Any]] = []
+    step = ("type", "time", "recorded", "actor")
     for node in nodes:
-        history = [
-            {"type": row["type"], "time": row["time"], "actor": row["actor"], "data": data_of(row)}
-            for row in events[node]
-        ]
-        resolved = next((step for step in reversed(history) if step["type"] == "FlagResolved"), None)
-        resolution = resolved["data"]["resolution"] if resolved else None
+        history = [{**{name: row[name] for name in step}, "data": data_of(row)} for row in events.get(node, [])]
+        resolved = [event["data"]["resolution"] for event in history if event["type"] == "FlagResolved"]
+        resolution = resolved[-1] if resolved else None
         flags.append({**about[node], "resolution": resolution, "history": history})
     return flags
 
@@ -227,6 +225,6 @@ async def outcome(log: EventLog, reader: Reader, found: Located) -> dict[str, An
 
 
 def _joined_value(table: pa.RecordBatch, found: Located) -> dict[str, Any] | None:
-    mine = pc.and_(pc.equal(table["batch"], found.batch["event_id"]), pc.equal(table["row"], found.row))
-    kept = [row for row in table.filter(mine).to_pylist() if row["weight"] > 0]
+    mine = (pc.field("batch") == found.batch["event_id"]) & (pc.field("row") == found.row)
+    kept = [row for row in pa.Table.from_batches([table]).filter(mine).to_pylist() if row["weight"] > 0]
     return {"value": kept[-1]["value"], "at": kept[-1]["outcome_at"]} if kept else None

@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 
 from services.audit.projection.asof import holding
+from services.audit.projection.lineage import TRAFFIC
 from shared.log.store import Store
 from shared.log.tables import Query, Row, Where, equal
 
@@ -81,9 +82,8 @@ class Reader:
 
     async def traffic(self, deployments: Collection[str]) -> list[Row]:
         """Every fact about who takes part in the traffic of these deployment nodes (for `asof`)."""
-        return (
-            [row for row in await self._scoped(sorted(deployments)) if row["scope"] == "traffic"] if deployments else []
-        )
+        rows = await self._scoped(sorted(deployments)) if deployments else []
+        return [row for row in rows if row["scope"] == TRAFFIC]
 
     async def _scoped(self, sources: Sequence[str]) -> list[Row]:
         where = (Where("src", "in", sources), Where("scope", "!=", ""), *self.moment.facts)

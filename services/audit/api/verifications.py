@@ -62,10 +62,10 @@ def add_routes(router: APIRouter, service: Service) -> None:
         if row is not None:
             return Answer(told(row))
         stated = await service.store.find(Query("ledger", equal(node=f"verification/{verification}"), limit=1))
-        if stated:
-            return Answer(from_event(stated[0]))
-        rows = await service.store.find(Query("verifications", order=("-requested_at",), columns=("id",)))
-        not_found("verification", verification, [one["id"] for one in rows])
+        if not stated:
+            rows = await service.store.find(Query("verifications", order=("-requested_at",), columns=("id",)))
+            not_found("verification", verification, [one["id"] for one in rows])
+        return Answer(from_event(stated[0]))
 
 
 def told(row: Row) -> dict[str, Any]:

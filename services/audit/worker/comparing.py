@@ -189,9 +189,7 @@ async def _strangers(log: EventLog, store: Store, found: Comparison, table: Tabl
             if row["event_id"] not in placed:
                 key = tuple(row[name] for name in table.key)
                 found.live.update(repr((table.name, key)).encode())
-                found.differ(
-                    f"{table.name} {_named(table, key)}: the view holds a row of an event that the log has not"
-                )
+                found.differ(f"{table.name} {_named(table, key)}: a row of an event that the log has not")
         if len(rows) < PAGE:
             return
         query = replace(query, after=tuple(rows[-1][name] for name in table.key))
