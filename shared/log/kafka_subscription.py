@@ -1,0 +1,152 @@
+"""One member of a consumer group. Partitions come and go only between polls; each is sought to where the store says.
+
+aiokafka calls its rebalance listener from a task of its own and swallows what it raises. Here a revocation waits (a
+while) until the caller is done with what it polled, and an error is kept and raised by the next poll.
+"""
+# pyright: reportMissingTypeStubs=false, reportIncompatibleMethodOverride=false
+# aiokafka ships no types and declares its listener, which may be a coroutine, as a plain function
+
+import asyncio
+from collections.abc import Sequence
+from time import monotonic
+from typing import Any
+
+import structlog
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener
+from aiokafka import TopicPartition as KafkaPlace
+from aiokafka.errors import IllegalStateError, KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
+
+from shared.log.kafka_records import records_of
+from shared.log.log import Assigned, LogUnavailable, OffsetOutOfRange, Revoked
+from shared.log.records import Bounds, Record, TopicPartition
+
+logger = structlog.get_logger()
+
+SESSION_MS = 10_000
+HEARTBEAT_MS = 3_000
+FETCH_WAIT_MS = 250
+FETCH_BYTES = 32 * 2**20
+PARTITION_FETCH_BYTES = 2 * 2**20
+"""Not a limit on records: since fetch version 3 a broker returns at least one whole batch, however large."""
+
+HAND_OVER_SECONDS = 5.0
+"""How long a revocation waits for work in hand. Below the session timeout; whoever takes longer is fenced."""
+
+STOP_SECONDS = 5.0
+
+
+class KafkaSubscription(ConsumerRebalanceListener):
+    """See `shared.log.log.Subscription`."""
+
+    def __init__(self, bootstrap: str, group: str, topics: Sequence[str], assigned: Assigned, revoked: Revoked) -> None:
+        self._topics, self._assigned, self._revoked = list(topics), assigned, revoked
+        self._places: set[TopicPartition] = set()
+        self._idle, self._settled = asyncio.Event(), asyncio.Event()
+        self._idle.set()
+        self._failure: Exception | None = None
+        self._consumer: Any = AIOKafkaConsumer(
+            bootstrap_servers=bootstrap,
+            group_id=group,
+            enable_auto_commit=False,
+            auto_offset_reset="none",
+            session_timeout_ms=SESSION_MS,
+            heartbeat_interval_ms=HEARTBEAT_MS,
+            fetch_max_wait_ms=FETCH_WAIT_MS,
+            fetch_max_bytes=FETCH_BYTES,
+            max_partition_fetch_bytes=PARTITION_FETCH_BYTES,
+        )
+
+    async def start(self) -> None:
+        self._consumer.subscribe(self._topics, listener=self)
+        try:
+            await self._consumer.start()
+        except (KafkaError, OSError) as error:
+            raise LogUnavailable(f"could not join the group: {error!r}") from error
+
+    async def stop(self) -> None:
+        self._idle.set()
+        try:
+            await asyncio.wait_for(self._consumer.stop(), STOP_SECONDS)
+        except (KafkaError, OSError, TimeoutError) as error:
+            logger.warning("consumer did not stop cleanly", error=repr(error))
+        await self._give_back()
+
+    async def poll(self, max_records: int, timeout: float) -> dict[TopicPartition, list[Record]]:
+        self._idle.set()
+        deadline = monotonic() + timeout
+        while True:
+            if not await self._is_settled(deadline - monotonic()):
+                return {}
+            try:
+                wait_ms = max(0, int((deadline - monotonic()) * 1000))
+                polled = await self._consumer.getmany(timeout_ms=wait_ms, max_records=max_records)
+            except NoOffsetForPartitionError:
+                continue  # asked for before the listener sought; the position is set by now or soon
+            except OffsetOutOfRangeError as error:
+                raise await self._out_of_range(error) from error
+            except (KafkaError, OSError) as error:
+                raise LogUnavailable(f"cannot poll: {error!r}") from error
+            break
+        self._raise_failure()
+        if polled:
+            self._idle.clear()
+        return {TopicPartition(*place): records_of(messages) for place, messages in polled.items()}
+
+    def seek(self, place: TopicPartition, offset: int) -> None:
+        try:
+            self._consumer.seek(KafkaPlace(*place), offset)
+        except IllegalStateError:
+            logger.info("seek on a partition that has been taken away", place=place)
+
+    def assignment(self) -> set[TopicPartition]:
+        return set(self._places)
+
+    async def on_partitions_revoked(self, revoked: Any) -> None:
+        try:
+            await asyncio.wait_for(self._idle.wait(), HAND_OVER_SECONDS)
+        except TimeoutError:
+            logger.warning("partitions taken away while records of them are in hand", places=sorted(self._places))
+        self._settled.clear()
+        await self._give_back()
+
+    async def on_partitions_assigned(self, assigned: Any) -> None:
+        places = [TopicPartition(*place) for place in sorted(assigned)]
+        try:
+            offsets = await self._assigned(places) if places else {}
+            for place, offset in offsets.items():
+                self._consumer.seek(KafkaPlace(*place), offset)
+            self._places = set(places)
+        except Exception as error:  # aiokafka would swallow it; the next poll raises it
+            self._failure = error
+        self._settled.set()
+
+    async def _give_back(self) -> None:
+        places, self._places = sorted(self._places), set()
+        try:
+            if places:
+                await self._revoked(places)
+        except Exception as error:
+            self._failure = error
+
+    async def _is_settled(self, timeout: float) -> bool:
+        """Wait until partitions are assigned and sought. Raises what the listener met."""
+        try:
+            await asyncio.wait_for(self._settled.wait(), max(0.001, timeout))
+        except TimeoutError:
+            return False
+        self._raise_failure()
+        return True
+
+    def _raise_failure(self) -> None:
+        failure, self._failure = self._failure, None
+        if failure is not None:
+            raise failure
+
+    async def _out_of_range(self, error: OffsetOutOfRangeError) -> Exception:
+        ((place, offset),) = list(error.args[0].items())[:1]
+        try:
+            begin = await self._consumer.beginning_offsets([place])
+            end = await self._consumer.end_offsets([place])
+        except (KafkaError, OSError) as unreachable:
+            return LogUnavailable(f"offset {offset} of {place} is out of range; bounds unknown: {unreachable!r}")
+        return OffsetOutOfRange(TopicPartition(*place), offset, Bounds(begin[place], end[place]))
