@@ -14,7 +14,7 @@ import structlog
 
 from shared.events.codec import Undecodable, decode
 from shared.events.envelope import Event
-from shared.log.log import EventLog, LogUnavailable, OffsetOutOfRange, Subscription
+from shared.log.log import EventLog, LogUnavailable, OffsetOutOfRange
 from shared.log.records import Record, TopicPartition
 from shared.log.store import Claim, DeadLetter, Fenced, Store, StoreUnavailable, UnitOfWork
 from shared.log.tables import Change
@@ -23,9 +23,12 @@ from shared.runtime.settings import Settings
 
 logger = structlog.get_logger()
 
+NOT_YET_PAUSE_SECONDS = 0.1
+
 
 class NotYet(Exception):
-    """What this record needs is still on its way (another topic's event); try again soon, park it in the end."""
+    """What this record needs is still on its way (another topic's event): it is tried again and again, and parked
+    after `consumer_not_yet_seconds`. The records of its partition wait behind it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +60,10 @@ class Consumer:
     handle: Handler
     settings: Settings
     problem: str | None = None
-    _claims: dict[TopicPartition, Claim] = field(default_factory=dict)
-    _parked: set[tuple[str, str]] = field(default_factory=set)
+    _claims: dict[TopicPartition, Claim] = field(default_factory=dict[TopicPartition, Claim])
+    _parked: set[tuple[str, str]] = field(default_factory=set[tuple[str, str]])
     _progress: float = field(default_factory=monotonic)
-    _not_yet_since: dict[TopicPartition, float] = field(default_factory=dict)
+    _not_yet_since: dict[TopicPartition, float] = field(default_factory=dict[TopicPartition, float])
 
     async def run(self) -> None:
         """Consume until cancelled. After a failure of log or store it joins again after `consumer_retry_seconds`."""
@@ -89,10 +92,29 @@ class Consumer:
             self._progress = monotonic()
             return None
         if idle > self.settings.consumer_stuck_seconds:
-            return f"{self.name} has not advanced for {idle:.0f} s with {lag} records waiting: {self.problem or 'no error'}"
+            problem = self.problem or "no error"
+            return f"{self.name} has not advanced for {idle:.0f} s with {lag} records waiting: {problem}"
         if lag > self.settings.consumer_max_lag:
             return f"{self.name} is {lag} records behind, more than {self.settings.consumer_max_lag}"
         return None
+
+    async def catch_up(self, place: TopicPartition, records: Sequence[Record]) -> None:
+        """Apply records that another transport brought: skip what was applied, read from the log what is missing.
+
+        Raises what `run` would retry: NotYet, Fenced, StoreUnavailable, LogUnavailable.
+        """
+        if place not in self._claims:
+            await self._assigned([place])
+        while (missing := records[0].offset - self._claims[place].next_offset) > 0:
+            count = min(missing, self.settings.consumer_max_records)
+            await self._partition(place, await self.log.read(place, self._claims[place].next_offset, count))
+        fresh = [record for record in records if record.offset >= self._claims[place].next_offset]
+        if fresh:
+            await self._partition(place, fresh)
+
+    def forget(self, place: TopicPartition) -> None:
+        """Drop the claim on a partition: somebody else owns it now, or its state must be read again."""
+        self._claims.pop(place, None)
 
     async def _consume(self) -> None:
         async with self.log.subscribe(self.name, self.topics, self._assigned, self._revoked) as subscription:
@@ -101,7 +123,13 @@ class Consumer:
                     self.settings.consumer_max_records, self.settings.consumer_poll_seconds
                 )
                 for place, records in polled.items():
-                    await self._partition(subscription, place, records)
+                    try:
+                        await self._partition(place, records)
+                    except NotYet as error:
+                        self._report(f"{place.topic}[{place.partition}] waits: {error}")
+                        if place in self._claims:
+                            subscription.seek(place, self._claims[place].next_offset)
+                        await asyncio.sleep(NOT_YET_PAUSE_SECONDS)
 
     async def _assigned(self, places: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
         claims = await self.store.claim(self.name, places)
@@ -112,16 +140,18 @@ class Consumer:
 
     async def _revoked(self, places: Sequence[TopicPartition]) -> None:
         for place in places:
-            self._claims.pop(place, None)
+            self.forget(place)
 
-    async def _partition(self, subscription: Subscription, place: TopicPartition, records: list[Record]) -> None:
+    async def _partition(self, place: TopicPartition, records: Sequence[Record]) -> None:
         claim = self._claims.get(place)
         if claim is None:
             return
         try:
             await self._apply(claim, records)
-        except (NotYet, Fenced, StoreUnavailable, LogUnavailable, OSError):
+        except (Fenced, StoreUnavailable, LogUnavailable, OSError):
             raise
+        except NotYet:
+            await self._one_by_one(place, records)
         except Exception as error:
             logger.warning("batch failed, going one by one", consumer=self.name, place=place, error=repr(error))
             await self._one_by_one(place, records)
@@ -129,6 +159,8 @@ class Consumer:
     async def _apply(self, claim: Claim, records: Sequence[Record], refuse: str | None = None) -> None:
         """Apply records behind one another in one unit of work; with `refuse`, park them all for that reason."""
         async with self.store.begin() as unit:
+            if any((record.topic, record.key) in self._parked for record in records):
+                self._parked = await unit.parked_keys(self.name)  # they may have been replayed elsewhere
             letters, received = self._open(records, refuse)
             fresh, behind, heads = await self._fresh(unit, received)
             letters += behind
@@ -193,11 +225,19 @@ class Consumer:
             claim = self._claims[place]
             try:
                 await self._apply(claim, [record])
-            except (NotYet, Fenced, StoreUnavailable, LogUnavailable, OSError):
+            except (Fenced, StoreUnavailable, LogUnavailable, OSError):
                 raise
+            except NotYet as error:
+                if self._waited(place) < self.settings.consumer_not_yet_seconds:
+                    raise
+                await self._apply(claim, [record], refuse=f"what it needs did not come: {error}")
             except Exception as error:
                 logger.exception("record parked", consumer=self.name, place=place, offset=record.offset)
                 await self._apply(claim, [record], refuse=f"{type(error).__name__}: {error}")
+
+    def _waited(self, place: TopicPartition) -> float:
+        """Seconds since the first NotYet of the record that stands at the head of this partition."""
+        return monotonic() - self._not_yet_since.setdefault(place, monotonic())
 
     def _advanced(self, place: TopicPartition, letters: Sequence[DeadLetter]) -> None:
         self._progress = monotonic()
@@ -229,7 +269,7 @@ async def replay_dead_letters(consumer: Consumer, limit: int) -> tuple[int, int]
             blocked.add((record.topic, record.key))
             logger.warning("dead letter failed again", consumer=consumer.name, offset=record.offset, error=repr(error))
     async with consumer.store.begin() as unit:
-        consumer._parked = await unit.parked_keys(consumer.name)
+        consumer._parked = await unit.parked_keys(consumer.name)  # pyright: ignore[reportPrivateUsage]
     return applied, len(letters) - applied
 
 

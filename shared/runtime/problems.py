@@ -1,9 +1,8 @@
 """Errors at the edge: RFC 9457 problem documents, each telling what was wrong, where, and what to do."""
 
+from collections.abc import Iterable
 from difflib import get_close_matches
 from typing import Any, NoReturn
-
-from collections.abc import Iterable
 
 MEDIA_TYPE = "application/problem+json"
 TYPE_PREFIX = "urn:muniment:problem:"

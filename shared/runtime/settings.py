@@ -1,4 +1,4 @@
-"""Every setting in one place, read from `MUNIMENT_…` environment variables. Everything that grows has its limit here."""
+"""Every setting in one place, read from `MUNIMENT_…` environment variables. All that grows has its limit here."""
 
 from pathlib import Path
 
@@ -52,6 +52,9 @@ class Settings(BaseSettings):
     """Records behind the log's end at which readiness fails."""
 
     consumer_retry_seconds: float = 1.0
+    consumer_not_yet_seconds: float = 300.0
+    """How long a record waits for what another topic still has to bring, before it goes to the dead letters."""
+
     max_dead_letters: int = 100_000
     """Above this number of waiting dead letters readiness fails."""
 

@@ -42,7 +42,7 @@ def main(definition: Definition) -> None:
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             code = runner.run(run(definition, role, settings))
-    except (CannotServe, StoreUnavailable, LogUnavailable) as error:
+    except CannotServe as error:
         print(f"{parser.prog} {role}: {error}", file=sys.stderr)
         code = 1
     sys.exit(code)
@@ -64,27 +64,27 @@ async def run(definition: Definition, role: str, settings: Settings) -> int:
 
 @asynccontextmanager
 async def ports(definition: Definition, settings: Settings) -> AsyncGenerator[Service, None]:
-    """The service on its real ports, waited for up to `start_seconds`. Raises StoreUnavailable, LogUnavailable."""
+    """The service on its real ports, waited for up to `start_seconds`. Raises CannotServe."""
     store = PostgresStore(settings.postgres, definition.name, definition.tables)
     log, live = KafkaLog(settings.kafka, settings), ValkeyLive(settings.redis)
     try:
-        await _until_there(store.setup, settings)
-        await _until_there(log.start, settings)
+        await _until_there("PostgreSQL (MUNIMENT_POSTGRES)", store.setup, settings)
+        await _until_there("Kafka (MUNIMENT_KAFKA)", log.start, settings)
         yield Service(definition.name, settings, store, log, live, CommandLoop(definition.name, store))
     finally:
         for close in (log.close, store.close, live.close):
             await close()
 
 
-async def _until_there(connect: Callable[[], Awaitable[T]], settings: Settings) -> T:
+async def _until_there(what: str, connect: Callable[[], Awaitable[T]], settings: Settings) -> T:
     until = monotonic() + settings.start_seconds
     while True:
         try:
             return await connect()
         except (StoreUnavailable, LogUnavailable) as error:
             if monotonic() >= until:
-                raise
-            logger.warning("waiting", reason=str(error))
+                raise CannotServe(f"{what} cannot be used: {error}") from error
+            logger.warning("waiting", what=what, reason=str(error))
             await asyncio.sleep(RETRY_SECONDS)
 
 

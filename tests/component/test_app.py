@@ -4,9 +4,13 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
+from httpx import ASGITransport, AsyncClient
 
 from shared.log.store import StoreUnavailable
+from shared.runtime.app import create_app
 from shared.runtime.identity import Role, add_key
+from shared.runtime.running import Running
+from tests.component import toy
 from tests.component.toy import DEFINITION
 from tests.support import System, running
 
@@ -259,6 +263,20 @@ async def test_a_poisoned_event_is_listed_and_replayed(system: System):
     is_problem(await system.client.get("/v1/dead-letters?consumer=registry.viws"), 404, "unknown-consumer")
     little = await system.client.post("/v1/dead-letters:replay", json={}, headers={"X-Roles": "sme"})
     is_problem(little, 403, "not-allowed")
+
+
+async def test_what_another_process_replayed_blocks_nobody_here(system: System, monkeypatch: pytest.MonkeyPatch):
+    await system.client.post("/v1/goals", json=GOAL | {"question": "poison"})
+    await system.client.post("/v1/goals", json=GOAL | {"question": "behind?"})
+    await system.settle()
+    monkeypatch.setattr(toy, "POISON", set())
+    api = create_app("api", [Running(DEFINITION, system.services["registry"], works=False)], system.settings)
+    async with AsyncClient(transport=ASGITransport(api), base_url="http://test") as elsewhere:
+        replay = await elsewhere.post("/v1/dead-letters:replay", json={})
+    assert {name: replay.json()[name] for name in ("applied", "waiting")} == {"applied": 2, "waiting": 0}
+    await system.client.post("/v1/goals", json=GOAL | {"question": "after?"})
+    await system.settle()
+    assert (await system.client.get("/v1/goals/late")).json()["question"] == "after?"
 
 
 async def test_health_and_figures(system: System):

@@ -20,6 +20,9 @@ from shared.runtime.problems import not_found
 from shared.runtime.service import Definition, Service
 from shared.runtime.tasks import Periodic
 
+POISON = {"poison"}
+"""Questions that the projection chokes on, until somebody repairs it."""
+
 GOALS = Table("goals", ("goal",), {"goal": "text", "question": "text", "at": "timestamp"}, (("at",),))
 
 
@@ -63,7 +66,7 @@ class GoalBody(BaseModel):
 def project(event: Event) -> list[Change]:
     if not isinstance(event.data, GoalStated):
         return []
-    if event.data.question == "poison":
+    if event.data.question in POISON:
         raise ValueError("poison")
     return [Put("goals", {"goal": event.data.goal, "question": event.data.question, "at": event.time})]
 
@@ -119,3 +122,8 @@ def periodic(service: Service) -> list[Periodic]:
 
 
 DEFINITION = Definition("registry", (GOALS,), router, consumers, periodic)
+
+if __name__ == "__main__":
+    from shared.runtime.wiring import main
+
+    main(DEFINITION)
