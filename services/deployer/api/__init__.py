@@ -1,0 +1,16 @@
+"""HTTP in, HTTP out: deployments under /v1, inference under /v2."""
+
+from fastapi import APIRouter
+
+from services.deployer.api import deployments, inference, protocol
+from services.deployer.api.serving import Serving
+from shared.runtime.service import Service
+
+
+def router(service: Service) -> APIRouter:
+    """Every endpoint of the deployer."""
+    serving = Serving.of(service)
+    whole = APIRouter()
+    for part in (deployments, inference, protocol):
+        whole.routes.extend(part.router(service, serving).routes)
+    return whole

@@ -1,0 +1,108 @@
+"""POST /v2/models/{deployment}/infer. Source: Open Inference Protocol, REST, "Inference".
+
+The body is read here and not by a Pydantic model: tensors are checked as arrays, which is both stricter and faster.
+"""
+
+import hashlib
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID
+
+import orjson
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from services.deployer.api.errors import protocol_errors
+from services.deployer.api.serving import Serving
+from services.deployer.serving.gateway import Asking
+from services.deployer.serving.refusals import bad_request
+from shared.runtime.commands import new_id
+from shared.runtime.http import Answered, Call, encoded, writing
+from shared.runtime.problems import Problem
+from shared.runtime.service import Service
+
+_BODY = {
+    "requestBody": {
+        "required": True,
+        "content": {"application/json": {"schema": {"type": "object", "required": ["inputs"]}}},
+    }
+}
+
+
+def router(service: Service, serving: Serving) -> APIRouter:
+    """The endpoints that answer."""
+    routes = APIRouter(prefix="/v2/models", tags=["inference"])
+    take = writing(service)
+
+    async def answered(request: Request, name: str, version: int | None) -> Response:
+        after = request.query_params.get("after")
+        call = await take(request, after, request.headers.get("idempotency-key"))
+        if after is not None:
+            await serving.routes.refresh()
+        body = _json(await request.body())
+        route = await serving.routes.get(name)
+        asking = _asking(call)
+        if call.idempotency_key is None:
+            return Response(
+                encoded(await serving.gateway.infer(route, version, body, asking)), media_type="application/json"
+            )
+
+        async def work() -> Answered:
+            return 200, await serving.gateway.infer(route, version, body, asking)
+
+        return await call.keep(work)
+
+    @routes.post("/{name}/infer", openapi_extra=_BODY)
+    @protocol_errors
+    async def infer(request: Request, name: str) -> Response:
+        """Ask a deployment; its traffic decides which version answers each row. Every answer is a logged prediction,
+        whose id comes along in `parameters.prediction_ids`.
+
+        `inputs`: a tensor [n] or [n, 1] per input, or one [n, k] with all inputs as its columns. `parameters` may hold
+        `at`, `entity`, `segment`, `id`: one value, or a list with one per row. `null` in an FP tensor is NaN.
+        """
+        return await answered(request, name, None)
+
+    @routes.post("/{name}/versions/{version}/infer", openapi_extra=_BODY)
+    @protocol_errors
+    async def infer_version(request: Request, name: str, version: str) -> Response:
+        """Ask one version of a deployment, champion or challenger, whatever its share."""
+        return await answered(request, name, version_of(version))
+
+    return routes
+
+
+def version_of(text: str) -> int:
+    """The number of a version in a path. Raises Problem 404."""
+    if not text.isascii() or not text.isdigit() or not 0 < int(text[:12]) < 2**31:
+        raise Problem(404, "unknown-version", f"'{text:.50}' is no version; versions are numbers from 1.")
+    return int(text)
+
+
+def _json(body: bytes) -> Any:
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise bad_request("malformed-json", f"The body is no JSON: {error}.", "Send JSON by RFC 8259.") from error
+
+
+def _asking(call: Call) -> Asking:
+    key = call.idempotency_key
+    if key is None:
+        return Asking(call.caller.actor, call.correlationid, call.correlationid, _new, call.moment, True)
+    # A crash between the log's acknowledgement and the kept answer repeats the work: same key, same events.
+    seed = f"{call.caller.actor}\n{key}\n{call.digest}"
+    return Asking(call.caller.actor, call.correlationid, seed, _named(seed), call.moment, False)
+
+
+def _new(version: int) -> str:
+    return new_id()
+
+
+def _named(seed: str) -> Callable[[int], str]:
+    def batch_id(version: int) -> str:
+        """A UUIDv8 (RFC 9562) made of the seed and the version."""
+        digest = hashlib.sha256(f"{seed}\n{version}".encode()).digest()[:16]
+        return str(UUID(int=int.from_bytes(digest, "big") & ~(0xF000 << 64) & ~(3 << 62) | (8 << 76) | (2 << 62)))
+
+    return batch_id

@@ -1,0 +1,29 @@
+"""What the endpoints of one process share."""
+
+from dataclasses import dataclass
+
+from services.deployer.serving.gateway import Gateway
+from services.deployer.serving.routes import RouteTable
+from services.deployer.serving.runtimes import Runtimes
+from services.deployer.serving.shadows import Shadows
+from shared.runtime.predictions import PredictionWriter
+from shared.runtime.service import Service
+
+
+@dataclass(slots=True)
+class Serving:
+    """Routes, runtimes and what stands behind them."""
+
+    routes: RouteTable
+    runtimes: Runtimes
+    shadows: Shadows
+    gateway: Gateway
+
+    @classmethod
+    def of(cls, service: Service) -> "Serving":
+        """The serving of a process; it ends with the service, the log's writer last."""
+        runtimes = Runtimes(service.settings)
+        writer = PredictionWriter(service.name, service.log, service.settings)
+        shadows = Shadows(service.settings, runtimes, writer)
+        service.on_close += [shadows.close, runtimes.close, writer.close]
+        return cls(RouteTable(service), runtimes, shadows, Gateway(service.settings, runtimes, writer, shadows))

@@ -1,0 +1,1 @@
+"""Inference: routes, tensors, runtimes, and the log of what was answered."""

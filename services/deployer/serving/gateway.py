@@ -1,0 +1,174 @@
+"""One inference request from its body to its answer: read, route, ask, log, answer."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+
+from services.deployer.domain import route as routed
+from services.deployer.serving.answer import answer_of, asked_outputs
+from services.deployer.serving.frames import Columns, Frame, frame_of, known_inputs, spread
+from services.deployer.serving.journal import prediction_row, record_batch
+from services.deployer.serving.parameters import MAX_TEXT, Rows, read_parameters
+from services.deployer.serving.refusals import bad_request
+from services.deployer.serving.routes import Route
+from services.deployer.serving.runtimes import Runtimes
+from services.deployer.serving.shadows import Shadowing, Shadows
+from services.deployer.serving.tensors import Tensor, read_tensors
+from shared.events.batches import prediction_id
+from shared.runtime.commands import now
+from shared.runtime.predictions import PredictionWriter
+from shared.runtime.problems import Problem
+from shared.runtime.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """Who asks, under which request id. `seed` and `batch_id` (of a version) are the same when an idempotent request is
+    repeated, so that its rows fall and its events are named as before; `moment` checks a time; `alone`: a lone row may
+    share a batch with others."""
+
+    actor: str
+    request_id: str
+    seed: str
+    batch_id: Callable[[int], str]
+    moment: Callable[[datetime], datetime]
+    alone: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """The rows of a request that one version answered, at `places`."""
+
+    version: int
+    places: np.ndarray
+    frame: Frame
+    outputs: Columns
+
+
+@dataclass(slots=True)
+class Gateway:
+    """Serves the deployments of this process."""
+
+    settings: Settings
+    runtimes: Runtimes
+    writer: PredictionWriter
+    shadows: Shadows
+
+    async def infer(self, route: Route, version: int | None, body: Any, asking: Asking) -> dict[str, Any]:
+        """The protocol's answer, after every prediction in it was acknowledged by the log. `version` asks that one
+        whatever the traffic. Raises Problem; then nothing was logged."""
+        _answerable(route, version)
+        if not isinstance(body, dict):
+            raise bad_request("bad-request", "The body must be an object with 'inputs'.")
+        request_id = body.get("id") or asking.request_id
+        if not isinstance(request_id, str) or len(request_id) > MAX_TEXT:
+            raise bad_request("bad-id", f"'id' must be a text of at most {MAX_TEXT} characters.")
+        outputs = asked_outputs(route, body.get("outputs"))
+        tensors = read_tensors(body.get("inputs"), self.settings.max_rows_per_batch * self.settings.max_features)
+        count, named = spread(tensors, self._inputs(route, version), self.settings.max_rows_per_batch)
+        known_inputs(named, route.inputs)
+        rows = read_parameters(body.get("parameters"), count, now(), asking.moment)
+        frames = self._frames(route, version, count, named)
+        versions = _versions(route, version, frames, rows, asking.seed)
+        parts = await self._ask(route, frames, versions)
+        ids = await self._log(route, parts, rows, asking)
+        self._shadow(route, count, named, rows, asking.actor)
+        return answer_of(route, parts, versions, ids, outputs, request_id)
+
+    def _inputs(self, route: Route, version: int | None) -> list[str]:
+        """The inputs in the order in which a matrix holds them."""
+        served = self.runtimes.served(route, version or route.state.traffic.champion)
+        return [one.name for one in served.signature.inputs]
+
+    def _frames(self, route: Route, version: int | None, count: int, named: dict[str, Tensor]) -> dict[int, Frame]:
+        """The rows for each version that may answer: a request that one of them could not take is refused whoever
+        would have answered, so that no caller fails one time in ten."""
+        frames: dict[int, Frame] = {}
+        for number in (version,) if version else route.sharing:
+            signature = self.runtimes.served(route, number).signature
+            same = next((other for other in frames if route.served[other].signature.inputs == signature.inputs), None)
+            frames[number] = frames[same] if same is not None else frame_of(count, named, signature)
+        return frames
+
+    async def _ask(self, route: Route, frames: dict[int, Frame], versions: np.ndarray) -> list[Part]:
+        parts: list[Part] = []
+        for version, frame in frames.items():
+            places = np.flatnonzero(versions == version)
+            if len(places):
+                some = frame if len(places) == frame.rows else frame.take(places)
+                parts.append(Part(version, places, some, await self.runtimes.run(route, version, some)))
+        return parts
+
+    async def _log(self, route: Route, parts: list[Part], rows: Rows, asking: Asking) -> list[str]:
+        """The predictions' ids, row by row, once the log has acknowledged all."""
+        if len(rows.at) == 1 and asking.alone:
+            part = parts[0]
+            row = prediction_row(part.frame, part.outputs, rows)
+            return [await self.writer.one(route.served[part.version].target, row, asking.actor)]
+        batches = await asyncio.gather(*(self._batch(route, part, rows, asking) for part in parts))
+        if rows.ids is not None:
+            return rows.ids
+        ids = [""] * len(rows.at)
+        for part, batch in zip(parts, batches, strict=True):
+            for row, place in enumerate(part.places.tolist()):
+                ids[place] = prediction_id(batch, row)
+        return ids
+
+    async def _batch(self, route: Route, part: Part, rows: Rows, asking: Asking) -> str:
+        batch = record_batch(part.frame, part.outputs, rows, part.places)
+        target = route.served[part.version].target
+        return await self.writer.batch(target, batch, asking.actor, asking.batch_id(part.version), rows.at[0])
+
+    def _shadow(self, route: Route, count: int, named: dict[str, Tensor], rows: Rows, actor: str) -> None:
+        for version in route.state.traffic.shadows:
+            try:
+                frame = frame_of(count, named, self.runtimes.served(route, version).signature)
+            except Problem:  # a shadow may want inputs that nobody sends yet
+                self.shadows.failed[route.name, version] += 1
+                continue
+            self.shadows.ask(Shadowing(route, version, frame, rows, actor))
+
+
+def _answerable(route: Route, version: int | None) -> None:
+    traffic, runtime = route.state.traffic, route.state.runtime
+    if route.state.retired:
+        raise Problem(409, "retired", f"Deployment '{route.name}' was retired and answers nothing.")
+    if runtime.kind == "external":
+        where = runtime.url or route.served[traffic.champion].artifact.uri
+        detail = (
+            f"Deployment '{route.name}' is served elsewhere ({where}); its predictions come by POST /v1/predictions."
+        )
+        raise Problem(409, "served-elsewhere", detail, "Ask it there.", url=runtime.url)
+    if version is None:
+        return
+    if version in traffic.shadows:
+        raise Problem(409, "shadow", f"Version {version} of '{route.name}' is a shadow, which never answers.")
+    answering = [traffic.champion, *(one.version for one in traffic.challengers)]
+    if version not in answering:
+        detail = f"Version {version} has no part in the traffic of '{route.name}'."
+        raise Problem(404, "unknown-version", detail, f"There: {', '.join(map(str, answering))}.", nearby=answering)
+
+
+def _versions(route: Route, version: int | None, frames: dict[int, Frame], rows: Rows, seed: str) -> np.ndarray:
+    """The version that answers each row."""
+    count = len(rows.at)
+    if version is not None:
+        return np.full(count, version, np.int32)
+    state = route.state
+    if state.buckets is None:
+        return np.full(count, state.traffic.champion, np.int32)
+    by = state.traffic.sticky_by
+    if by is None:
+        given: list[Any] = [None] * count
+    elif by in route.inputs:
+        column = frames[state.traffic.champion].columns[by]
+        given = column.tolist()
+    else:
+        given = list(rows.entity) if rows.entity else [None] * count
+    # a row without a key of its own falls by the request's seed, which is as good as chance
+    keys = [f"{seed}:{row}" if key is None else str(key) for row, key in enumerate(given)]
+    return routed(state.traffic, state.buckets, route.name, keys)

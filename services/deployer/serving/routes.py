@@ -1,0 +1,156 @@
+"""The routes of this process: for every deployment, who answers and how, at hand without a query."""
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from time import monotonic
+
+import structlog
+
+from services.deployer import domain
+from services.deployer.domain import State, subject_of
+from shared.events.registry import Artifact, Signature
+from shared.log.store import StoreUnavailable, UnitOfWork
+from shared.log.tables import Query
+from shared.runtime.predictions import Target
+from shared.runtime.problems import not_found
+from shared.runtime.service import Service
+
+logger = structlog.get_logger()
+
+PAGE = 1_000
+MAX_REFRESH_WAIT_SECONDS = 0.05
+"""A request does not wait longer than so for a store that is slow; it goes on with the routes known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A version that may be asked."""
+
+    target: Target
+    artifact: Artifact
+    signature: Signature
+
+    @property
+    def key(self) -> tuple[str, int]:
+        return self.target.model, self.target.version
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A deployment ready to be asked. `served`: every version listed in its traffic, by number."""
+
+    name: str
+    sequence: int
+    state: State
+    served: dict[int, Served]
+    inputs: tuple[str, ...]
+    sharing: tuple[int, ...]
+    """The versions that the traffic is shared among: the champion, then challengers with a share."""
+
+
+@dataclass(slots=True)
+class RouteTable:
+    """Own writes are taken over at once (`adopt`); those of other processes by asking the store how far the views are,
+    at most every `routes_seconds`, and loading what changed.
+
+    Why not a query per request: a lookup in PostgreSQL costs more than the inference of a small model. Why asked for by
+    the requests rather than by a task beside them: an idle process asks nothing, staleness keeps its bound under load,
+    and there is no task that could die unseen. Traffic comes from the deployment's stream, the truth itself; the views
+    only tell which streams moved. A store that is away, or views that are being rebuilt, leave the known routes in use.
+    """
+
+    service: Service
+    _routes: dict[str, Route] = field(default_factory=dict[str, Route])
+    _versions: dict[tuple[str, int], Served] = field(default_factory=dict[tuple[str, int], Served])
+    _seen: object = None
+    _checked: float = 0.0
+    _refreshing: asyncio.Task[None] | None = None
+
+    async def get(self, name: str) -> Route:
+        """The route of a deployment. Raises Problem 404 with names nearby, StoreUnavailable before the first load."""
+        if monotonic() - self._checked > self.service.settings.routes_seconds:
+            await self._fresh()
+        route = self._routes.get(name)
+        if route is None:
+            not_found("deployment", name, self._routes)
+        return route
+
+    async def adopt(self, name: str) -> None:
+        """Take over what this process itself just wrote."""
+        await self._load([name])
+
+    async def refresh(self) -> None:
+        """Look for changes now. Raises StoreUnavailable."""
+        offsets = await self.service.store.offsets()
+        if offsets != self._seen:
+            found = await self._listed()
+            changed = [name for name, sequence in found.items() if self._sequence(name) < sequence]
+            if await self._load(changed):
+                self._seen = offsets
+        self._checked = monotonic()
+
+    async def _fresh(self) -> None:
+        if self._refreshing is None or self._refreshing.done():
+            self._refreshing = asyncio.create_task(self.refresh())
+        if self._seen is None:
+            await asyncio.shield(self._refreshing)
+            return
+        done, _ = await asyncio.wait([self._refreshing], timeout=MAX_REFRESH_WAIT_SECONDS)
+        for task in done:
+            error = task.exception()
+            if isinstance(error, StoreUnavailable | OSError):
+                logger.warning("routes not refreshed", error=str(error))
+                self._checked = monotonic()
+            elif error is not None:
+                raise error
+
+    async def _listed(self) -> dict[str, int]:
+        found: dict[str, int] = {}
+        after: tuple[str, ...] | None = None
+        while True:
+            query = Query("deployments", limit=PAGE, after=after, columns=("name", "sequence"))
+            rows = await self.service.store.find(query)
+            found |= {row["name"]: row["sequence"] for row in rows}
+            if len(rows) < PAGE:
+                return found
+            after = (rows[-1]["name"],)
+
+    async def _load(self, names: Iterable[str]) -> bool:
+        """Load these deployments; False where a version's facts are not in the views yet."""
+        complete = True
+        for name in names:
+            async with self.service.store.begin() as unit:
+                sequence, state = await self.service.commands.state_in(unit, domain, subject_of(name))
+                listed = [state.traffic.champion, *(one.version for one in state.traffic.challengers)]
+                listed += state.traffic.shadows
+                found = [await self._served(unit, state, version) for version in listed]
+            served = {one.target.version: one for one in found if one is not None}
+            complete = complete and len(served) == len(listed)
+            if state.exists and sequence >= self._sequence(name):
+                self._routes[name] = _route(name, sequence if len(served) == len(listed) else 0, state, served)
+        return complete
+
+    async def _served(self, unit: UnitOfWork, state: State, version: int) -> Served | None:
+        """Facts of a version never change, so each is read once per deployment."""
+        key = (state.deployment, version)
+        if key not in self._versions:
+            row = await unit.get("model_versions", state.model, version)
+            if row is None:
+                return None
+            self._versions[key] = Served(
+                Target(state.deployment, state.model, version),
+                Artifact.model_validate(row["artifact"]),
+                Signature.model_validate(row["signature"]),
+            )
+        return self._versions[key]
+
+    def _sequence(self, name: str) -> int:
+        route = self._routes.get(name)
+        return route.sequence if route else -1
+
+
+def _route(name: str, sequence: int, state: State, served: dict[int, Served]) -> Route:
+    inputs = {one.name: None for version in served.values() for one in version.signature.inputs}
+    challengers = [one.version for one in state.traffic.challengers if one.percent > 0]
+    return Route(name, sequence, state, served, tuple(inputs), (state.traffic.champion, *challengers))

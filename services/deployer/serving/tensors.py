@@ -1,0 +1,121 @@
+"""Tensors of the Open Inference Protocol v2 (JSON form): read, checked, and written.
+
+Source: Open Inference Protocol, REST, "Tensor Data" (datatypes, shapes, row-major data flat or nested). `null` in an FP
+tensor is NaN, since JSON has no NaN; everywhere else it is refused. The binary data extension is not spoken.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from services.deployer.serving.refusals import bad_request
+from shared.runtime.problems import Problem
+
+DATATYPES: dict[str, Any] = {
+    "BOOL": np.bool_,
+    **{f"INT{bits}": getattr(np, f"int{bits}") for bits in (8, 16, 32, 64)},
+    **{f"UINT{bits}": getattr(np, f"uint{bits}") for bits in (8, 16, 32, 64)},
+    **{f"FP{bits}": getattr(np, f"float{bits}") for bits in (16, 32, 64)},
+    "BYTES": np.object_,
+}
+_NULL = type(None)
+_TAKES: dict[str, tuple[frozenset[type], str]] = {
+    "BOOL": (frozenset((bool,)), "true and false"),
+    "BYTES": (frozenset((str,)), "strings"),
+    "FP": (frozenset((int, float, _NULL)), "numbers, and null for NaN"),
+    "INT": (frozenset((int,)), "whole numbers"),
+}
+MAX_RANK = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Tensor:
+    """`array` has the declared shape and datatype; BYTES are `str` objects."""
+
+    name: str
+    datatype: str
+    array: np.ndarray
+
+
+def read_tensors(inputs: Any, max_values: int) -> list[Tensor]:
+    """The tensors of a request's `inputs` (or a remote answer's `outputs`). Raises Problem 400, 413."""
+    if not isinstance(inputs, list) or not inputs:
+        raise bad_request("bad-inputs", "'inputs' must be a list of at least one tensor.")
+    tensors = [_read(one, place, max_values) for place, one in enumerate(inputs)]
+    names = [one.name for one in tensors]
+    if len(set(names)) < len(names):
+        twice = sorted({name for name in names if names.count(name) > 1})
+        raise bad_request("input-twice", f"Inputs {twice} come more than once.")
+    return tensors
+
+
+def write_tensor(name: str, column: np.ndarray) -> dict[str, Any]:
+    """A column [n] (float64, int64, bool or str objects) as a tensor of the protocol; NaN becomes null."""
+    datatype = {"f": "FP64", "i": "INT64", "b": "BOOL"}.get(column.dtype.kind, "BYTES")
+    return {"name": name, "datatype": datatype, "shape": [len(column)], "data": column.tolist()}
+
+
+def _read(one: Any, place: int, max_values: int) -> Tensor:
+    if not isinstance(one, dict) or not isinstance(one.get("name"), str):
+        raise bad_request("bad-tensor", f"inputs[{place}] must be an object with a name, a datatype, a shape and data.")
+    name, datatype = one["name"], one.get("datatype")
+    if not isinstance(datatype, str) or datatype not in DATATYPES:
+        raise bad_request(
+            "bad-datatype", f"Input '{name}' has the datatype {datatype!r}.", f"One of {list(DATATYPES)}."
+        )
+    parameters = one.get("parameters")
+    if isinstance(parameters, dict) and "binary_data_size" in parameters:
+        raise bad_request("binary-data", f"Input '{name}' comes as binary data, which is not taken.", "Send JSON data.")
+    shape, count = _shape(name, one.get("shape"), max_values)
+    data = one.get("data")
+    if not isinstance(data, list):
+        raise bad_request("bad-data", f"Input '{name}' has no list as data.")
+    flat = _flat(name, data, shape) if data and isinstance(data[0], list) else data
+    if len(flat) != count:
+        raise bad_request(
+            "bad-shape", f"Input '{name}' has {len(flat)} values and the shape {shape}, which is {count}."
+        )
+    return Tensor(name, datatype, _array(name, datatype, flat).reshape(shape))
+
+
+def _shape(name: str, shape: Any, max_values: int) -> tuple[list[int], int]:
+    """The shape and the number of values in it."""
+    if not isinstance(shape, list) or not 0 < len(shape) <= MAX_RANK or any(type(size) is not int for size in shape):
+        raise bad_request("bad-shape", f"Input '{name}' has the shape {shape!r:.100}, not a list of whole numbers.")
+    count = 1
+    for size in shape:
+        if size <= 0:
+            raise bad_request("bad-shape", f"Input '{name}' has the shape {shape}; every size must be above 0.")
+        count *= size
+    if count > max_values:
+        detail = f"Input '{name}' has {count} values, more than {max_values}."
+        raise Problem(413, "tensor-too-large", detail, "Send it in several requests.", limit=max_values)
+    return shape, count
+
+
+def _flat(name: str, data: list[Any], shape: list[int]) -> list[Any]:
+    """Nested data row by row; each level must have the size that the shape says."""
+    for size in shape[1:]:
+        if any(not isinstance(part, list) or len(part) != size for part in data):
+            raise bad_request("bad-shape", f"Input '{name}' has nested data that do not fit the shape {shape}.")
+        data = [value for part in data for value in part]
+    return data
+
+
+def _array(name: str, datatype: str, flat: list[Any]) -> np.ndarray:
+    takes, words = _TAKES.get(datatype) or _TAKES["FP" if datatype.startswith("FP") else "INT"]
+    types = set(map(type, flat))
+    if not types <= takes:
+        odd = next(value for value in flat if type(value) not in takes)
+        raise bad_request("bad-data", f"Input '{name}' is {datatype}, which takes {words}, and holds {odd!r:.50}.")
+    if _NULL in types:
+        flat = [np.nan if value is None else value for value in flat]
+    try:
+        with np.errstate(over="ignore"):
+            array = np.array(flat, DATATYPES[datatype])
+    except OverflowError as error:
+        raise bad_request("out-of-range", f"Input '{name}' holds a value outside {datatype}.") from error
+    if datatype.startswith("FP") and np.isinf(array).any():
+        raise bad_request("out-of-range", f"Input '{name}' holds a value outside {datatype}.")
+    return array
