@@ -48,6 +48,12 @@ class Client:
     def close(self) -> None:
         self.http.close()
 
+    def __enter__(self) -> "Client":
+        return self
+
+    def __exit__(self, *details: object) -> None:
+        self.close()
+
     def url(self, path: str) -> str:
         """The full URL of a path, at the service that answers it."""
         return ServiceUrls(self.urls).of(path)

@@ -21,25 +21,28 @@ def up(
     data_dir: Annotated[Path, typer.Option(envvar="MUNIMENT_DATA_DIR", help="Where everything is kept.")] = Path(
         ".muniment"
     ),
-    host: Annotated[str, typer.Option(envvar="MUNIMENT_HOST", help="Others than loopback need API keys.")] = "127.0.0.1",
+    host: Annotated[
+        str, typer.Option(envvar="MUNIMENT_HOST", help="Others than loopback need API keys.")
+    ] = "127.0.0.1",
 ) -> None:
     """Bring up the whole system on this machine: five services, PostgreSQL and Valkey, on one port."""
     from muniment.embedded.folder import CannotStart
     from muniment.embedded.system import run
 
     try:
-        run(data_dir, host, port)
+        code = run(data_dir, host, port)
     except CannotStart as error:
         fail(str(error), 1)
+    else:
+        raise typer.Exit(code)
 
 
 def demo(
     once: Annotated[bool, typer.Option("--once", help="End after the summary.")] = False,
     port: Port = 8080,
     data_dir: DataDir = Path(".muniment/demo"),
-    keep: Annotated[bool, typer.Option(help="Go on with the data of an earlier demo; else it starts anew.")] = False,
 ) -> None:
     """Play a year of real flights through the embedded system and tell the story. Exit 0 only if every figure held."""
     from muniment.demo.run import run
 
-    raise typer.Exit(run(data_dir, port, once=once, keep=keep))
+    raise typer.Exit(run(data_dir, port, once=once))

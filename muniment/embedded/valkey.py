@@ -28,7 +28,13 @@ class Valkey:
     def launch(self) -> None:
         """Start it without waiting. Raises CannotStart."""
         self._folder.mkdir(mode=0o700, exist_ok=True)
-        options = {"port": "0", "unixsocket": str(self._socket), "unixsocketperm": "700", "save": "", "appendonly": "no"}
+        options = {
+            "port": "0",
+            "unixsocket": str(self._socket),
+            "unixsocketperm": "700",
+            "save": "",
+            "appendonly": "no",
+        }
         options |= {"maxmemory": "64mb", "maxmemory-policy": "allkeys-lru"}
         arguments = [argument for name, value in options.items() for argument in (f"--{name}", value)]
         owner = children.Owner(os.geteuid(), os.getegid())

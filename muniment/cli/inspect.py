@@ -1,0 +1,139 @@
+"""Commands of those who look: flag, lineage, verify, replay, tail."""
+
+import time
+from collections.abc import Iterator
+from typing import Annotated, Any
+
+import typer
+from rich.markup import escape
+from rich.tree import Tree
+
+from muniment.cli.options import DEFAULT_URL as URL
+from muniment.cli.options import NO, Actor, AsJson, Key, Url, connected, console, show, wrote
+from muniment.client import Client
+
+POLL_SECONDS = 0.2
+
+
+def add(app: typer.Typer) -> None:
+    for command in (flag, lineage, verify, tail):
+        app.command()(command)
+
+
+def flag(
+    prediction_id: str,
+    comment: Annotated[str, typer.Option(help="What is wrong, in plain words.")],
+    category: Annotated[str, typer.Option()] = "wrong_prediction",
+    severity: Annotated[str, typer.Option(help="low, medium, high or critical.")] = "medium",
+    expected: Annotated[str | None, typer.Option(help="What would have been right.")] = None,
+    url: Url = URL,
+    actor: Actor = None,
+    key: Key = None,
+    as_json: AsJson = False,
+) -> None:
+    """Flag a prediction as wrong."""
+    body: dict[str, Any] = {"prediction_id": prediction_id, "category": category, "severity": severity}
+    body |= {"comment": comment} | ({"expected": expected} if expected is not None else {})
+    with connected(url, actor, key) as client:
+        answer = client.post("/v1/flags", body)
+    wrote(answer, as_json, f"flag {answer['id']}")
+
+
+def lineage(
+    kind: Annotated[str, typer.Argument(help="model, version, prediction, flag, deployment, dataset, …")],
+    name: str,
+    at: Annotated[str | None, typer.Option(help="What was true then (RFC 3339).")] = None,
+    known_at: Annotated[str | None, typer.Option(help="As it was known then (RFC 3339).")] = None,
+    depth: Annotated[int | None, typer.Option()] = None,
+    direction: Annotated[str | None, typer.Option(help="up, down or both.")] = None,
+    url: Url = URL,
+    actor: Actor = None,
+    key: Key = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show where something comes from and what rests on it."""
+    query = {"at": at, "known_at": known_at, "depth": depth, "direction": direction}
+    with connected(url, actor, key) as client:
+        answer = client.get(f"/v1/lineage/{kind}/{name}", **query)
+    show(answer, as_json, lambda: console.print(lineage_tree(answer, f"{kind}/{name}")))
+
+
+def verify(url: Url = URL, actor: Actor = None, key: Key = None, as_json: AsJson = False) -> None:
+    """Replay the log from zero beside the live views and compare. Exit 1 where they differ."""
+    with connected(url, actor, key) as client:
+        answer = run_verification(client)
+
+    def text() -> None:
+        colour = "green" if answer["outcome"] == "equal" else "red"
+        console.print(f"[{colour}]{answer['outcome']}[/{colour}]: {answer['events']} events, {answer['rows']} rows")
+        console.print(f"live {answer['digest_live']}\nreplayed {answer['digest_replayed']}")
+        if answer.get("first_difference"):
+            console.print(escape(str(answer["first_difference"])))
+
+    show(answer, as_json, text)
+    raise typer.Exit(0 if answer["outcome"] == "equal" else NO)
+
+
+def tail(
+    type_: Annotated[str | None, typer.Option("--type", help="Only events of this type.")] = None,
+    url: Url = URL,
+    actor: Actor = None,
+    key: Key = None,
+    as_json: AsJson = False,
+) -> None:
+    """Follow the events as the audit receives them, until Ctrl-C."""
+    with connected(url, actor, key) as client:
+        try:
+            for event in _follow(client, type_):
+                show_event(event, as_json)
+        except KeyboardInterrupt:
+            raise typer.Exit(0) from None
+
+
+def run_verification(client: Client) -> dict[str, Any]:
+    """Start a verification and wait for its result. Raises ProblemError, UnreachableError."""
+    started = client.post("/v1/verifications")
+    while True:
+        found = client.get(f"/v1/verifications/{started['id']}")
+        if found.get("outcome"):
+            return found
+        time.sleep(POLL_SECONDS)
+
+
+def lineage_tree(answer: dict[str, Any], root: str) -> Tree:
+    """The graph as a tree from the node asked for, each node once."""
+    around: dict[str, list[tuple[str, str]]] = {}
+    for edge in answer["edges"]:
+        around.setdefault(edge["source"], []).append((edge["relation"], edge["target"]))
+        around.setdefault(edge["target"], []).append((f"← {edge['relation']}", edge["source"]))
+    seen = {root}
+    tree = Tree(escape(root))
+    queue = [(root, tree)]
+    while queue:
+        node, branch = queue.pop(0)
+        for relation, other in around.get(node, []):
+            if other not in seen:
+                seen.add(other)
+                queue.append((other, branch.add(f"[dim]{escape(relation)}[/dim] {escape(other)}")))
+    return tree
+
+
+def show_event(event: dict[str, Any], as_json: bool) -> None:
+    """One event as a line."""
+    line = (
+        f"{event['time']}  {escape(event['type']):<24} {escape(event['subject'])}  [dim]{escape(event['actor'])}[/dim]"
+    )
+    if as_json:
+        console.print_json(data=event, indent=None)
+    else:
+        console.print(line, highlight=False, soft_wrap=True)
+
+
+def _follow(client: Client, type_: str | None) -> Iterator[dict[str, Any]]:
+    cursor: str | None = None
+    while True:
+        page = client.get("/v1/events", type=type_, cursor=cursor)
+        yield from page["items"]
+        cursor = page["next"] or cursor
+        if not page["items"]:
+            time.sleep(POLL_SECONDS)

@@ -1,0 +1,60 @@
+"""Who acts, what things are called, and when what happens (UTC, in the year of the flights)."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+EXPERT = "maria.santos"
+"""Duty manager of the airline: asks the question, flags wrong warnings."""
+SCIENTIST = "jin.park"
+ENGINEER = "lena.vogel"
+RISK_MANAGER = "amara.diallo"
+OPERATOR = "tom.hughes"
+AUDITOR = "ines.moreau"
+
+GOAL = "keep-connections"
+KPI = "cost-of-delays"
+FLIGHTS, WEATHER, TRAINING = "flights-2013", "weather-2013", "flights-january-to-march"
+PIPELINE = "late-flights-training"
+MODEL = "late-flights"
+DEPLOYMENT = "late-arrivals"
+OUTPUT = "probability"
+
+ASKED = datetime(2013, 3, 25, 14, tzinfo=UTC)
+TRAINED = datetime(2013, 3, 31, 18, tzinfo=UTC)
+LIVE = datetime(2013, 4, 1, tzinfo=UTC)
+END = datetime(2014, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """The turning points. `reviews`: days that the expert looks into on the morning after."""
+
+    start: datetime
+    end: datetime
+    challenge: datetime
+    promote: datetime
+    reviews: tuple[datetime, ...]
+    challenger_percent: float = 50.0
+
+
+def _day(month: int, day: int) -> datetime:
+    return datetime(2013, month, day, tzinfo=UTC)
+
+
+WHOLE = Schedule(
+    start=LIVE,
+    end=END + timedelta(days=2),
+    challenge=_day(7, 1),
+    promote=_day(10, 1),
+    reviews=(_day(4, 19), _day(5, 23), _day(6, 24), _day(7, 22), _day(9, 12)),
+)
+"""April to December."""
+
+SHORT = Schedule(
+    start=LIVE,
+    end=_day(4, 22),
+    challenge=_day(4, 8),
+    promote=_day(4, 17),
+    reviews=(_day(4, 4), _day(4, 12)),
+)
+"""Three weeks of April, for tests: the same turns."""

@@ -1,0 +1,143 @@
+"""The figures of the story, each as a service tells it beside what the raw data and the served scores say."""
+
+import time
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from muniment.demo.story import cast
+from muniment.demo.story.scene import Scene, text
+from muniment.demo.train import FALSE_ALARM, MISSED
+
+CATCH_UP_SECONDS = 60.0
+VERSIONS = (1, 2)
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """Sums of one version over some time; `cost` in USD."""
+
+    predictions: int
+    outcomes: int
+    cost: float
+
+
+def compare(scene: Scene) -> None:
+    """Every figure against the raw data."""
+    wait_until_measured(scene)
+    windows = {version: list(scene.client.pages(_windows_path(), version=version)) for version in VERSIONS}
+    scene.measured["windows"] = windows
+    frame = by_flight(scene)
+    scene.check("Flights", int((scene.played.versions > 0).sum()), len(scene.flights), _windows_path())
+    for version in VERSIONS:
+        _compare_version(scene, version, windows[version], frame[frame["version"] == version])
+    _compare_months(scene, windows, frame)
+    _compare_experiment(scene, frame)
+    _compare_flags(scene)
+
+
+def wait_until_measured(scene: Scene) -> None:
+    """Until the monitor has measured every outcome that was told, or CATCH_UP_SECONDS have gone."""
+    client = scene.client
+    client.get(_windows_path(), after=scene.last_outcomes, limit=1)
+    told, deadline = int(scene.flights["arrived"].sum()), time.monotonic() + CATCH_UP_SECONDS
+    while time.monotonic() < deadline:
+        measured = sum(_totals(list(client.pages(_windows_path(), version=v))).outcomes for v in VERSIONS)
+        if measured >= told:
+            return
+        time.sleep(0.2)
+
+
+def by_flight(scene: Scene) -> pd.DataFrame:
+    """Per flight what follows from the served score and the raw arrival delay: version, month (UTC) and cost."""
+    flights, played = scene.flights, scene.played
+    arrived, late = flights["arrived"].to_numpy(), flights["late"].to_numpy()
+    warned = played.scores >= scene.trained.threshold
+    cost = np.where(~warned & late, MISSED, 0.0) + np.where(warned & ~late & arrived, FALSE_ALARM, 0.0)
+    return pd.DataFrame(
+        {
+            "at": flights["at"].to_numpy(),
+            "month": flights["at"].dt.strftime("%Y-%m").to_numpy(),
+            "version": played.versions,
+            "arrived": arrived,
+            "late": late,
+            "cost": cost,
+        }
+    )
+
+
+def _compare_version(scene: Scene, version: int, windows: list[dict[str, Any]], frame: pd.DataFrame) -> None:
+    told, path = _totals(windows), f"{_windows_path()}?version={version}"
+    outcomes = int(frame["arrived"].sum())
+    scene.check(f"Predictions of version {version}", told.predictions, len(frame), path)
+    scene.check(f"Outcomes of version {version}", told.outcomes, outcomes, path)
+    missing = told.predictions - told.outcomes
+    scene.check(f"Outcomes that never came, version {version}", missing, len(frame) - outcomes, path)
+    scene.check(f"Cost of version {version} in USD", told.cost, float(frame["cost"].sum()), path)
+
+
+def _compare_months(scene: Scene, windows: dict[int, list[dict[str, Any]]], frame: pd.DataFrame) -> None:
+    months: dict[str, dict[int, Totals]] = {}
+    for version, month in ((v, m) for v in VERSIONS for m in sorted(set(frame["month"]))):
+        own = [window for window in windows[version] if window["window_start"].startswith(month)]
+        told = _totals(own)
+        raw = frame[(frame["version"] == version) & (frame["month"] == month)]
+        expected = Totals(len(raw), int(raw["arrived"].sum()), float(raw["cost"].sum()))
+        months.setdefault(month, {})[version] = told
+        path = f"{_windows_path()}?version={version}&from={month}-01T00:00:00Z"
+        if told != expected:
+            scene.check(f"{month}, version {version}", told, expected, path)
+    scene.measured["months"] = months
+    scene.measured["late"] = {
+        str(month): float(part["late"].sum() / part["arrived"].sum()) for month, part in frame.groupby("month")
+    }
+    scene.check("Months that add up, of both versions", _agreeing(months, frame), len(months), _windows_path())
+
+
+def _agreeing(months: dict[str, dict[int, Totals]], frame: pd.DataFrame) -> int:
+    cost = frame.groupby("month")["cost"].sum()
+    return sum(sum(one.cost for one in both.values()) == cost[month] for month, both in months.items())
+
+
+def _compare_experiment(scene: Scene, frame: pd.DataFrame) -> None:
+    start, end = scene.schedule.challenge, scene.schedule.promote
+    trial = frame[(frame["at"] >= start) & (frame["at"] < end) & frame["arrived"]]
+    per_flight = trial.groupby("version")["cost"].mean()
+    winner = int(per_flight.idxmin())
+    scene.measured["trial"] = {int(version): float(value) for version, value in per_flight.items()}
+    path = f"/v1/deployments/{cast.DEPLOYMENT}/experiments?from={text(start)}&to={text(end)}"
+    scene.check("Winner of the trial by cost", experiment_winner(scene, start, end), winner, path)
+
+
+def experiment_winner(scene: Scene, start: datetime, end: datetime) -> int | None:
+    """The version that the monitor names as the cheaper one."""
+    path = f"/v1/deployments/{cast.DEPLOYMENT}/experiments"
+    answer = scene.client.get(path, **{"from": text(start), "to": text(end)})
+    scene.measured["experiment_final"] = answer
+    return answer.get("winner")
+
+
+def _compare_flags(scene: Scene) -> None:
+    flags = {item["id"]: item for item in scene.client.pages("/v1/flags", deployment=cast.DEPLOYMENT)}
+    scene.check("Flags", len(flags), len(scene.flags), f"/v1/flags?deployment={cast.DEPLOYMENT}")
+    for flagged in scene.flags:
+        item = flags.get(flagged.flag, {})
+        version = int(scene.played.versions[flagged.row])
+        if item.get("version") != version:
+            scene.check(f"Version of flag {flagged.flag}", item.get("version"), version, f"/v1/flags/{flagged.flag}")
+    first = scene.flags[0].flag
+    scene.check("First flag", flags.get(first, {}).get("state"), "resolved", f"/v1/flags/{first}")
+
+
+def _totals(windows: list[dict[str, Any]]) -> Totals:
+    costs = [kpi["total"] for window in windows for kpi in window["kpis"] if kpi["kpi"] == cast.KPI]
+    return Totals(
+        sum(window["predictions"] for window in windows), sum(window["outcomes"] for window in windows), float(sum(costs))
+    )
+
+
+def _windows_path() -> str:
+    return f"/v1/deployments/{cast.DEPLOYMENT}/windows"
