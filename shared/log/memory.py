@@ -87,10 +87,11 @@ class _MemorySubscription:
 
     async def _take(self, room: int) -> dict[TopicPartition, list[Record]]:
         found: dict[TopicPartition, list[Record]] = {}
-        for place, offset in self._offsets.items():
+        for place, offset in list(self._offsets.items()):
             records = await self._log.read(place, offset, room)
             if records:
                 found[place] = records
+                del self._offsets[place]  # to the end, so that the others are read first next time
                 self._offsets[place] = records[-1].offset + 1
                 room -= len(records)
             if room <= 0:

@@ -13,9 +13,9 @@ from time import monotonic
 from shared.log.log import Assigned, LogUnavailable, Revoked, Subscription
 from shared.log.postgres.connection import Pool, connect, open_pool, unavailable_as
 from shared.log.postgres.ddl import log_ddl, quoted
-from shared.log.postgres.query import clean
 from shared.log.postgres.reading import pack, read_bounds, read_within
 from shared.log.postgres.roles import prepare_schema
+from shared.log.postgres.values import clean
 from shared.log.postgres.wakes import NOTIFY, Wakes, channel
 from shared.log.records import Bounds, Outgoing, Record, TopicPartition
 

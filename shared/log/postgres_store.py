@@ -8,10 +8,10 @@ from typing import Any
 
 from shared.log.postgres.connection import Connection, Pool, connect, open_pool, unavailable_as
 from shared.log.postgres.ddl import number, quoted, store_ddl, tables_ddl, view_name
-from shared.log.postgres.query import clean
 from shared.log.postgres.reading import read_records
 from shared.log.postgres.roles import let_log_read, prepare_schema
 from shared.log.postgres.unit import PostgresUnit, find_rows, get_row
+from shared.log.postgres.values import clean
 from shared.log.postgres.wakes import NOTIFY, Wakes, channel
 from shared.log.records import Record, TopicPartition
 from shared.log.store import Claim, StoreUnavailable, UnitOfWork

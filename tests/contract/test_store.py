@@ -248,6 +248,31 @@ async def test_every_type_of_column_comes_back_as_it_went(store_factory: StoreFa
     assert await store.get("goals", "none") is None
 
 
+@pytest.mark.parametrize(
+    "facts",
+    [
+        [],
+        [1, 2],
+        [[1], [2, 3]],
+        {},
+        {"a": ["\\u0000", "\\\\u0000"]},
+        "text",
+        "",
+        0,
+        False,
+        1.5,
+        [None, {"b": []}],
+        "null",
+    ],
+    ids=repr,
+)
+async def test_any_json_comes_back_beside_other_json(store_factory: StoreFactory, facts: Any):
+    store = await store_factory([GOALS])
+    given: list[Any] = [facts, None, [1, 2, 3], {"c": 1}]
+    await apply(store, *(Put("goals", {"name": f"g{n}", "facts": value}) for n, value in enumerate(given)))
+    assert [row["facts"] for row in await store.find(Query("goals"))] == given
+
+
 async def test_a_put_sets_just_its_columns(store_factory: StoreFactory):
     store = await store_factory([GOALS])
     await apply(store, Put("goals", ROW))

@@ -4,8 +4,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from shared.log.postgres.ddl import SQL_TYPES, quoted, view_name
-from shared.log.postgres.query import clean
-from shared.log.tables import Change, Delete, Put, Row, Table
+from shared.log.postgres.values import clean, json_text
+from shared.log.tables import Change, ColumnType, Delete, Put, Row, Table
 
 Key = tuple[Any, ...]
 
@@ -75,16 +75,19 @@ def _upsert(schema: str, table: Table, columns: tuple[str, ...], rows: Sequence[
     setting = ", ".join(f"{quoted(column)} = excluded.{quoted(column)}" for column in values)
     action = f"UPDATE SET {setting}" if setting else "NOTHING"
     sql = (
-        f"INSERT INTO {_name(schema, table)} ({names}) SELECT * FROM unnest({_arrays(table, columns)})"
+        f"INSERT INTO {_name(schema, table)} ({names}) SELECT * FROM {_arrays(table, columns)}"
         f" ON CONFLICT ({', '.join(map(quoted, table.key))}) DO {action}"
     )
-    return sql, [[_kept(table, column, row[column]) for row in rows] for column in columns]
+    return sql, [_kept(table.columns[column], [row[column] for row in rows]) for column in columns]
 
 
 def _delete(schema: str, table: Table, keys: Sequence[Key]) -> tuple[str, list[Any]]:
     names = ", ".join(map(quoted, table.key))
-    sql = f"DELETE FROM {_name(schema, table)} WHERE ({names}) IN (SELECT * FROM unnest({_arrays(table, table.key)}))"
-    return sql, [list(column) for column in zip(*keys, strict=True)]
+    sql = f"DELETE FROM {_name(schema, table)} WHERE ({names}) IN (SELECT * FROM {_arrays(table, table.key)})"
+    return sql, [
+        _kept(table.columns[column], list(values))
+        for column, values in zip(table.key, zip(*keys, strict=True), strict=True)
+    ]
 
 
 def _name(schema: str, table: Table) -> str:
@@ -92,8 +95,15 @@ def _name(schema: str, table: Table) -> str:
 
 
 def _arrays(table: Table, columns: Sequence[str]) -> str:
-    return ", ".join(f"${place}::{SQL_TYPES[table.columns[column]]}[]" for place, column in enumerate(columns, 1))
+    """Parameters, one array per column, as rows."""
+    kinds = [SQL_TYPES[table.columns[column]] for column in columns]
+    arrays = ", ".join(
+        f"${place}::{'text[]::' if kind == 'jsonb' else ''}{kind}[]" for place, kind in enumerate(kinds, 1)
+    )
+    return f"unnest({arrays})"
 
 
-def _kept(table: Table, column: str, value: Any) -> Any:
-    return clean(value) if table.columns[column] == "text" else value
+def _kept(kind: ColumnType, values: list[Any]) -> list[Any]:
+    if kind == "json":
+        return list(map(json_text, values))
+    return list(map(clean, values)) if kind == "text" else values

@@ -7,10 +7,14 @@ from typing import Any, Protocol
 import asyncpg  # pyright: ignore[reportMissingTypeStubs]
 import orjson
 
+from shared.log.postgres.values import json_bytes
+
 _asyncpg: Any = asyncpg  # its own types are partial
 
 POOL_SIZE = 10
 CONNECT_SECONDS = 10
+IDLE_SECONDS = 300
+"""How long a transaction may stand still before the server ends it: who has left must not hold rows for ever."""
 
 _AWAY = (
     OSError,
@@ -86,7 +90,11 @@ async def open_pool(dsn: str, role: str | None = None, size: int = POOL_SIZE) ->
 
 
 def _session(role: str | None) -> dict[str, Any]:
-    settings = {"jit": "off", "application_name": "muniment"}
+    settings = {
+        "jit": "off",
+        "application_name": role or "muniment",
+        "idle_in_transaction_session_timeout": f"{IDLE_SECONDS}s",
+    }
     if role:
         settings["role"] = role
     return {"server_settings": settings, "connection_class": Plain, "statement_cache_size": 500}
@@ -97,8 +105,7 @@ async def _prepare(connection: Any) -> None:
 
 
 def _dump(value: Any) -> bytes:
-    """JSON in the binary form of `jsonb` (version 1). A NUL character, which PostgreSQL cannot keep, becomes U+FFFD."""
-    return b"\x01" + orjson.dumps(value).replace(rb"\u0000", "\ufffd".encode())
+    return b"\x01" + json_bytes(value)  # version 1 of the binary form
 
 
 def _load(data: bytes) -> Any:

@@ -4,18 +4,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from shared.log.postgres.ddl import SQL_TYPES, quoted, view_name
+from shared.log.postgres.values import clean, json_text
 from shared.log.tables import Query, Table, Where
-
-_BIGINT = 2**63 - 1
-
-
-def clean(value: Any) -> Any:
-    """A value that PostgreSQL can be asked for: NUL in text becomes U+FFFD, whole numbers stay within 64 bits."""
-    if isinstance(value, str):
-        return value.replace("\x00", "\ufffd") if "\x00" in value else value
-    if isinstance(value, int) and not isinstance(value, bool):
-        return max(-_BIGINT - 1, min(_BIGINT, value))
-    return value
 
 
 class _Parameters:
@@ -25,8 +15,13 @@ class _Parameters:
 
     def add(self, column: str, value: Any, many: bool = False) -> str:
         """The placeholder of a value of this column, with its type."""
-        self.values.append([clean(item) for item in value if item is not None] if many else clean(value))
-        return f"${len(self.values)}::{SQL_TYPES[self._table.columns[column]]}{'[]' if many else ''}"
+        kind = SQL_TYPES[self._table.columns[column]]
+        if not many:
+            self.values.append(clean(value))
+            return f"${len(self.values)}::{kind}"
+        given = [item for item in value if item is not None]
+        self.values.append(list(map(json_text if kind == "jsonb" else clean, given)))
+        return f"${len(self.values)}::{'text[]::' if kind == 'jsonb' else ''}{kind}[]"
 
 
 def select_sql(schema: str, table: Table, query: Query) -> tuple[str, list[Any]]:

@@ -11,8 +11,9 @@ from shared.events.envelope import Event
 from shared.log.postgres.changes import statements
 from shared.log.postgres.connection import Connection, Executor
 from shared.log.postgres.ddl import number, quoted
-from shared.log.postgres.query import clean, get_sql, select_sql
+from shared.log.postgres.query import get_sql, select_sql
 from shared.log.postgres.reading import pack, record_of
+from shared.log.postgres.values import clean
 from shared.log.records import TopicPartition
 from shared.log.store import Claim, Conflict, DeadLetter, Fenced, IdempotencyRecord, InFlight
 from shared.log.tables import Change, Query, Row, Table

@@ -1,0 +1,30 @@
+"""Values on their way to PostgreSQL. Pure."""
+
+import re
+from typing import Any
+
+import orjson
+
+_BIGINT = 2**63 - 1
+_NUL = re.compile(rb"(?<!\\)((?:\\\\)*)\\u0000")  # an escaped NUL, not an escaped backslash before `u0000`
+_STAND_IN = "\ufffd"
+
+
+def clean(value: Any) -> Any:
+    """A value that PostgreSQL can be asked for: NUL in text becomes U+FFFD, whole numbers stay within 64 bits."""
+    if isinstance(value, str):
+        return value.replace("\x00", _STAND_IN) if "\x00" in value else value
+    if isinstance(value, int) and not isinstance(value, bool):
+        return max(-_BIGINT - 1, min(_BIGINT, value))
+    return value
+
+
+def json_bytes(value: Any) -> bytes:
+    """JSON for `jsonb`, which cannot hold NUL either."""
+    data = orjson.dumps(value)
+    return _NUL.sub(rb"\g<1>" + _STAND_IN.encode(), data) if b"\\u0000" in data else data
+
+
+def json_text(value: Any) -> str | None:
+    """JSON as text, for arrays of it: asyncpg takes lists inside an array for another dimension."""
+    return None if value is None else json_bytes(value).decode()

@@ -1,0 +1,334 @@
+"""The consumer loop over every pair of store and log: at least once delivered, exactly once done."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from shared.events.codec import encode
+from shared.events.envelope import Event
+from shared.events.registry import GoalStated
+from shared.log.log import EventLog
+from shared.log.records import Outgoing, TopicPartition
+from shared.log.store import Store, UnitOfWork
+from shared.log.tables import Put, Table
+from shared.runtime.commands import new_id
+from shared.runtime.consumer import Consumer, NotYet, Received, replay_dead_letters
+from shared.runtime.relay import Relay
+from shared.runtime.settings import Settings
+from tests.contract.conftest import LogFactory, StoreFactory
+
+AT = datetime(2013, 4, 1, 12, 30, tzinfo=UTC)
+SECONDS = 30.0
+COUNTS = Table("counts", ("subject",), {"subject": "text", "count": "integer", "questions": "json"})
+SETTINGS = Settings(consumer_retry_seconds=0.05, consumer_poll_seconds=0.2)
+
+
+async def counting(unit: UnitOfWork, received: Sequence[Received]) -> None:
+    """Counts events per subject; an event handled twice would show."""
+    for item in received:
+        event = item.event
+        assert isinstance(event.data, GoalStated)
+        row = await unit.get("counts", event.subject) or {"count": 0, "questions": []}
+        questions = [*row["questions"], event.data.question]
+        await unit.apply([Put("counts", {"subject": event.subject, "count": row["count"] + 1, "questions": questions})])
+
+
+@dataclass
+class Bench:
+    """One store and one log, and a topic of this test alone. `published`: how many records went to it."""
+
+    store: Store
+    other: Store
+    log: EventLog
+    topic: str
+    published: int = 0
+    sequences: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def place(self) -> TopicPartition:
+        return TopicPartition(self.topic, 0)
+
+    def event(self, subject: str) -> Event:
+        """The next event of a stream; its question is its sequence."""
+        sequence = self.sequences[subject] = self.sequences.get(subject, 0) + 1
+        data = GoalStated(goal=subject, question=str(sequence), owner="ana")
+        return Event(new_id(), "/muniment/registry", subject, AT, sequence, "ana", data, recorded=AT)
+
+    async def publish(self, *events: Event | Outgoing) -> None:
+        records = [encode(event) if isinstance(event, Event) else event for event in events]
+        await self.log.publish(self.topic, records)
+        self.published += len(records)
+
+    def consumer(self, handle: Any = counting, store: Store | None = None) -> Consumer:
+        return Consumer("registry.views", (self.topic,), self.log, store or self.store, handle, SETTINGS)
+
+    async def counts(self) -> dict[str, int]:
+        rows = [await self.store.get("counts", subject) for subject in self.sequences]
+        return {row["subject"]: row["count"] for row in rows if row is not None}
+
+    async def consumed(self, consumer: Consumer) -> None:
+        """Consume until every record published so far has been dealt with."""
+        async with running(consumer):
+            await self.at_end()
+
+    async def at_end(self) -> None:
+        """Wait for a consumer to get through: a last event of a stream of its own shows it."""
+        last = self.event(f"goal/last-{uuid4()}")
+        await self.publish(last)
+        del self.sequences[last.subject]
+        assert await self.store.wait_seen(last.id, SECONDS)
+
+    async def letters(self) -> list[tuple[str, int]]:
+        async with self.store.begin() as unit:
+            return [(letter.record.key, letter.record.offset) for letter in await unit.dead_letters("registry.views")]
+
+
+@asynccontextmanager
+async def running(consumer: Consumer) -> AsyncIterator[asyncio.Task[None]]:
+    task = asyncio.create_task(consumer.run())
+    try:
+        yield task
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def until(condition: Callable[[], Awaitable[bool]]) -> None:
+    async with asyncio.timeout(SECONDS):
+        while not await condition():  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+
+
+@pytest.fixture
+async def bench(pair_factories: tuple[StoreFactory, LogFactory], topic: str) -> Bench:
+    make_store, make_log = pair_factories
+    store = await make_store([COUNTS])
+    other = await make_store([COUNTS]) if hasattr(store, "close") and not hasattr(store, "committed") else store
+    return Bench(store, other, await make_log(topic), topic)
+
+
+async def test_events_have_their_effect_in_order(bench: Bench):
+    await bench.publish(*(bench.event(f"goal/{number % 7}") for number in range(100)))
+    await bench.consumed(bench.consumer())
+    assert sum((await bench.counts()).values()) == 100
+    row = await bench.store.get("counts", "goal/3")
+    assert row is not None
+    assert row["questions"] == [str(number) for number in range(1, row["count"] + 1)]
+    assert await bench.consumer().lag() == 0
+    assert await bench.letters() == []
+
+
+async def test_the_same_batch_delivered_twice_has_one_effect(bench: Bench):
+    batch = [bench.event("goal/a"), bench.event("goal/b"), bench.event("goal/a")]
+    await bench.publish(*batch, *batch)
+    await bench.consumed(bench.consumer())
+    await bench.publish(*batch)
+    await bench.consumed(bench.consumer())
+    assert await bench.counts() == {"goal/a": 2, "goal/b": 1}
+    assert await bench.letters() == []
+
+
+async def test_a_consumer_killed_between_effect_and_commit_leaves_nothing_behind(bench: Bench):
+    await bench.publish(bench.event("goal/a"), bench.event("goal/a"))
+    reached = asyncio.Event()
+
+    async def dying(unit: UnitOfWork, received: Sequence[Received]) -> None:
+        await counting(unit, received)
+        reached.set()
+        await asyncio.Event().wait()
+
+    async with running(bench.consumer(dying)) as task:
+        await asyncio.wait_for(reached.wait(), SECONDS)
+        task.cancel()
+    assert await bench.counts() == {}
+    await bench.consumed(bench.consumer(store=bench.other))
+    assert await bench.counts() == {"goal/a": 2}
+
+
+async def test_a_stale_owner_is_fenced(bench: Bench):
+    """The old owner stops short while it handles a batch; a new one does it; what the old one did is not kept."""
+    await bench.publish(bench.event("goal/a"))
+    reached, may_go_on = asyncio.Event(), asyncio.Event()
+
+    async def slow(unit: UnitOfWork, received: Sequence[Received]) -> None:
+        reached.set()
+        await may_go_on.wait()
+        await counting(unit, received)
+
+    old, new = bench.consumer(slow), bench.consumer(store=bench.other)
+    claims = await bench.store.claim(old.name, [bench.place])
+    await old._assigned([bench.place])
+    record = await bench.log.read(bench.place, 0)
+    stale = asyncio.create_task(old.catch_up(bench.place, record))
+    await asyncio.wait_for(reached.wait(), SECONDS)
+    assert claims[bench.place].next_offset == 0
+    await bench.consumed(new)
+    may_go_on.set()
+    (error,) = await asyncio.gather(stale, return_exceptions=True)
+    assert type(error).__name__ == "Fenced"
+    assert await bench.counts() == {"goal/a": 1}
+
+
+async def test_a_poison_event_stops_only_its_key(bench: Bench):
+    poisoned = True
+
+    async def picky(unit: UnitOfWork, received: Sequence[Received]) -> None:
+        await counting(unit, received)
+        if poisoned and any(item.event.subject == "goal/a" and item.event.sequence == 2 for item in received):
+            raise ZeroDivisionError("poison")
+
+    names = ["goal/a", "goal/b", "goal/a", "goal/b", "goal/a", "goal/c"]
+    consumer = bench.consumer(picky)
+    await bench.publish(*map(bench.event, names))
+    await bench.consumed(consumer)
+    assert await bench.counts() == {"goal/a": 1, "goal/b": 2, "goal/c": 1}
+    assert await bench.letters() == [("goal/a", 2), ("goal/a", 4)]
+    async with bench.store.begin() as unit:
+        first, second = await unit.dead_letters()
+    assert "poison" in first.reason
+    assert "waits" in second.reason
+    assert await replay_dead_letters(consumer, 100) == (0, 2)
+
+    poisoned = False
+    assert await replay_dead_letters(consumer, 100) == (2, 0)
+    assert await bench.letters() == []
+    await bench.publish(bench.event("goal/a"))
+    await bench.consumed(consumer)
+    assert await bench.counts() == {"goal/a": 4, "goal/b": 2, "goal/c": 1}
+    row = await bench.store.get("counts", "goal/a")
+    assert row is not None
+    assert row["questions"] == ["1", "2", "3", "4"]
+
+
+async def test_a_key_goes_on_after_its_letters_were_replayed_elsewhere(bench: Bench):
+    """The replay may run in another process than the consumer that parked."""
+    fixed = False
+
+    async def picky(unit: UnitOfWork, received: Sequence[Received]) -> None:
+        if not fixed and any(item.event.subject == "goal/a" for item in received):
+            raise ZeroDivisionError("poison")
+        await counting(unit, received)
+
+    await bench.publish(bench.event("goal/a"))
+    async with running(bench.consumer(picky)):
+        await bench.at_end()
+        assert len(await bench.letters()) == 1
+        fixed = True
+        assert await replay_dead_letters(bench.consumer(picky, bench.other), 100) == (1, 0)
+        await bench.publish(bench.event("goal/a"))
+        await bench.at_end()
+    assert await bench.letters() == []
+    assert await bench.counts() == {"goal/a": 2}
+
+
+async def test_what_is_no_event_is_parked_whole(bench: Bench):
+    good = bench.event("goal/a")
+    torn = replace(encode(good), key="goal/x", value=b'{"torn')
+    alien = Outgoing("goal/y", (("ce_type", b"Nonsense\xff"), ("other", b"\x00")), b"\x00\xff")
+    await bench.publish(torn, alien, good)
+    await bench.consumed(bench.consumer())
+    assert await bench.counts() == {"goal/a": 1}
+    async with bench.store.begin() as unit:
+        kept = [letter.record for letter in await unit.dead_letters()]
+    assert [(it.key, it.headers, it.value) for it in kept] == [(it.key, it.headers, it.value) for it in (torn, alien)]
+
+
+async def test_a_value_that_fits_no_column_is_poison_and_not_an_outage(bench: Bench):
+    async def wrong(unit: UnitOfWork, received: Sequence[Received]) -> None:
+        for item in received:
+            if item.event.subject == "goal/a":
+                await unit.apply([Put("counts", {"subject": "a", "colour": "red"})])
+        await counting(unit, received)
+
+    await bench.publish(bench.event("goal/a"), bench.event("goal/b"))
+    await bench.consumed(bench.consumer(wrong))
+    assert await bench.letters() == [("goal/a", 0)]
+    assert await bench.counts() == {"goal/b": 1}
+
+
+async def test_a_gap_in_a_stream_is_parked(bench: Bench):
+    first, _lost, third, fourth = (bench.event("goal/a") for _ in range(4))
+    await bench.publish(first, third, bench.event("goal/b"), fourth)
+    await bench.consumed(bench.consumer())
+    assert await bench.counts() == {"goal/a": 1, "goal/b": 1}
+    assert await bench.letters() == [("goal/a", 1), ("goal/a", 3)]
+
+
+async def test_an_offset_out_of_range_is_an_alarm_and_never_a_reset(bench: Bench):
+    consumer = bench.consumer()
+    claim = (await bench.store.claim(consumer.name, [bench.place]))[bench.place]
+    async with bench.store.begin() as unit:
+        await unit.advance(consumer.name, claim, 100)
+    await bench.publish(bench.event("goal/a"))
+
+    async def alarmed() -> bool:
+        return consumer.problem is not None and "offset 100" in consumer.problem
+
+    async with running(consumer):
+        await until(alarmed)
+    assert await bench.store.offsets() == {(consumer.name, bench.place): 100}
+    assert await bench.counts() == {}
+
+
+async def test_what_is_not_yet_possible_is_tried_again(bench: Bench):
+    ready = False
+    tried = asyncio.Event()
+
+    async def waiting(unit: UnitOfWork, received: Sequence[Received]) -> None:
+        tried.set()
+        if not ready:
+            raise NotYet("the other topic is behind")
+        await counting(unit, received)
+
+    await bench.publish(bench.event("goal/a"))
+    async with running(bench.consumer(waiting)):
+        await asyncio.wait_for(tried.wait(), SECONDS)
+        assert await bench.counts() == {}
+        ready = True
+        await bench.at_end()
+    assert await bench.counts() == {"goal/a": 1}
+    assert await bench.letters() == []
+
+
+async def test_a_rebuild_ends_with_the_same_rows(bench: Bench):
+    await bench.publish(*(bench.event(f"goal/{number % 5}") for number in range(40)))
+    await bench.consumed(bench.consumer())
+    before = await bench.counts()
+    await bench.store.clear_views("registry.views")
+    assert await bench.counts() == {}
+    await bench.consumed(bench.consumer())
+    assert await bench.counts() == before
+
+
+async def test_a_relay_that_dies_before_it_remembers_has_no_double_effect(bench: Bench):
+    """It publishes again what it had published; consumers know streams by sequence."""
+    own = "muniment.registry"
+    subject = f"goal/{uuid4()}"
+    relay = Relay(bench.store, bench.log, [own])
+    consumer = replace(bench.consumer(), topics=(own,))
+
+    async def append(expected: int) -> Event:
+        data = GoalStated(goal=subject, question=str(expected + 1), owner="ana")
+        async with bench.store.begin() as unit:
+            events = [Event(new_id(), "/muniment/registry", subject, AT, 0, "ana", data)]
+            return (await unit.append(subject, expected, events))[0]
+
+    for expected in range(3):
+        await append(expected)
+    assert await relay.once() == 3
+    await bench.store.set_relayed(own, 1)  # it died after publishing, and remembers only the first
+    assert await relay.once() == 2
+    last = await append(3)
+    assert await relay.once() == 1
+    async with running(consumer):
+        assert await bench.store.wait_seen(last.id, SECONDS)
+    row = await bench.store.get("counts", subject)
+    assert row is not None
+    assert row["questions"] == ["1", "2", "3", "4"]
+    assert await bench.letters() == []
