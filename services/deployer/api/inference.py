@@ -35,9 +35,8 @@ def router(service: Service, serving: Serving) -> APIRouter:
     take = writing(service)
 
     async def answered(request: Request, name: str, version: int | None) -> Response:
-        after = request.query_params.get("after")
-        call = await take(request, after, request.headers.get("idempotency-key"))
-        if after is not None:
+        call = await take(request)
+        if b"after=" in request.scope["query_string"]:
             await serving.routes.refresh()
         body = _json(await request.body())
         route = await serving.routes.get(name)

@@ -23,9 +23,8 @@ def router(service: Service, serving: Serving) -> APIRouter:
     read = reading(service)
 
     async def route_of(request: Request, name: str) -> Route:
-        after = request.query_params.get("after")
-        await read(request, after)
-        if after is not None:
+        await read(request)
+        if b"after=" in request.scope["query_string"]:
             await serving.routes.refresh()
         return await serving.routes.get(name)
 
