@@ -1,0 +1,173 @@
+"""Runtimes: models kept loaded, and models behind another server of the protocol."""
+
+import hashlib
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+from onnx import TensorProto, helper
+
+from services.deployer.service import DEFINITION
+from services.deployer.serving import onnx as onnx_runtime
+from services.deployer.serving.frames import Frame
+from services.deployer.serving.onnx import OnnxModel, OnnxModels, read_artifact
+from services.deployer.serving.refusals import Unservable
+from services.deployer.serving.remote import RemoteModels
+from shared.events.registry import Artifact, Field, Signature
+from shared.runtime.problems import Problem
+from shared.runtime.settings import Settings
+from tests.component.deployer_given import SUM, Registry, deploy, logged, serialized, set_traffic, sum_model
+from tests.support import running
+
+FRAME = Frame(2, {"delay": np.array([1.0, 2.0]), "hour": np.array([3.0, np.nan])})
+
+
+def written(folder: Path, version: int) -> Artifact:
+    data = sum_model(float(version))
+    path = folder / f"{version}.onnx"
+    path.write_bytes(data)
+    return Artifact(uri=path.as_uri(), sha256=hashlib.sha256(data).hexdigest().upper())
+
+
+async def test_only_so_many_models_stay_loaded(tmp_path: Path) -> None:
+    models = OnnxModels(Settings(max_sessions=2))
+    artifacts = {version: written(tmp_path, version) for version in (1, 2, 3)}
+
+    async def get(version: int) -> OnnxModel:
+        return await models.get(("m", version), artifacts[version], SUM)
+
+    first, second = await get(1), await get(2)
+    assert await get(1) is first
+    await get(3)
+    assert await get(1) is first
+    assert await get(2) is not second
+
+
+async def test_a_model_is_loaded_once_however_many_ask(tmp_path: Path) -> None:
+    import asyncio
+
+    models = OnnxModels(Settings())
+    artifact = written(tmp_path, 1)
+    found = await asyncio.gather(*(models.get(("m", 1), artifact, SUM) for _ in range(5)))
+    assert len({id(one) for one in found}) == 1
+
+
+async def test_an_artifact_put_right_is_found_after_a_while(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    models = OnnxModels(Settings())
+    artifact = written(tmp_path, 1)
+    path = tmp_path / "1.onnx"
+    data = path.read_bytes()
+    path.write_bytes(b"other")
+    monkeypatch.setattr(onnx_runtime, "RETRY_SECONDS", -1.0)
+    with pytest.raises(Unservable, match="SHA-256"):
+        await models.get(("m", 1), artifact, SUM)
+    path.write_bytes(data)
+    assert await models.get(("m", 1), artifact, SUM)
+
+
+@pytest.mark.parametrize("uri", ["s3://bucket/x", "http://host/x", "file://host/x", "/nowhere", "/tmp", "a\0b"])  # noqa: S108
+def test_other_places_are_not_read(uri: str) -> None:
+    with pytest.raises(Unservable):
+        read_artifact(uri, 100)
+
+
+def test_an_artifact_has_a_largest_size(tmp_path: Path) -> None:
+    path = tmp_path / "a b.onnx"
+    path.write_bytes(b"12345")
+    assert read_artifact(path.as_uri(), 5) == b"12345"
+    assert read_artifact(str(path), 5) == b"12345"
+    with pytest.raises(Unservable, match="more than 4"):
+        read_artifact(str(path), 4)
+
+
+def test_every_type_of_feature_reaches_the_model() -> None:
+    """All inputs come back as they went in: [n] and [n, 1], numbers, booleans and text."""
+    kinds = {"double": TensorProto.DOUBLE, "long": TensorProto.INT64, "boolean": TensorProto.BOOL}
+    kinds |= {"string": TensorProto.STRING}
+    shapes = {"double": [None], "long": [None, 1], "boolean": [None, 1], "string": [None, 1]}
+    inputs = [helper.make_tensor_value_info(kind, kinds[kind], shapes[kind]) for kind in kinds]
+    outputs = [helper.make_tensor_value_info(f"{kind}_out", kinds[kind], shapes[kind]) for kind in kinds]
+    nodes = [helper.make_node("Identity", [kind], [f"{kind}_out"]) for kind in kinds]
+    fields = {name: tuple(Field(name=f"{kind}{name}", type=kind) for kind in kinds) for name in ("", "_out")}  # type: ignore[arg-type]
+    model = OnnxModel(
+        serialized(helper.make_graph(nodes, "same", inputs, outputs)),
+        Signature(inputs=fields[""], outputs=fields["_out"]),
+    )
+    columns = {
+        "double": np.array([1.5, np.nan]),
+        "long": np.array([2**53 + 1, -1]),
+        "boolean": np.array([True, False]),
+        "string": np.array(["Zoë", ""], np.object_),
+    }
+    answer = model._run(Frame(2, columns))
+    for kind, column in columns.items():
+        np.testing.assert_array_equal(answer[f"{kind}_out"], column)
+
+
+@pytest.mark.parametrize("rows", [1, 6_000])
+async def test_many_rows_run_in_a_thread_with_the_same_answer(rows: int) -> None:
+    model = OnnxModel(sum_model(2.0), SUM)
+    values = np.arange(rows, dtype=np.float64)
+    answer = await model.run(Frame(rows, {"delay": values, "hour": values}))
+    np.testing.assert_array_equal(answer["p"], values * 4)
+
+
+async def test_another_server_of_the_protocol_answers(tmp_path: Path) -> None:
+    async with running(DEFINITION) as system:
+        registry = Registry(system, tmp_path)
+        await registry.model_registered()
+        await registry.version(1)
+        await registry.version(2)
+        await system.settle()
+        await deploy(system)
+        await set_traffic(system, 1, (2, 10.0))
+        transport = httpx.ASGITransport(system.app, client=("127.0.0.1", 50002))
+        remote = RemoteModels(5.0, 1_000, transport)
+        answer = await remote.run("http://test/", "late", 2, FRAME, SUM)
+        np.testing.assert_array_equal(answer["p"], [8.0, np.nan])
+        assert len(await logged(system)) == 1
+        assert await remote.ready("http://test/v2/models/late", "other", 2) is None
+        assert await remote.ready("http://test", "none", 1) == "http://test answers 404"
+        with pytest.raises(Problem) as caught:
+            await remote.run("http://test", "late", 2, Frame(1, {"delay": np.array([1.0])}), SUM)
+        assert (caught.value.status, caught.value.code) == (400, "model-failed")
+        await remote.close()
+
+
+def answering(status: int, body: bytes) -> Callable[[httpx.Request], Awaitable[httpx.Response]]:
+    async def handle(request: httpx.Request) -> httpx.Response:
+        return httpx.Response(status, content=body)
+
+    return handle
+
+
+async def slow(request: httpx.Request) -> httpx.Response:
+    raise httpx.ReadTimeout("too slow", request=request)
+
+
+async def away(request: httpx.Request) -> httpx.Response:
+    raise httpx.ConnectError("refused", request=request)
+
+
+@pytest.mark.parametrize(
+    ("handle", "status", "code"),
+    [
+        (slow, 504, "runtime-timeout"),
+        (away, 502, "runtime-failed"),
+        (answering(500, b"oops"), 502, "runtime-failed"),
+        (answering(404, b"{}"), 502, "runtime-failed"),
+        (answering(200, b"<html>"), 502, "runtime-failed"),
+        (answering(200, b"[]"), 502, "runtime-failed"),
+        (answering(200, b'{"outputs": [{"name": "p"}]}'), 502, "runtime-failed"),
+        (answering(400, b'{"error": "no"}'), 400, "model-failed"),
+    ],
+)
+async def test_a_server_that_fails_is_told(handle: Any, status: int, code: str) -> None:
+    remote = RemoteModels(5.0, 1_000, httpx.MockTransport(handle))
+    with pytest.raises(Problem) as caught:
+        await remote.run("http://remote", "late", 1, FRAME, SUM)
+    assert (caught.value.status, caught.value.code) == (status, code)
+    await remote.close()
