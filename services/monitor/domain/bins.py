@@ -72,7 +72,8 @@ def bins_of(
 
 def cells_of(values: NDArray[np.float64], low: Any, high: Any) -> NDArray[np.int64]:
     """The cell of each finite value: BELOW, 1 to CELLS, or ABOVE. `low` and `high` broadcast against `values`."""
-    places = np.floor((values - low) * (CELLS / (high - low)))
+    with np.errstate(over="ignore"):  # what overflows lies above or below all cells
+        places = np.floor((values - low) * (CELLS / (high - low)))
     return np.clip(places, -1, CELLS, out=places).astype(np.int64) + 1
 
 
@@ -137,6 +138,8 @@ def _cells(feature: str, known: NDArray[np.float64], missing: int) -> FeatureBin
     if not math.isfinite(CELLS / (high - low) if high > low else math.inf):  # constant, or as good as that
         half = max(0.5, abs(low) * 1e-6)
         low, high = low - half, high + half
+    if not math.isfinite(high - low):
+        low, high = low / 2, high / 2
     counts = np.bincount(cells_of(known, low, high), minlength=CELLS + 2)
     filled = tuple((int(cell), int(counts[cell])) for cell in np.flatnonzero(counts))
     return FeatureBins(feature, "numeric", low, high, filled, missing=missing)
