@@ -11,6 +11,7 @@ from rich.tree import Tree
 from muniment.cli.options import DEFAULT_URL as URL
 from muniment.cli.options import NO, Actor, AsJson, Key, Url, connected, console, show, wrote
 from muniment.client import Client
+from muniment.errors import UnreachableError
 
 POLL_SECONDS = 0.2
 
@@ -64,10 +65,10 @@ def verify(url: Url = URL, actor: Actor = None, key: Key = None, as_json: AsJson
         answer = run_verification(client)
 
     def text() -> None:
-        colour = "green" if answer["outcome"] == "equal" else "red"
-        console.print(f"[{colour}]{answer['outcome']}[/{colour}]: {answer['events']} events, {answer['rows']} rows")
-        console.print(f"live {answer['digest_live']}\nreplayed {answer['digest_replayed']}")
-        if answer.get("first_difference"):
+        result, colour = answer["result"], "green" if answer["outcome"] == "equal" else "red"
+        console.print(f"[{colour}]{answer['outcome']}[/{colour}]: {result['events']} events, {result['rows']} rows")
+        console.print(f"live {result['digest_live']}\nreplayed {result['digest_replayed']}")
+        if answer["first_difference"]:
             console.print(escape(str(answer["first_difference"])))
 
     show(answer, as_json, text)
@@ -95,8 +96,10 @@ def run_verification(client: Client) -> dict[str, Any]:
     started = client.post("/v1/verifications")
     while True:
         found = client.get(f"/v1/verifications/{started['id']}")
-        if found.get("outcome"):
+        if found["result"]:
             return found
+        if found["problem"]:
+            raise UnreachableError(f"the verification could not be completed: {found['problem']}")
         time.sleep(POLL_SECONDS)
 
 
@@ -104,8 +107,8 @@ def lineage_tree(answer: dict[str, Any], root: str) -> Tree:
     """The graph as a tree from the node asked for, each node once."""
     around: dict[str, list[tuple[str, str]]] = {}
     for edge in answer["edges"]:
-        around.setdefault(edge["source"], []).append((edge["relation"], edge["target"]))
-        around.setdefault(edge["target"], []).append((f"← {edge['relation']}", edge["source"]))
+        around.setdefault(edge["src"], []).append((edge["relation"], edge["dst"]))
+        around.setdefault(edge["dst"], []).append((f"← {edge['relation']}", edge["src"]))
     seen = {root}
     tree = Tree(escape(root))
     queue = [(root, tree)]

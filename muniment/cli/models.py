@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import orjson
 import typer
 
+from muniment.cli.options import DEFAULT_URL as URL
 from muniment.cli.options import (
     NO,
     UNKNOWN,
@@ -23,7 +24,6 @@ from muniment.cli.options import (
     tell,
     wrote,
 )
-from muniment.cli.options import DEFAULT_URL as URL
 from muniment.errors import ProblemError
 
 

@@ -21,7 +21,9 @@ def show(scene: Scene, seconds: dict[str, float], console: Console) -> None:
     for line in wrong:
         console.print(f"[red]✗ {escape(line.name)}: told {line.figure}, raw data says {line.expected}[/red] {line.url}")
     checked = sum(line.checked for line in scene.lines)
-    verdict = f"[red]{len(wrong)} of {checked} checks failed[/red]" if wrong else f"[green]all {checked} checks held[/green]"
+    verdict = (
+        f"[red]{len(wrong)} of {checked} checks failed[/red]" if wrong else f"[green]all {checked} checks held[/green]"
+    )
     console.print(f"Recomputed from the raw data and the served scores: {verdict}")
 
 
@@ -30,7 +32,15 @@ def _by_month(scene: Scene) -> Table:
     caption = f"{scene.client.url(windows + '/windows?version=2')}  ·  {scene.client.url(windows + '/drift?version=1')}"
     table = Table(title="Month by month", caption=caption, title_justify="left", caption_justify="left")
     table.add_column("month")
-    headings = ("late", "v1 flights", "v1 USD/flight", "v2 flights", "v2 USD/flight", "never came", "strongest drift (PSI)")
+    headings = (
+        "late",
+        "v1 flights",
+        "v1 USD/flight",
+        "v2 flights",
+        "v2 USD/flight",
+        "never came",
+        "strongest drift (PSI)",
+    )
     for heading in headings:
         table.add_column(heading, justify="right")
     drift = _drift_by_month(scene.measured["windows"])

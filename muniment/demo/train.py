@@ -155,7 +155,7 @@ def _to_onnx(model: Pipeline) -> bytes:
     inputs = [(name, FloatTensorType([None, 1])) for name in NUMBERS]
     inputs += [(name, StringTensorType([None, 1])) for name in CATEGORIES]
     options = {id(model.named_steps["model"]): {"zipmap": False}}
-    converted = convert_sklearn(model, initial_types=inputs, options=options, target_opset=17)
+    converted: Any = convert_sklearn(model, initial_types=inputs, options=options, target_opset=17)
     graph = converted.graph
     both = next(output.name for output in graph.output if output.name != graph.output[0].name)
     graph.initializer.append(onnx.helper.make_tensor("late_class", onnx.TensorProto.INT64, [], [1]))

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -50,8 +51,9 @@ class Postgres:
         options = _OPTIONS | {"unix_socket_directories": str(self._sockets)}
         arguments = [argument for name, value in options.items() for argument in ("-c", f"{name}={value}")]
         command = [str(_program("postgres")), "-D", str(self._data), *arguments]
-        self._child = children.start(command, self._owner, self._data, self._log, signal.SIGINT)
-        await self._until_ready(self._child)
+        child = children.start(command, self._owner, self._data, self._log, signal.SIGINT)
+        self._child = child
+        await self._until_ready(child)
 
     def stop(self) -> None:
         """A fast, clean shutdown: open transactions are undone, everything else is on disk."""
@@ -59,24 +61,32 @@ class Postgres:
             children.stop(self._child, signal.SIGINT, STOP_SECONDS)
 
     def _prepare(self) -> None:
-        for folder in (self._data, self._sockets):
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            if self._owner.changes:
-                os.chown(folder, self._owner.uid, self._owner.gid)
         if self._owner.changes:
-            for path in (self._data / "x", self._sockets / "x", _program("postgres")):
-                children.let_through(path.parent)
-        if not (self._data / "PG_VERSION").exists():
-            self._initialise()
+            for path in (self._data, self._sockets, _program("postgres")):
+                children.let_through(path)
+        self._own_folder(self._sockets)
+        if not self._data.exists():
+            self._initialise(self._data.with_name("postgres.new"))
 
-    def _initialise(self) -> None:
-        command = [str(_program("initdb")), "-D", str(self._data), "-U", "postgres", "--auth=trust"]
+    def _own_folder(self, folder: Path) -> None:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        if self._owner.changes:
+            os.chown(folder, self._owner.uid, self._owner.gid)
+
+    def _initialise(self, new: Path) -> None:
+        """Create the cluster beside its place, so that one that was interrupted is never taken for whole."""
+        if new.exists():
+            shutil.rmtree(new)
+        self._own_folder(new)
+        command = [str(_program("initdb")), "-D", str(new), "-U", "postgres", "--auth=trust"]
         command += ["--encoding=UTF8", "--locale=C", "--no-instructions"]
+        user = children.as_user(self._owner)
         done = subprocess.run(
-            command, cwd=self._data, capture_output=True, text=True, check=False, **children.as_user(self._owner)
+            command, cwd=new, capture_output=True, text=True, check=False, start_new_session=True, **user
         )
         if done.returncode:
-            raise CannotStart(f"PostgreSQL could not create its files in {self._data}:\n{done.stderr.strip()}")
+            raise CannotStart(f"PostgreSQL could not create its files in {new}:\n{done.stderr.strip()}")
+        new.rename(self._data)
 
     def _end_leftover(self) -> None:
         """End a server that outlived its parent; forget a lock file whose process is gone or is somebody else."""

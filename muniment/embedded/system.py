@@ -57,9 +57,8 @@ async def system(settings: Settings, of: Sequence[Definition]) -> AsyncGenerator
     folder = open_folder(settings.data_dir)
     folder.tell(f"process {os.getpid()}, http://{settings.host}:{settings.port}")
     try:
-        async with _databases(folder) as (dsn, redis):
-            async with _parts(settings, of, dsn, redis) as parts:
-                yield parts
+        async with _databases(folder) as (dsn, redis), _parts(settings, of, dsn, redis) as parts:
+            yield parts
     finally:
         folder.release()
 

@@ -105,19 +105,21 @@ def _agreeing(months: dict[str, dict[int, Totals]], frame: pd.DataFrame) -> int:
 def _compare_experiment(scene: Scene, frame: pd.DataFrame) -> None:
     start, end = scene.schedule.challenge, scene.schedule.promote
     trial = frame[(frame["at"] >= start) & (frame["at"] < end) & frame["arrived"]]
-    per_flight = trial.groupby("version")["cost"].mean()
-    winner = int(per_flight.idxmin())
-    scene.measured["trial"] = {int(version): float(value) for version, value in per_flight.items()}
     path = f"/v1/deployments/{cast.DEPLOYMENT}/experiments?from={text(start)}&to={text(end)}"
-    scene.check("Winner of the trial by cost", experiment_winner(scene, start, end), winner, path)
+    told = experiment(scene, start, end)
+    for arm in (told["champion"], *told["others"]):
+        own = trial[trial["version"] == arm["version"]]["cost"]
+        figure, expected = (arm["cases"], round(arm["mean"], 6)), (len(own), round(float(own.mean()), 6))
+        scene.check(f"Trial, version {arm['version']}: flights, USD per flight", figure, expected, path)
+    cheapest = int(trial.groupby("version")["cost"].mean().idxmin())
+    scene.check("Winner of the trial by cost", told["winner"], cheapest, path)
 
 
-def experiment_winner(scene: Scene, start: datetime, end: datetime) -> int | None:
-    """The version that the monitor names as the cheaper one."""
+def experiment(scene: Scene, start: datetime, end: datetime) -> dict[str, Any]:
+    """The comparison of the versions on the cost of a flight, as the monitor tells it."""
     path = f"/v1/deployments/{cast.DEPLOYMENT}/experiments"
-    answer = scene.client.get(path, **{"from": text(start), "to": text(end)})
-    scene.measured["experiment_final"] = answer
-    return answer.get("winner")
+    answer = scene.client.get(path, kpi=cast.KPI, **{"from": text(start), "to": text(end)})
+    return answer["items"][0]
 
 
 def _compare_flags(scene: Scene) -> None:
@@ -135,7 +137,9 @@ def _compare_flags(scene: Scene) -> None:
 def _totals(windows: list[dict[str, Any]]) -> Totals:
     costs = [kpi["total"] for window in windows for kpi in window["kpis"] if kpi["kpi"] == cast.KPI]
     return Totals(
-        sum(window["predictions"] for window in windows), sum(window["outcomes"] for window in windows), float(sum(costs))
+        sum(window["predictions"] for window in windows),
+        sum(window["outcomes"] for window in windows),
+        float(sum(costs)),
     )
 
 

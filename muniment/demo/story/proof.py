@@ -58,7 +58,7 @@ def champion(client: Any, moment: datetime) -> int | None:
     found = client.get("/v1/estate", at=text(moment))
     for item in found["items"]:
         if item["deployment"] == cast.DEPLOYMENT:
-            return item["champion"]
+            return item["version"]
     return None
 
 
@@ -67,10 +67,10 @@ def verify(scene: Scene) -> None:
     result = run_verification(scene.acting_as(cast.AUDITOR))
     path = f"/v1/verifications/{result['id']}"
     scene.check("Replay from zero equals the live record", result["outcome"], "equal", path)
-    scene.show("Events replayed", result["events"], path)
-    scene.say(f"A replay of {result['events']:,} events equals the live record")
+    scene.show("Events replayed", result["result"]["events"], path)
+    scene.say(f"A replay of {result['result']['events']:,} events equals the live record")
 
 
 def nodes(answer: dict[str, Any]) -> set[str]:
     """The names of the nodes of a lineage."""
-    return {str(node["node"]) for node in answer["nodes"]}
+    return {f"{node['kind']}/{node['id']}" for node in answer["nodes"]}

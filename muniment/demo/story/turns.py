@@ -109,13 +109,16 @@ def challenge(scene: Scene, day: datetime) -> None:
 
 def promote(scene: Scene, day: datetime) -> None:
     """The experiment names a winner by cost, and the winner becomes champion."""
-    experiment = scene.client.get(f"/v1/deployments/{cast.DEPLOYMENT}/experiments", after=scene.last_outcomes)
-    scene.measured["experiment"] = experiment
-    body = {"version": 2, "reason": "Lower cost per flight in the trial.", "at": text(day)}
+    path = f"/v1/deployments/{cast.DEPLOYMENT}/experiments"
+    since = {"from": text(scene.schedule.challenge), "kpi": cast.KPI}
+    told = scene.client.get(path, after=scene.last_outcomes, **since)["items"][0]
+    trial = next(arm for arm in told["others"] if arm["version"] == 2)
+    reason = f"USD {trial['mean']:.2f} per flight in the trial, {-trial['difference']:.2f} less than version 1."
+    body = {"version": 2, "reason": reason, "at": text(day)}
     operator = scene.acting_as(cast.OPERATOR)
     answer = operator.post(f"/v1/deployments/{cast.DEPLOYMENT}/promote", body, after=scene.last_write)
     scene.last_write = answer["event_id"]
-    scene.say(f"{cast.OPERATOR} promotes version 2")
+    scene.say(f"{cast.OPERATOR} promotes version 2: {reason}")
 
 
 def _rows_of(scene: Scene, day: datetime) -> np.ndarray:
