@@ -4,6 +4,7 @@ import os
 import shutil
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,9 @@ import pytest
 
 from devstack.kafka import KafkaBroker, docker_answers
 from devstack.prepare import CannotPrepare
-from devstack.processes import NotReady
+from devstack.processes import NotReady, free_port
 
-IMAGE = "apache/kafka:4.1.1"
+IMAGE = "apache/kafka:4.3.1"
 
 
 def _missing(reason: object) -> None:
@@ -33,6 +34,37 @@ def _started(broker: KafkaBroker) -> KafkaBroker:
     return broker
 
 
+@contextmanager
+def _container() -> Iterator[str]:
+    """The official image, advertised under a port of this machine."""
+    from testcontainers.core.container import DockerContainer
+    from testcontainers.core.wait_strategies import LogMessageWaitStrategy
+
+    port = free_port()
+    container = (
+        DockerContainer(IMAGE)
+        .with_bind_ports(port, port)
+        .with_envs(
+            KAFKA_NODE_ID="1",
+            KAFKA_PROCESS_ROLES="broker,controller",
+            KAFKA_CONTROLLER_QUORUM_VOTERS="1@localhost:29093",
+            KAFKA_LISTENERS=f"PLAINTEXT://:{port},CONTROLLER://:29093",
+            KAFKA_ADVERTISED_LISTENERS=f"PLAINTEXT://127.0.0.1:{port}",
+            KAFKA_CONTROLLER_LISTENER_NAMES="CONTROLLER",
+            KAFKA_INTER_BROKER_LISTENER_NAME="PLAINTEXT",
+            KAFKA_LISTENER_SECURITY_PROTOCOL_MAP="PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+            KAFKA_AUTO_CREATE_TOPICS_ENABLE="false",
+            KAFKA_MESSAGE_MAX_BYTES=str(32 * 2**20),
+            KAFKA_OFFSETS_TOPIC_REPLICATION_FACTOR="1",
+            KAFKA_TRANSACTION_STATE_LOG_REPLICATION_FACTOR="1",
+            KAFKA_TRANSACTION_STATE_LOG_MIN_ISR="1",
+            KAFKA_GROUP_INITIAL_REBALANCE_DELAY_MS="0",
+        )
+    )
+    with container.waiting_for(LogMessageWaitStrategy("Kafka Server started")):
+        yield f"127.0.0.1:{port}"
+
+
 @pytest.fixture(scope="session")
 def kafka_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """host:port of a broker for the whole session; `MUNIMENT_TEST_KAFKA` names one that runs already."""
@@ -40,10 +72,8 @@ def kafka_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield given
         return
     if docker_answers():
-        from testcontainers.kafka import KafkaContainer
-
-        with KafkaContainer(IMAGE).with_kraft() as container:
-            yield container.get_bootstrap_server()
+        with _container() as address:
+            yield address
         return
     folder = tmp_path_factory.mktemp("kafka")
     broker = _started(KafkaBroker(folder))

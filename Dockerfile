@@ -1,0 +1,29 @@
+# One image per service: docker build --build-arg SERVICE=registry .
+FROM python:3.11-slim AS build
+ARG SERVICE
+WORKDIR /src
+COPY pyproject.toml constraints.txt README.md ./
+COPY shared shared
+COPY services/__init__.py services/__init__.py
+COPY services/${SERVICE} services/${SERVICE}
+RUN test -n "${SERVICE}" \
+    && python -m venv /venv \
+    && /venv/bin/pip install --no-cache-dir --disable-pip-version-check --constraint constraints.txt ".[${SERVICE}]"
+
+FROM python:3.11-slim
+ARG SERVICE
+RUN useradd --uid 1000 --create-home muniment && install --directory --mode 0777 /data
+COPY --from=build /venv /venv
+ENV PATH=/venv/bin:$PATH \
+    PYTHONUNBUFFERED=1 \
+    SERVICE=${SERVICE} \
+    MUNIMENT_HOST=0.0.0.0 \
+    MUNIMENT_PORT=8080 \
+    MUNIMENT_DATA_DIR=/data
+USER muniment
+WORKDIR /data
+EXPOSE 8080
+HEALTHCHECK --interval=5s --timeout=3s --start-period=60s --retries=6 \
+    CMD ["python", "-c", "import os, urllib.request as r; r.urlopen(f'http://127.0.0.1:{os.environ[\"MUNIMENT_PORT\"]}/health/live', timeout=2)"]
+ENTRYPOINT ["sh", "-c", "exec python -m services.$SERVICE \"$@\"", "service"]
+CMD ["all"]
