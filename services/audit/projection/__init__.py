@@ -104,6 +104,7 @@ def project(event: Event, record: Record) -> list[Put]:
     data = entry(record)
     known_at = event.recorded or record.recorded
     changes = [Put("ledger", _ledger(event, record, node, data))]
+    bulk = kind_of(node) in BULK_KINDS
     for number, edge in enumerate(edges):
         row: Row = {
             "event_id": event.id,
@@ -118,7 +119,7 @@ def project(event: Event, record: Record) -> list[Put]:
             "valid_at": event.time,
             "known_at": known_at,
             "sequence": event.sequence,
-            "bulk": kind_of(edge.src) in BULK_KINDS,
+            "bulk": bulk if edge.src is node else kind_of(edge.src) in BULK_KINDS,
         }
         changes.append(Put("edges", row))
     if isinstance(event.data, PredictionLogged) and event.data.client_ids:

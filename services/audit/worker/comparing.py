@@ -222,6 +222,8 @@ def _bytes(table: Table, row: Row) -> bytes:
 def _plain(value: Any) -> Any:
     if isinstance(value, bytes):
         return value.hex()
+    if isinstance(value, str):
+        return value.replace("\0", "\ufffd")  # as PostgreSQL keeps it
     if isinstance(value, float) and value.is_integer():
         return int(value)
     if isinstance(value, dict):
