@@ -69,14 +69,14 @@ class PredictionWriter:
 
     async def written(self, target: Target, batch: pa.RecordBatch, table: bytes, actor: str, batch_id: str) -> str:
         """The same for a batch that has all its times and that `table` holds already as an Arrow IPC stream."""
-        span = pc.min_max(batch.column("at").cast(pa.int64()))
+        times = batch.column("at").view(pa.int64()).to_numpy()
         payload = PredictionLogged(
             deployment=target.deployment,
             model=target.model,
             version=target.version,
             rows=batch.num_rows,
-            start=_moment(span["min"].as_py()),
-            end=_moment(span["max"].as_py()),
+            start=_moment(int(times.min())),
+            end=_moment(int(times.max())),
             client_ids="prediction_id" in batch.schema.names,
         )
         event = Event(batch_id, self.source, f"batch/{batch_id}", now(), 0, actor, payload, table=table)

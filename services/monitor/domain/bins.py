@@ -20,6 +20,8 @@ from shared.events.registry import Signature
 CELLS = 256
 BELOW, ABOVE = 0, CELLS + 1
 TAIL = 0.005
+_VAST = 1e300
+"""Differences of numbers no greater than this are finite."""
 
 Kind = Literal["numeric", "categorical"]
 Reference = float | str | bool | None
@@ -134,12 +136,10 @@ def _categories(feature: str, known: Sequence[Reference], missing: int, limit: i
 
 
 def _cells(feature: str, known: NDArray[np.float64], missing: int) -> FeatureBins:
-    low, high = (float(edge) for edge in np.quantile(known, [TAIL, 1 - TAIL]))
+    low, high = (float(edge) for edge in np.quantile(np.clip(known, -_VAST, _VAST), [TAIL, 1 - TAIL]))
     if not math.isfinite(CELLS / (high - low) if high > low else math.inf):  # constant, or as good as that
         half = max(0.5, abs(low) * 1e-6)
         low, high = low - half, high + half
-    if not math.isfinite(high - low):
-        low, high = low / 2, high / 2
     counts = np.bincount(cells_of(known, low, high), minlength=CELLS + 2)
     filled = tuple((int(cell), int(counts[cell])) for cell in np.flatnonzero(counts))
     return FeatureBins(feature, "numeric", low, high, filled, missing=missing)

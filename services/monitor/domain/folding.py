@@ -30,7 +30,9 @@ MICROSECONDS = 1_000_000
 
 def times_of(batch: pa.RecordBatch) -> Ints:
     """The rows' event times in microseconds since 1970 (UTC)."""
-    return batch.column("at").cast(batches.TIMESTAMP).cast(pa.int64()).to_numpy(zero_copy_only=False)
+    at = batch.column("at")
+    at = at if at.type == batches.TIMESTAMP else at.cast(batches.TIMESTAMP)
+    return at.view(pa.int64()).to_numpy()
 
 
 def by_window(batch: pa.RecordBatch, seconds: int) -> Iterator[tuple[int, pa.RecordBatch]]:

@@ -8,7 +8,7 @@ turned into the log's own, and the stream written anew. What has the log's types
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -25,6 +25,9 @@ from shared.runtime.problems import Problem
 MEDIA_TYPE = "application/vnd.apache.arrow.stream"
 _OWN = {"double": pa.float64(), "long": pa.int64(), "boolean": pa.bool_(), "string": pa.string()}
 _TEXTS = ("prediction_id", "entity", "segment")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_FIRST = (datetime(1, 1, 2, tzinfo=UTC) - _EPOCH) // timedelta(microseconds=1)
+_LAST = (datetime(9999, 1, 1, tzinfo=UTC) - _EPOCH) // timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,51 +53,56 @@ def predictions(
 ) -> Taken:
     """The batch of a body, valid for this signature. Raises Problem 422 that names columns and rows."""
     faults = Faults()
-    names = batch.schema.names
-    if len(set(names)) < len(names):
-        raise Problem(422, "invalid-rows", "Two columns have the same name.")
+    given = _columns(batch)
     columns: dict[str, Any] = {}
     for name in ("id", "prediction_id", *_TEXTS[1:]):
-        if name in names:
-            columns[name] = _text(batch.column(name), name, faults)
-    columns["at"] = _times(batch, present, skew)
-    _group(batch, signature.inputs, batches.FEATURE, columns, faults)
-    _group(batch, signature.outputs, batches.OUTPUT, columns, faults)
-    for name in names:
+        if name in given:
+            columns[name] = _text(given[name], name, faults)
+    columns["at"] = _times(given, batch.num_rows, present, skew)
+    _group(given, signature.inputs, batches.FEATURE, columns, faults)
+    _group(given, signature.outputs, batches.OUTPUT, columns, faults)
+    for name in given:
         if name not in columns and not name.startswith((batches.FEATURE, batches.OUTPUT)):
             faults.add(name, f"no such column is known{nearby(name, ('id', 'at', *_TEXTS))}")
     faults.check()
-    return _taken(body, batch, _identified(columns, batch_id, faults))
+    return _taken(body, batch, given, _identified(columns, batch_id, faults))
 
 
 def outcomes(body: bytes, batch: pa.RecordBatch, present: datetime, skew: float) -> Taken:
     """Outcomes by `prediction_id`, `value` and `at`. Raises Problem 422."""
     faults = Faults()
-    names = batch.schema.names
+    given = _columns(batch)
     for name in ("prediction_id", "value"):
-        if name not in names:
+        if name not in given:
             faults.add(name, "is required and missing")
-    for name in names:
+    for name in given:
         if name not in ("prediction_id", "value", "at"):
             faults.add(name, "no such column is known")
     faults.check()
-    columns: dict[str, Any] = {"prediction_id": _text(batch.column("prediction_id"), "prediction_id", faults)}
-    columns["at"] = _times(batch, present, skew)
-    value = batch.column("value")
+    columns: dict[str, Any] = {"prediction_id": _text(given["prediction_id"], "prediction_id", faults)}
+    columns["at"] = _times(given, batch.num_rows, present, skew)
+    value = given["value"]
     if pa.types.is_boolean(value.type):
         value = value.cast(pa.float64())
     columns["value"] = _checked(value, Field(name="value", type="double"), "value", faults)
     if columns["prediction_id"].null_count:
         faults.add("prediction_id", "must not be null")
     faults.check()
-    return _taken(body, batch, columns)
+    return _taken(body, batch, given, columns)
 
 
-def _taken(body: bytes, batch: pa.RecordBatch, columns: dict[str, Any]) -> Taken:
-    same = list(columns) and set(columns) == set(batch.schema.names)
-    if same and all(
-        columns[name] is batch.column(name) or columns[name].equals(batch.column(name)) for name in columns
-    ):
+def _columns(batch: pa.RecordBatch) -> dict[str, Any]:
+    """The columns by name, each opened once. Raises Problem 422 where two have one name."""
+    names = batch.schema.names
+    given = dict(zip(names, batch.columns, strict=True))
+    if len(given) < len(names):
+        raise Problem(422, "invalid-rows", "Two columns have the same name.")
+    return given
+
+
+def _taken(body: bytes, batch: pa.RecordBatch, given: dict[str, Any], columns: dict[str, Any]) -> Taken:
+    """The body as it came where no column had to be changed, else written anew."""
+    if len(given) == len(columns) and all(columns.get(name) is column for name, column in given.items()):
         return Taken(batch, body)
     made = pa.record_batch(columns)
     return Taken(made, batches.write(made))
@@ -117,24 +125,23 @@ def _identified(columns: dict[str, Any], batch_id: str, faults: Faults) -> dict[
 
 
 def _group(
-    batch: pa.RecordBatch, fields: Sequence[Field], prefix: str, columns: dict[str, Any], faults: Faults
+    given: dict[str, Any], fields: Sequence[Field], prefix: str, columns: dict[str, Any], faults: Faults
 ) -> None:
     if not fields:
-        for name in batch.schema.names:
+        for name, column in given.items():
             if name.startswith(prefix):
-                columns[name] = _free(batch.column(name), name, faults)
+                columns[name] = _free(column, name, faults)
         return
-    names = set(batch.schema.names)
     for field in fields:
         name = prefix + field.name
-        if name in names:
-            columns[name] = _checked(batch.column(name), field, name, faults)
+        if name in given:
+            columns[name] = _checked(given[name], field, name, faults)
         elif field.required:
             faults.add(name, "is required and missing")
-    known = {prefix + field.name for field in fields}
-    for name in names - known:
-        if name.startswith(prefix):
-            faults.add(name, f"the version's signature has no such name{nearby(name, known)}")
+    for name in given:
+        if name.startswith(prefix) and name not in columns:
+            hint = nearby(name, [prefix + field.name for field in fields])
+            faults.add(name, f"the version's signature has no such name{hint}")
 
 
 def _free(column: Any, name: str, faults: Faults) -> Any:
@@ -219,14 +226,12 @@ def _is_text(kind: Any) -> bool:
     return pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
 
 
-def _times(batch: pa.RecordBatch, present: datetime, skew: float) -> Any:
+def _times(given: dict[str, Any], rows: int, present: datetime, skew: float) -> Any:
     """The column `at` in the log's type; rows without a time get the present."""
     default = pa.scalar(present, batches.TIMESTAMP)
-    if "at" not in batch.schema.names:
-        return pa.repeat(default, batch.num_rows)
-    at = batch.column("at")
-    if pa.types.is_null(at.type):
-        return pa.repeat(default, batch.num_rows)
+    at = given.get("at")
+    if at is None or pa.types.is_null(at.type):
+        return pa.repeat(default, rows)
     if not pa.types.is_timestamp(at.type) or at.type.tz is None:
         raise Problem(422, "invalid-rows", f"at: must be a timestamp with a time zone, not {at.type}.")
     if at.type != batches.TIMESTAMP:
@@ -234,18 +239,15 @@ def _times(batch: pa.RecordBatch, present: datetime, skew: float) -> Any:
             at = at.cast(batches.TIMESTAMP, safe=at.type.unit != "ns")
         except pa.ArrowInvalid as error:
             raise Problem(422, "invalid-rows", f"at: {error}") from error
-    _check_span(at.cast(pa.int64()).drop_null(), present, skew)
+    _check_span(at.drop_null() if at.null_count else at, present, skew)
     return pc.fill_null(at, default) if at.null_count else at
 
 
-def _check_span(times: Any, present: datetime, skew: float) -> None:
-    if not len(times):
+def _check_span(at: Any, present: datetime, skew: float) -> None:
+    if not len(at):
         return
-    values = times.to_numpy()
+    values = at.view(pa.int64()).to_numpy()
     least, most = int(values.min()), int(values.max())
-    try:
-        latest = pa.scalar(most, pa.int64()).cast(batches.TIMESTAMP).as_py()
-        pa.scalar(least, pa.int64()).cast(batches.TIMESTAMP).as_py()
-    except (ValueError, OverflowError) as error:
-        raise Problem(422, "invalid-rows", f"at: holds a time outside the years 1 to 9999: {error}") from error
-    check_future(latest, present, skew, f"at/{int(values.argmax())}")
+    if least < _FIRST or most > _LAST:
+        raise Problem(422, "invalid-rows", "at: holds a time outside the years 1 to 9998.")
+    check_future(_EPOCH + timedelta(microseconds=most), present, skew, f"at/{int(values.argmax())}")
