@@ -53,7 +53,7 @@ class PostgresLog:
             connection = await connect(self._dsn)
             try:
                 async with connection.transaction():
-                    role = await prepare_schema(connection, self._schema)
+                    role = await prepare_schema(connection, self._schema, reads_events=True)
                     await connection.execute(log_ddl(self._schema))
             finally:
                 await connection.close()
