@@ -7,6 +7,7 @@ while) until the caller is done with what it polled, and an error is kept and ra
 # aiokafka ships no types and declares its listener, which may be a coroutine, as a plain function
 
 import asyncio
+from bisect import bisect_right
 from collections.abc import Sequence
 from time import monotonic
 from typing import Any
@@ -21,6 +22,8 @@ from shared.log.log import Assigned, LogUnavailable, OffsetOutOfRange, Revoked
 from shared.log.records import Bounds, Record, TopicPartition
 
 logger = structlog.get_logger()
+
+Messages = dict[TopicPartition, list[Any]]
 
 SESSION_MS = 10_000
 HEARTBEAT_MS = 3_000
@@ -41,6 +44,7 @@ class KafkaSubscription(ConsumerRebalanceListener):
     def __init__(self, bootstrap: str, group: str, topics: Sequence[str], assigned: Assigned, revoked: Revoked) -> None:
         self._topics, self._assigned, self._revoked = list(topics), assigned, revoked
         self._places: set[TopicPartition] = set()
+        self._last: TopicPartition | None = None
         self._idle, self._settled = asyncio.Event(), asyncio.Event()
         self._idle.set()
         self._failure: Exception | None = None
@@ -74,23 +78,51 @@ class KafkaSubscription(ConsumerRebalanceListener):
     async def poll(self, max_records: int, timeout: float) -> dict[TopicPartition, list[Record]]:
         self._idle.set()
         deadline = monotonic() + timeout
-        while True:
-            if not await self._is_settled(deadline - monotonic()):
-                return {}
-            try:
-                wait_ms = max(0, int((deadline - monotonic()) * 1000))
-                polled = await self._consumer.getmany(timeout_ms=wait_ms, max_records=max_records)
-            except NoOffsetForPartitionError:
-                continue  # asked for before the listener sought; the position is set by now or soon
-            except OffsetOutOfRangeError as error:
-                raise await self._out_of_range(error) from error
-            except (KafkaError, OSError) as error:
-                raise LogUnavailable(f"cannot poll: {error!r}") from error
-            break
-        self._raise_failure()
+        if not await self._is_settled(timeout):
+            return {}
+        polled = await self._in_turn(max_records)
+        while not polled and (left := deadline - monotonic()) > 0:
+            # whatever comes first; the others get their turn at the next poll
+            polled = await self._fetched(max_records, left)
+            self._raise_failure()
         if polled:
             self._idle.clear()
-        return {TopicPartition(*place): records_of(messages) for place, messages in polled.items()}
+            self._last = next(reversed(polled))
+        return {place: records_of(messages) for place, messages in polled.items()}
+
+    async def _in_turn(self, max_records: int) -> Messages:
+        """What is here already, beginning behind the partition served last, so that none starves behind a busy one."""
+        places = sorted(self._places)
+        first = bisect_right(places, self._last) if self._last else 0
+        polled: Messages = {}
+        room = max_records
+        for place in places[first:] + places[:first]:
+            try:
+                found = await self._fetched(room, 0, place)
+            except Exception as error:
+                if not polled:
+                    raise
+                self._failure = error  # after what was taken already
+                break
+            polled |= found
+            room -= sum(len(messages) for messages in found.values())
+            if room <= 0:
+                break
+        return polled
+
+    async def _fetched(self, max_records: int, timeout: float, *places: TopicPartition) -> Messages:
+        """Raises OffsetOutOfRange, LogUnavailable."""
+        try:
+            found = await self._consumer.getmany(
+                *(KafkaPlace(*place) for place in places), timeout_ms=int(timeout * 1000), max_records=max_records
+            )
+        except NoOffsetForPartitionError:
+            return {}  # asked for before the listener sought; the position is set by now or soon
+        except OffsetOutOfRangeError as error:
+            raise await self._out_of_range(error) from error
+        except (KafkaError, OSError) as error:
+            raise LogUnavailable(f"cannot poll: {error!r}") from error
+        return {TopicPartition(*place): messages for place, messages in found.items()}
 
     def seek(self, place: TopicPartition, offset: int) -> None:
         try:
