@@ -62,7 +62,7 @@ class Trained:
 def train(flights: pd.DataFrame, folder: Path) -> Trained:
     """Fit both candidates; files go to `folder`. Deterministic. Raises ConversionError."""
     known = flights[flights["month"].isin(TRAINING_MONTHS) & flights["arrived"]]
-    held = known["departs"].dt.dayofyear % HELD_OUT_EVERY == 0  # whole days, since flights of one day share its fate
+    held = known["departs"].dt.day_of_year % HELD_OUT_EVERY == 0  # whole days, since flights of one day share its fate
     fitting, testing = known[~held], known[held]
     reference = fitting.sample(REFERENCE_ROWS, random_state=SEED)
     linear, scores = _candidate("logistic-regression", _linear(), fitting, testing, reference, folder)
