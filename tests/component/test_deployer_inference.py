@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import httpx
@@ -13,6 +14,8 @@ import pytest
 from services.deployer.service import DEFINITION
 from shared.events.monitor import PredictionLogged
 from shared.events.registry import Field, Signature
+from shared.log.log import LogUnavailable
+from shared.log.store import StoreUnavailable
 from tests.component.deployer_given import (
     DELAY,
     HOUR,
@@ -378,6 +381,39 @@ async def test_elsewhere_is_told(system: System, registry: Registry) -> None:
     await deploy(system, name="away", runtime={"kind": "external", "url": "https://models.example/late"})
     body = refused(await system.client.post("/v2/models/away/infer", json=flights((1, 2))), 409, "served-elsewhere")
     assert body["url"] == "https://models.example/late"
+
+
+async def test_a_remote_server_that_is_away_is_told(system: System, registry: Registry) -> None:
+    await deploy(system, name="far", runtime={"kind": "v2", "url": "http://127.0.0.1:1"})
+    refused(await system.client.post("/v2/models/far/infer", json=flights((1, 2))), 502, "runtime-failed")
+    refused(await system.client.get("/v2/models/far/ready"), 503, "model-not-ready")
+    assert await logged(system) == []
+
+
+@pytest.mark.parametrize("rows", [1, 3])
+async def test_nothing_is_answered_that_the_log_did_not_take(
+    system: System, registry: Registry, monkeypatch: pytest.MonkeyPatch, rows: int
+) -> None:
+    async def away(topic: str, records: Any) -> Any:
+        raise LogUnavailable("no broker")
+
+    monkeypatch.setattr(system.log, "publish", away)
+    answer = await system.client.post(INFER, json=flights(*[(1, 2)] * rows))
+    assert refused(answer, 503, "log-unavailable")["error"].startswith("The log")
+    assert "outputs" not in answer.json()
+
+
+async def test_a_store_that_is_away_leaves_the_known_routes_in_use(
+    system: System, registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await infer(system, flights((1, 2)))
+
+    async def away() -> Any:
+        raise StoreUnavailable("restarting")
+
+    monkeypatch.setattr(system.stores["deployer"], "offsets", away)
+    monkeypatch.setattr("services.deployer.serving.routes.monotonic", lambda: monotonic() + 1_000)
+    assert (await infer(system, flights((1, 2))))["model_version"] == "1"
 
 
 async def test_the_retired_answers_nothing(system: System, registry: Registry) -> None:

@@ -11,6 +11,7 @@ def router(service: Service) -> APIRouter:
     """Every endpoint of the deployer."""
     serving = Serving.of(service)
     whole = APIRouter()
-    for part in (deployments, inference, protocol):
+    # inference first: paths are tried in turn, and it is asked most
+    for part in (inference, protocol, deployments):
         whole.routes.extend(part.router(service, serving).routes)
     return whole

@@ -1,6 +1,7 @@
 """POST /v2/models/{deployment}/infer. Source: Open Inference Protocol, REST, "Inference".
 
-The body is read here and not by a Pydantic model: tensors are checked as arrays, which is both stricter and faster.
+The body is read here and not by a Pydantic model: tensors are checked as arrays, which is both stricter and faster;
+so are the parameters of the path, since declaring them to FastAPI costs a fifth of a small request.
 """
 
 import hashlib
@@ -21,11 +22,13 @@ from shared.runtime.http import Answered, Call, encoded, writing
 from shared.runtime.problems import Problem
 from shared.runtime.service import Service
 
-_BODY = {
+_VERSION = {"name": "version", "in": "path", "required": True, "schema": {"type": "integer", "minimum": 1}}
+_BODY: dict[str, Any] = {
+    "parameters": [{"name": "name", "in": "path", "required": True, "schema": {"type": "string"}}],
     "requestBody": {
         "required": True,
         "content": {"application/json": {"schema": {"type": "object", "required": ["inputs"]}}},
-    }
+    },
 }
 
 
@@ -34,12 +37,12 @@ def router(service: Service, serving: Serving) -> APIRouter:
     routes = APIRouter(prefix="/v2/models", tags=["inference"])
     take = writing(service)
 
-    async def answered(request: Request, name: str, version: int | None) -> Response:
+    async def answered(request: Request, version: int | None) -> Response:
         call = await take(request)
         if b"after=" in request.scope["query_string"]:
             await serving.routes.refresh()
         body = _json(await request.body())
-        route = await serving.routes.get(name)
+        route = await serving.routes.get(request.path_params["name"])
         asking = _asking(call)
         if call.idempotency_key is None:
             return Response(
@@ -53,20 +56,22 @@ def router(service: Service, serving: Serving) -> APIRouter:
 
     @routes.post("/{name}/infer", openapi_extra=_BODY)
     @protocol_errors
-    async def infer(request: Request, name: str) -> Response:
+    async def infer(request: Request) -> Response:
         """Ask a deployment; its traffic decides which version answers each row. Every answer is a logged prediction,
         whose id comes along in `parameters.prediction_ids`.
 
         `inputs`: a tensor [n] or [n, 1] per input, or one [n, k] with all inputs as its columns. `parameters` may hold
         `at`, `entity`, `segment`, `id`: one value, or a list with one per row. `null` in an FP tensor is NaN.
         """
-        return await answered(request, name, None)
+        return await answered(request, None)
 
-    @routes.post("/{name}/versions/{version}/infer", openapi_extra=_BODY)
+    @routes.post(
+        "/{name}/versions/{version}/infer", openapi_extra=_BODY | {"parameters": [*_BODY["parameters"], _VERSION]}
+    )
     @protocol_errors
-    async def infer_version(request: Request, name: str, version: str) -> Response:
+    async def infer_version(request: Request) -> Response:
         """Ask one version of a deployment, champion or challenger, whatever its share."""
-        return await answered(request, name, version_of(version))
+        return await answered(request, version_of(request.path_params["version"]))
 
     return routes
 

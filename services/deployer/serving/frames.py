@@ -14,6 +14,7 @@ from shared.runtime.problems import Problem
 DTYPES = {"double": np.float64, "long": np.int64, "boolean": np.bool_, "string": np.object_}
 Columns = dict[str, np.ndarray]
 _LIMIT = 2.0**63
+_OWN_KIND = {"double": "f", "long": "i", "boolean": "b", "string": "O"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +40,9 @@ def spread(tensors: Sequence[Tensor], names: Sequence[str], max_rows: int) -> tu
         named = {name: Tensor(name, first.datatype, first.array[:, at]) for at, name in enumerate(names)}
     else:
         named = {one.name: _column(one) for one in tensors}
-    counts = {name: len(one.array) for name, one in named.items()}
-    rows = next(iter(counts.values()))
-    if any(count != rows for count in counts.values()):
+    rows = len(next(iter(named.values())).array)
+    if {len(one.array) for one in named.values()} != {rows}:
+        counts = {name: len(one.array) for name, one in named.items()}
         raise bad_request("bad-shape", f"Inputs differ in their number of rows: {counts}.")
     if rows > max_rows:
         detail = f"{rows} rows are more than {max_rows}."
@@ -86,7 +87,7 @@ def _typed(field: Field, tensor: Tensor | None, rows: int) -> np.ndarray:
     if tensor is None:
         return np.full(rows, np.nan if field.type == "double" else "", dtype)
     array, kind = tensor.array, tensor.array.dtype.kind
-    if kind == {"double": "f", "long": "i", "boolean": "b", "string": "O"}[field.type]:
+    if kind == _OWN_KIND[field.type]:
         return array.astype(dtype, copy=False)
     if field.type == "double" and kind in "iu":
         return array.astype(dtype)

@@ -105,14 +105,14 @@ class Gateway:
 
     async def _log(self, route: Route, parts: list[Part], rows: Rows, asking: Asking) -> list[str]:
         """The predictions' ids, row by row, once the log has acknowledged all."""
-        if len(rows.at) == 1 and asking.alone:
+        if rows.count == 1 and asking.alone:
             part = parts[0]
             row = prediction_row(part.frame, part.outputs, rows)
             return [await self.writer.one(route.served[part.version].target, row, asking.actor)]
         batches = await asyncio.gather(*(self._batch(route, part, rows, asking) for part in parts))
         if rows.ids is not None:
             return rows.ids
-        ids = [""] * len(rows.at)
+        ids = [""] * rows.count
         for part, batch in zip(parts, batches, strict=True):
             for row, place in enumerate(part.places.tolist()):
                 ids[place] = prediction_id(batch, row)
@@ -121,7 +121,7 @@ class Gateway:
     async def _batch(self, route: Route, part: Part, rows: Rows, asking: Asking) -> str:
         batch = record_batch(part.frame, part.outputs, rows, part.places)
         target = route.served[part.version].target
-        return await self.writer.batch(target, batch, asking.actor, asking.batch_id(part.version), rows.at[0])
+        return await self.writer.batch(target, batch, asking.actor, asking.batch_id(part.version), rows.now)
 
     def _shadow(self, route: Route, count: int, named: dict[str, Tensor], rows: Rows, actor: str) -> None:
         for version in route.state.traffic.shadows:
@@ -155,7 +155,7 @@ def _answerable(route: Route, version: int | None) -> None:
 
 def _versions(route: Route, version: int | None, frames: dict[int, Frame], rows: Rows, seed: str) -> np.ndarray:
     """The version that answers each row."""
-    count = len(rows.at)
+    count = rows.count
     if version is not None:
         return np.full(count, version, np.int32)
     state = route.state

@@ -10,18 +10,17 @@ from shared.runtime.predictions import PredictionRow, Value
 
 
 def record_batch(frame: Frame, outputs: Columns, rows: Rows, places: np.ndarray, ids: bool = True) -> pa.RecordBatch:
-    """The frame's rows, being those at `places` of the request, as a batch of `batches.PREDICTIONS`; NaN is null.
+    """The frame's rows, being those at `places` of the request, as a batch of `batches.PREDICTIONS`; NaN is null,
+    and rows without a time are left for the writer to date.
 
     `ids=False` leaves the caller's own ids out: an id names one prediction, and shadows make others of the same row.
     """
-    at = places.tolist()
+    told = {"prediction_id": rows.ids if ids else None, "at": rows.at, "entity": rows.entity, "segment": rows.segment}
     columns: dict[str, pa.Array] = {}
-    if ids and rows.ids is not None:
-        columns["prediction_id"] = pa.array([rows.ids[place] for place in at], pa.string())
-    columns["at"] = pa.array([rows.at[place] for place in at], batches.TIMESTAMP)
-    for name, values in (("entity", rows.entity), ("segment", rows.segment)):
+    for name, values in told.items():
         if values is not None:
-            columns[name] = pa.array([values[place] for place in at], pa.string())
+            kind = batches.TIMESTAMP if name == "at" else pa.string()
+            columns[name] = pa.array([values[place] for place in places.tolist()], kind)
     for prefix, named in ((batches.FEATURE, frame.columns), (batches.OUTPUT, outputs)):
         for name, column in named.items():
             columns[prefix + name] = _array(column)
@@ -31,7 +30,7 @@ def record_batch(frame: Frame, outputs: Columns, rows: Rows, places: np.ndarray,
 def prediction_row(frame: Frame, outputs: Columns, rows: Rows) -> PredictionRow:
     """A request of one row."""
     return PredictionRow(
-        at=rows.at[0],
+        at=(rows.at[0] if rows.at else None) or rows.now,
         features=_values(frame.columns),
         output=_values(outputs),
         id=rows.ids[0] if rows.ids else None,

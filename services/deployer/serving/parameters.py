@@ -9,14 +9,15 @@ from services.deployer.serving.refusals import bad_request
 from shared.events.batches import parse_prediction_id
 
 MAX_TEXT = 500
-NAMES = ("at", "entity", "segment", "id")
 
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """One value per row, or None where none came; `at` is complete. `ids`: the caller's own prediction ids."""
+    """One value per row, or None where none came; rows without a time happened `now`. `ids`: the caller's own."""
 
-    at: list[datetime]
+    count: int
+    now: datetime
+    at: list[datetime | None] | None
     entity: list[str | None] | None
     segment: list[str | None] | None
     ids: list[str] | None
@@ -26,12 +27,13 @@ def read_parameters(parameters: Any, rows: int, now: datetime, moment: Callable[
     """A list has one value per row; a single value holds for every row, but an id names one row. `moment` checks a
     time and brings it to UTC. Raises Problem 400 (and what `moment` raises)."""
     if parameters is None:
-        return Rows([now] * rows, None, None, None)
+        return Rows(rows, now, None, None, None, None)
     if not isinstance(parameters, dict):
         raise bad_request("bad-parameters", "'parameters' must be an object.")
     times = _values(parameters, "at", rows)
-    at = [now] * rows if times is None else [now if one is None else moment(_time(one)) for one in times]
-    return Rows(at, _texts(parameters, "entity", rows), _texts(parameters, "segment", rows), _ids(parameters, rows))
+    at = None if times is None else [None if one is None else moment(_time(one)) for one in times]
+    entity, segment = (_texts(parameters, name, rows) for name in ("entity", "segment"))
+    return Rows(rows, now, at, entity, segment, _ids(parameters, rows))
 
 
 def _values(parameters: dict[str, Any], name: str, rows: int) -> list[Any] | None:

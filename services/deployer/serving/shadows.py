@@ -80,4 +80,4 @@ class Shadows:
         outputs = await self.runtimes.run(one.route, one.version, one.frame)
         batch = record_batch(one.frame, outputs, one.rows, np.arange(one.frame.rows), ids=False)
         target = self.runtimes.served(one.route, one.version).target
-        await self.writer.batch(target, batch, one.actor, new_id(), one.rows.at[0])
+        await self.writer.batch(target, batch, one.actor, new_id(), one.rows.now)

@@ -20,12 +20,11 @@ DATATYPES: dict[str, Any] = {
     "BYTES": np.object_,
 }
 _NULL = type(None)
-_TAKES: dict[str, tuple[frozenset[type], str]] = {
-    "BOOL": (frozenset((bool,)), "true and false"),
-    "BYTES": (frozenset((str,)), "strings"),
-    "FP": (frozenset((int, float, _NULL)), "numbers, and null for NaN"),
-    "INT": (frozenset((int,)), "whole numbers"),
-}
+_FP: tuple[frozenset[type], str] = (frozenset((int, float, _NULL)), "numbers, and null for NaN")
+_INT: tuple[frozenset[type], str] = (frozenset((int,)), "whole numbers")
+_TAKES = {name: _FP if name.startswith("FP") else _INT for name in DATATYPES}
+_TAKES |= {"BOOL": (frozenset((bool,)), "true and false"), "BYTES": (frozenset((str,)), "strings")}
+_NARROW = ("FP16", "FP32")
 MAX_RANK = 8
 
 
@@ -43,8 +42,8 @@ def read_tensors(inputs: Any, max_values: int) -> list[Tensor]:
     if not isinstance(inputs, list) or not inputs:
         raise bad_request("bad-inputs", "'inputs' must be a list of at least one tensor.")
     tensors = [_read(one, place, max_values) for place, one in enumerate(inputs)]
-    names = [one.name for one in tensors]
-    if len(set(names)) < len(names):
+    if len({one.name for one in tensors}) < len(tensors):
+        names = [one.name for one in tensors]
         twice = sorted({name for name in names if names.count(name) > 1})
         raise bad_request("input-twice", f"Inputs {twice} come more than once.")
     return tensors
@@ -76,11 +75,14 @@ def _read(one: Any, place: int, max_values: int) -> Tensor:
         raise bad_request(
             "bad-shape", f"Input '{name}' has {len(flat)} values and the shape {shape}, which is {count}."
         )
-    return Tensor(name, datatype, _array(name, datatype, flat).reshape(shape))
+    array = _array(name, datatype, flat)
+    return Tensor(name, datatype, array if len(shape) == 1 else array.reshape(shape))
 
 
 def _shape(name: str, shape: Any, max_values: int) -> tuple[list[int], int]:
     """The shape and the number of values in it."""
+    if shape == [1] and type(shape[0]) is int:  # one row, the most frequent
+        return shape, 1
     if not isinstance(shape, list) or not 0 < len(shape) <= MAX_RANK or any(type(size) is not int for size in shape):
         raise bad_request("bad-shape", f"Input '{name}' has the shape {shape!r:.100}, not a list of whole numbers.")
     count = 1
@@ -104,7 +106,7 @@ def _flat(name: str, data: list[Any], shape: list[int]) -> list[Any]:
 
 
 def _array(name: str, datatype: str, flat: list[Any]) -> np.ndarray:
-    takes, words = _TAKES.get(datatype) or _TAKES["FP" if datatype.startswith("FP") else "INT"]
+    takes, words = _TAKES[datatype]
     types = set(map(type, flat))
     if not types <= takes:
         odd = next(value for value in flat if type(value) not in takes)
@@ -112,10 +114,14 @@ def _array(name: str, datatype: str, flat: list[Any]) -> np.ndarray:
     if _NULL in types:
         flat = [np.nan if value is None else value for value in flat]
     try:
-        with np.errstate(over="ignore"):
-            array = np.array(flat, DATATYPES[datatype])
+        return _narrow(flat, datatype) if datatype in _NARROW else np.array(flat, DATATYPES[datatype])
     except OverflowError as error:
         raise bad_request("out-of-range", f"Input '{name}' holds a value outside {datatype}.") from error
-    if datatype.startswith("FP") and np.isinf(array).any():
-        raise bad_request("out-of-range", f"Input '{name}' holds a value outside {datatype}.")
+
+
+def _narrow(flat: list[Any], datatype: str) -> np.ndarray:
+    with np.errstate(over="ignore"):
+        array = np.array(flat, DATATYPES[datatype])
+    if np.isinf(array).any():
+        raise OverflowError
     return array

@@ -1,12 +1,18 @@
 """The views of the deployer: given events, then rows."""
 
+from dataclasses import replace
 from datetime import timedelta
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from services.deployer.projection import TABLES, project
 from shared.events.deployer import Promoted, Retired, RolledBack, TrafficChanged
-from shared.events.envelope import Payload
+from shared.events.envelope import Event, Payload
 from shared.events.registry import GateChanged, ModelRegistered, ModelVersionRegistered, Rule
 from shared.log.memory import MemoryStore
+from shared.log.memory_unit import Committed
 from shared.log.tables import Row
 from tests.unit.deployer.given import AT, SIGNATURE, artifact, deployed, event, traffic
 
@@ -19,8 +25,7 @@ async def views(*payloads: Payload) -> MemoryStore:
     """The views after these events, each a minute after the other, by a new actor each."""
     store = MemoryStore("deployer", TABLES)
     for place, payload in enumerate(payloads, 1):
-        one = event(payload, place, f"actor{place}")
-        object.__setattr__(one, "time", AT + timedelta(minutes=place))
+        one = replace(event(payload, place, f"actor{place}"), time=AT + timedelta(minutes=place))
         async with store.begin() as unit:
             await unit.apply(project(one))
     return store
@@ -96,3 +101,48 @@ async def test_what_the_registry_says_of_versions_and_gates_is_kept() -> None:
     assert staging is not None
     assert (production["allowed"], production["rules"]) == (True, [])
     assert (staging["allowed"], staging["rules"][0]["rule"]) == (False, "quality")
+
+
+FACTS: tuple[tuple[str, tuple[Payload, ...]], ...] = (
+    (
+        "deployment/late",
+        (
+            deployed(),
+            TrafficChanged(**COMMON, before=traffic(1), after=CANARY),
+            Promoted(**COMMON, before=CANARY, after=NEW),
+            Retired(**COMMON, before=NEW),
+        ),
+    ),
+    (
+        "model/m",
+        (
+            ModelRegistered(model="m", owner="ada"),
+            ModelVersionRegistered(model="m", version=1, artifact=artifact(1), signature=SIGNATURE),
+            GateChanged(model="m", version=1, stage="production", allowed=False, rules=()),
+            GateChanged(model="m", version=1, stage="production", allowed=True, rules=()),
+        ),
+    ),
+)
+
+
+@settings(deadline=None)
+@given(st.permutations([0] * 4 + [1] * 4), st.lists(st.integers(1, 8), max_size=3))
+def test_any_order_of_streams_and_any_redelivery_gives_the_same_rows(order: list[int], splits: list[int]) -> None:
+    """Each stream keeps its order; a batch may come again at once, as after a crash before its commit was known."""
+    streams = [
+        [replace(event(payload, place), subject=subject) for place, payload in enumerate(payloads, 1)]
+        for subject, payloads in FACTS
+    ]
+    plain = folded([*streams[0], *streams[1]])
+    waiting = [iter(stream) for stream in streams]
+    events = [next(waiting[which]) for which in order]
+    for split in splits:
+        events = events[:split] + events[:split][-1:] + events[split:]
+    assert folded(events) == plain
+
+
+def folded(events: list[Event]) -> dict[str, dict[tuple[Any, ...], Row]]:
+    committed = Committed({table.name: table for table in TABLES})
+    for change in [change for one in events for change in project(one)]:
+        committed.apply(change)
+    return {name: dict(rows) for name, rows in committed.rows.items()}

@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.deployer.domain import BUCKETS, arrange, bucket_of, route
@@ -27,6 +27,7 @@ def owners(buckets: np.ndarray | None, wanted: Traffic) -> np.ndarray:
     return np.full(BUCKETS, wanted.champion) if buckets is None else buckets
 
 
+@settings(deadline=None)
 @given(st.lists(traffics(), min_size=1, max_size=6))
 def test_each_version_owns_exactly_its_share_whatever_came_before(history: list[Traffic]) -> None:
     buckets = None
@@ -38,6 +39,7 @@ def test_each_version_owns_exactly_its_share_whatever_came_before(history: list[
         assert set(np.unique(owned)) <= {wanted.champion, *(share.version for share in wanted.challengers)}
 
 
+@settings(deadline=None)
 @given(traffics(), st.data())
 def test_a_growing_share_moves_no_key_that_a_challenger_has(before: Traffic, data: st.DataObject) -> None:
     room = BUCKETS - sum(round(share.percent * 100) for share in before.challengers)
@@ -54,6 +56,7 @@ def test_a_growing_share_moves_no_key_that_a_challenger_has(before: Traffic, dat
     assert np.array_equal(owners(then, wanted)[challenged], had[challenged])
 
 
+@settings(deadline=None)
 @given(traffics(), st.data())
 def test_a_promotion_moves_no_key_of_the_winner_nor_of_the_others(before: Traffic, data: st.DataObject) -> None:
     if not before.challengers:
@@ -86,6 +89,7 @@ def test_all_to_the_challenger() -> None:
     assert route(wanted, arrange(None, wanted), "late", KEYS[:100]).tolist() == [2] * 100
 
 
+@settings(deadline=None)
 @given(st.text(), st.text())
 def test_a_key_has_one_bucket(deployment: str, key: str) -> None:
     assert 0 <= bucket_of(deployment, key) == bucket_of(deployment, key) < BUCKETS
