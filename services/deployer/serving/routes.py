@@ -10,7 +10,7 @@ import structlog
 from services.deployer import domain
 from services.deployer.domain import State, subject_of
 from shared.events.registry import Artifact, Signature
-from shared.log.store import StoreUnavailable, UnitOfWork
+from shared.log.store import UnitOfWork
 from shared.log.tables import Query
 from shared.runtime.predictions import Target
 from shared.runtime.problems import not_found
@@ -93,17 +93,13 @@ class RouteTable:
     async def _fresh(self) -> None:
         if self._refreshing is None or self._refreshing.done():
             self._refreshing = asyncio.create_task(self.refresh())
+            self._refreshing.add_done_callback(_report)
         if self._seen is None:
             await asyncio.shield(self._refreshing)
             return
         done, _ = await asyncio.wait([self._refreshing], timeout=MAX_REFRESH_WAIT_SECONDS)
-        for task in done:
-            error = task.exception()
-            if isinstance(error, StoreUnavailable | OSError):
-                logger.warning("routes not refreshed", error=str(error))
-                self._checked = monotonic()
-            elif error is not None:
-                raise error
+        if not done or self._refreshing.exception() is not None:
+            self._checked = monotonic()  # so that not every request waits for a store that is slow or away
 
     async def _listed(self) -> dict[str, int]:
         found: dict[str, int] = {}
@@ -148,6 +144,12 @@ class RouteTable:
     def _sequence(self, name: str) -> int:
         route = self._routes.get(name)
         return route.sequence if route else -1
+
+
+def _report(task: asyncio.Task[None]) -> None:
+    error = None if task.cancelled() else task.exception()
+    if error is not None:
+        logger.warning("routes not refreshed, the known ones stay in use", error=repr(error))
 
 
 def _route(name: str, sequence: int, state: State, served: dict[int, Served]) -> Route:
