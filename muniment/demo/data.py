@@ -8,7 +8,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
+
+from muniment.demo.frames import Frame, Series, pd
 
 LEAD = pd.Timedelta(minutes=60)
 LATE_MINUTES = 30
@@ -55,7 +56,7 @@ def digest(name: str) -> str:
     return hashlib.sha256((folder() / name).read_bytes()).hexdigest()
 
 
-def flights() -> pd.DataFrame:
+def flights() -> Frame:
     """All 336,776 flights in the order in which they are scored.
 
     Columns: `at` (scored), `departs` (scheduled), `left` and `landed` (NaT where it did not), all datetime64[us, UTC];
@@ -93,14 +94,14 @@ def flights() -> pd.DataFrame:
     return table.reset_index(drop=True)
 
 
-def local_arrival(table: pd.DataFrame) -> pd.Series:
+def local_arrival(table: Frame) -> Series:
     """The landing as hhmm on the clock of the destination, to compare with `recorded_arrival`; NaN where none."""
     minutes = table["landed"].dt.hour * 60 + table["landed"].dt.minute + _offset_minutes(table["dest"], table["landed"])
     minutes = minutes % 1440
     return minutes // 60 * 100 + minutes % 60
 
 
-def _scheduled_minutes(raw: pd.DataFrame, departs: pd.Series) -> pd.Series:
+def _scheduled_minutes(raw: Frame, departs: Series) -> Series:
     """Scheduled gate-to-gate time: the first moment after departure when the destination's clock shows the arrival."""
     roughly = departs + pd.to_timedelta(raw["distance"] / 430 * 60 + 40, unit="m")
     arrival = raw["sched_arr_time"] // 100 * 60 + raw["sched_arr_time"] % 100
@@ -108,7 +109,7 @@ def _scheduled_minutes(raw: pd.DataFrame, departs: pd.Series) -> pd.Series:
     return pd.to_timedelta((arrival - _offset_minutes(raw["dest"], roughly) - departure) % 1440, unit="m")
 
 
-def _offset_minutes(destinations: pd.Series, moments: pd.Series) -> pd.Series:
+def _offset_minutes(destinations: Series, moments: Series) -> Series:
     """How far the destination's clock is from UTC at these moments."""
     zones = destinations.map(pd.read_csv(folder() / "airports.csv").set_index("faa")["tzone"]).fillna(_CARIBBEAN)
     offset = pd.Series(np.nan, index=moments.index)
@@ -119,7 +120,7 @@ def _offset_minutes(destinations: pd.Series, moments: pd.Series) -> pd.Series:
     return offset
 
 
-def _with_weather(table: pd.DataFrame) -> pd.DataFrame:
+def _with_weather(table: Frame) -> Frame:
     """Join the last weather of the origin that was known when the flight was scored."""
     weather = pd.read_csv(folder() / "weather.csv").rename(columns=_WEATHER)
     columns = list(_WEATHER.values())

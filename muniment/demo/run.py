@@ -8,12 +8,12 @@ import time
 from pathlib import Path
 
 import httpx
-import pandas as pd
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from muniment.client import Client, UnreachableError
 from muniment.demo import data, summary
+from muniment.demo.frames import Frame
 from muniment.demo.story import tell
 from muniment.demo.story.cast import WHOLE, Schedule
 from muniment.demo.story.scene import Played, Scene
@@ -48,7 +48,7 @@ def run(data_dir: Path, port: int, once: bool) -> int:
     return 0 if held else 1
 
 
-def scene_of(client: Client, flights: pd.DataFrame, trained: Trained, schedule: Schedule, progress: Progress) -> Scene:
+def scene_of(client: Client, flights: Frame, trained: Trained, schedule: Schedule, progress: Progress) -> Scene:
     """A story about to be told: the flights scored within the schedule, shown on a progress display."""
     within = (flights["at"] >= schedule.start) & (flights["at"] < schedule.end) & (flights["month"] > 3)
     played = flights[within].reset_index(drop=True)

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import onnx
 import onnxruntime
-import pandas as pd
 from skl2onnx import convert_sklearn
 from skl2onnx.common.data_types import FloatTensorType, StringTensorType
 from sklearn.compose import ColumnTransformer
@@ -20,6 +19,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from muniment.demo.data import CATEGORIES, FEATURES, NUMBERS, TRAINING_MONTHS
+from muniment.demo.frames import Frame
 
 MISSED = 300.0
 """USD that a late flight costs of which nobody was warned: rebooking, lost connections."""
@@ -59,7 +59,7 @@ class Trained:
     held_out: int
 
 
-def train(flights: pd.DataFrame, folder: Path) -> Trained:
+def train(flights: Frame, folder: Path) -> Trained:
     """Fit both candidates; files go to `folder`. Deterministic. Raises ConversionError."""
     known = flights[flights["month"].isin(TRAINING_MONTHS) & flights["arrived"]]
     held = known["departs"].dt.day_of_year % HELD_OUT_EVERY == 0  # whole days, since flights of one day share its fate
@@ -89,12 +89,12 @@ def cost(scores: np.ndarray, late: np.ndarray, threshold: float) -> float:
     return float(MISSED * np.sum(~warned & late) + FALSE_ALARM * np.sum(warned & ~late)) / len(late)
 
 
-def model_input(flights: pd.DataFrame) -> pd.DataFrame:
+def model_input(flights: Frame) -> Frame:
     """The features as the models take them: numbers in float32, as ONNX will see them, and text."""
     return flights[list(FEATURES)].astype(dict.fromkeys(NUMBERS, np.float32))
 
 
-def scores_of(path: Path, flights: pd.DataFrame) -> np.ndarray:
+def scores_of(path: Path, flights: Frame) -> np.ndarray:
     """What an ONNX file answers, [n] in float64."""
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     frame = model_input(flights)
@@ -119,11 +119,12 @@ def _pipeline(numbers: Any, model: Any) -> Pipeline:
 
 
 def _one_hot() -> OneHotEncoder:
-    return OneHotEncoder(handle_unknown="ignore", sparse_output=False, dtype=np.float32)
+    number: Any = np.float32
+    return OneHotEncoder(handle_unknown="ignore", sparse_output=False, dtype=number)
 
 
 def _candidate(
-    name: str, model: Pipeline, fitting: pd.DataFrame, testing: pd.DataFrame, reference: pd.DataFrame, folder: Path
+    name: str, model: Pipeline, fitting: Frame, testing: Frame, reference: Frame, folder: Path
 ) -> tuple[Candidate, np.ndarray]:
     started = time.perf_counter()
     model.fit(model_input(fitting), fitting["late"])
@@ -166,7 +167,7 @@ def _to_onnx(model: Pipeline) -> bytes:
     return converted.SerializeToString()
 
 
-def _compare(model: Pipeline, path: Path, reference: pd.DataFrame) -> dict[str, float]:
+def _compare(model: Pipeline, path: Path, reference: Frame) -> dict[str, float]:
     original = model.predict_proba(model_input(reference))[:, 1]
     difference = np.abs(original - scores_of(path, reference))
     found = {

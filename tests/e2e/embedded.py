@@ -82,7 +82,7 @@ class Embedded:
 
     @property
     def _log(self) -> Path:
-        return self.folder.parent / f"{self.folder.name}.log"
+        return self.folder.parent / f"{self.folder.name}-{self.port}.log"
 
 
 def _environment() -> dict[str, str]:

@@ -6,8 +6,8 @@ from datetime import datetime
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
+from muniment.demo.frames import Frame, pd
 from muniment.demo.story import cast
 from muniment.demo.story.scene import Scene, text
 from muniment.demo.train import FALSE_ALARM, MISSED
@@ -51,7 +51,7 @@ def wait_until_measured(scene: Scene) -> None:
         time.sleep(0.2)
 
 
-def by_flight(scene: Scene) -> pd.DataFrame:
+def by_flight(scene: Scene) -> Frame:
     """Per flight what follows from the served score and the raw arrival delay: version, month (UTC) and cost."""
     flights, played = scene.flights, scene.played
     arrived, late = flights["arrived"].to_numpy(), flights["late"].to_numpy()
@@ -69,7 +69,7 @@ def by_flight(scene: Scene) -> pd.DataFrame:
     )
 
 
-def _compare_version(scene: Scene, version: int, windows: list[dict[str, Any]], frame: pd.DataFrame) -> None:
+def _compare_version(scene: Scene, version: int, windows: list[dict[str, Any]], frame: Frame) -> None:
     told, path = _totals(windows), f"{_windows_path()}?version={version}"
     outcomes = int(frame["arrived"].sum())
     scene.check(f"Predictions of version {version}", told.predictions, len(frame), path)
@@ -79,7 +79,7 @@ def _compare_version(scene: Scene, version: int, windows: list[dict[str, Any]], 
     scene.check(f"Cost of version {version} in USD", told.cost, float(frame["cost"].sum()), path)
 
 
-def _compare_months(scene: Scene, windows: dict[int, list[dict[str, Any]]], frame: pd.DataFrame) -> None:
+def _compare_months(scene: Scene, windows: dict[int, list[dict[str, Any]]], frame: Frame) -> None:
     months: dict[str, dict[int, Totals]] = {}
     for version, month in ((v, m) for v in VERSIONS for m in sorted(set(frame["month"]))):
         own = [window for window in windows[version] if window["window_start"].startswith(month)]
@@ -97,12 +97,12 @@ def _compare_months(scene: Scene, windows: dict[int, list[dict[str, Any]]], fram
     scene.check("Months that add up, of both versions", _agreeing(months, frame), len(months), _windows_path())
 
 
-def _agreeing(months: dict[str, dict[int, Totals]], frame: pd.DataFrame) -> int:
+def _agreeing(months: dict[str, dict[int, Totals]], frame: Frame) -> int:
     cost = frame.groupby("month")["cost"].sum()
     return sum(sum(one.cost for one in both.values()) == cost[month] for month, both in months.items())
 
 
-def _compare_experiment(scene: Scene, frame: pd.DataFrame) -> None:
+def _compare_experiment(scene: Scene, frame: Frame) -> None:
     start, end = scene.schedule.challenge, scene.schedule.promote
     trial = frame[(frame["at"] >= start) & (frame["at"] < end) & frame["arrived"]]
     path = f"/v1/deployments/{cast.DEPLOYMENT}/experiments?from={text(start)}&to={text(end)}"

@@ -3,10 +3,10 @@
 from datetime import datetime, timedelta
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 
 from muniment.demo.data import CATEGORIES, FEATURES
+from muniment.demo.frames import Frame
 from muniment.demo.story import cast, turns
 from muniment.demo.story.scene import Scene, text, texts
 
@@ -63,7 +63,7 @@ def tell_outcomes(scene: Scene, rows: np.ndarray) -> None:
         scene.last_outcomes = scene.client.outcomes(table)["batch"]
 
 
-def _column(flights: pd.DataFrame, name: str) -> object:
+def _column(flights: Frame, name: str) -> object:
     return flights[name].tolist() if name in CATEGORIES else flights[name].to_numpy(np.float64)
 
 

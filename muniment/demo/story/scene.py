@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from muniment.client import Client
+from muniment.demo.frames import Frame, Series
 from muniment.demo.story.cast import Schedule
 from muniment.demo.train import Trained
 
@@ -55,7 +55,7 @@ class Scene:
     """`flights`: those that are played, sorted by `at`. `say` tells what happens, `step` how many flights are done."""
 
     client: Client
-    flights: pd.DataFrame
+    flights: Frame
     trained: Trained
     schedule: Schedule
     played: Played
@@ -82,11 +82,11 @@ class Scene:
         self.lines.append(Line(name, figure, self.client.url(path), expected, checked=True))
 
 
-def text(moment: datetime | pd.Timestamp) -> str:
+def text(moment: datetime) -> str:
     """RFC 3339 in UTC."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
-def texts(moments: "pd.Series[pd.Timestamp]") -> list[str]:
+def texts(moments: Series) -> list[str]:
     """A column of moments as RFC 3339."""
     return [f"{one}Z" for one in np.datetime_as_string(moments.dt.tz_localize(None).to_numpy("datetime64[us]"))]

@@ -23,10 +23,8 @@ def morning(scene: Scene, day: datetime) -> None:
 
 def noon(scene: Scene, day: datetime) -> None:
     """Between the day's predictions and the truth about them: what is known now is what was known that day."""
-    if day == scene.schedule.reviews[0] + _DAY:
-        return
     if day == scene.schedule.reviews[0]:
-        wait_for_audit(scene, scene.played.ids[_rows_of(scene, day)[0]])
+        wait_for_audit(scene, str(scene.played.ids[_rows_of(scene, day)[0]]))
         scene.known_then = datetime.now(UTC)
 
 
