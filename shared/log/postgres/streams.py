@@ -1,0 +1,75 @@
+"""Streams of events in PostgreSQL, and their positions in the outbox."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import asyncpg  # pyright: ignore[reportMissingTypeStubs]
+
+from shared.events.catalog import topic_of
+from shared.events.codec import decode, encode
+from shared.events.envelope import Event
+from shared.log.postgres.connection import Connection
+from shared.log.postgres.ddl import quoted
+from shared.log.postgres.reading import pack, record_of
+from shared.log.postgres.values import clean
+from shared.log.store import Conflict
+
+
+class Streams:
+    """The part of a unit of work that reads and appends events. `topics`: those it has appended to."""
+
+    def __init__(self, connection: Connection, schema: str) -> None:
+        self._connection, self._schema, self._sql = connection, schema, quoted(schema)
+        self.appended: set[str] = set()
+        self.topics: set[str] = set()
+
+    async def load(self, subject: str, after: int = 0) -> list[Event]:
+        rows = await self._connection.fetch(
+            f'SELECT topic, "offset", key, headers, value, recorded FROM {self._sql}.events'
+            " WHERE key = $1 AND sequence > $2 ORDER BY sequence",
+            clean(subject),
+            after,
+        )
+        return [decode(record_of(row)) for row in rows]
+
+    async def append(self, subject: str, expected: int | None, events: Sequence[Event]) -> list[Event]:
+        # Who holds this row is alone in taking positions, until it commits: no position shows before an earlier one.
+        recorded: Any = await self._connection.fetchval(
+            f"UPDATE {self._sql}.turn SET recorded = greatest(recorded, clock_timestamp()) RETURNING recorded"
+        )
+        head = await self._head(subject) if expected is None else expected
+        placed = [event.at_position(head + place, recorded) for place, event in enumerate(events, 1)]
+        try:
+            status = await self._insert(subject, head, placed)
+        except asyncpg.UniqueViolationError as error:
+            raise Conflict(f"{subject}: {error}") from error
+        if status != f"INSERT 0 {len(placed)}":
+            raise Conflict(f"{subject} does not stand at {expected}")
+        self.appended.add(subject)
+        self.topics |= {topic_of(event.data) for event in placed}
+        return placed
+
+    async def _head(self, subject: str) -> int:
+        return await self._connection.fetchval(
+            f"SELECT coalesce(max(sequence), 0) FROM {self._sql}.events WHERE key = $1", clean(subject)
+        )
+
+    async def _insert(self, subject: str, head: int, events: Sequence[Event]) -> str:
+        encoded = [encode(event) for event in events]
+        return await self._connection.execute(
+            f"""
+INSERT INTO {self._sql}.events (topic, "offset", key, headers, value, recorded, id, sequence)
+SELECT n.topic, coalesce((SELECT max(e."offset") FROM {self._sql}.events e WHERE e.topic = n.topic), -1)
+                + row_number() OVER (PARTITION BY n.topic ORDER BY n.place),
+       $1, n.headers, n.value, n.recorded, n.id, $2 + n.place
+FROM unnest($3::text[], $4::bytea[], $5::bytea[], $6::timestamptz[], $7::text[])
+     WITH ORDINALITY AS n (topic, headers, value, recorded, id, place)
+WHERE $2 = coalesce((SELECT max(sequence) FROM {self._sql}.events WHERE key = $1), 0)""",
+            clean(subject),
+            head,
+            [topic_of(event.data) for event in events],
+            [pack(outgoing.headers) for outgoing in encoded],
+            [outgoing.value for outgoing in encoded],
+            [event.recorded for event in events],
+            [clean(event.id) for event in events],
+        )
