@@ -302,6 +302,16 @@ async def test_outcomes_join_and_a_correction_takes_the_first_one_back(system: S
     ]
 
 
+async def test_of_two_outcomes_in_one_body_the_last_holds(system: System) -> None:
+    ids = await post(system, row(id="a"), row())
+    names = ["a", ids[1], "a", ids[1]]
+    outcomes = [{"prediction_id": name, "value": place // 2} for place, name in enumerate(names)]
+    assert (await system.client.post("/v1/outcomes", json={"outcomes": outcomes})).status_code == 202
+    await system.settle()
+    assert (await window(system))["outcomes"] == 2
+    assert [(await system.client.get(f"/v1/predictions/{name}")).json()["outcome"]["value"] for name in ids] == [1, 1]
+
+
 async def test_outcomes_told_before_their_predictions_wait_for_them(system: System) -> None:
     await tell(system, early=1)
     key = {"Idempotency-Key": "k"}

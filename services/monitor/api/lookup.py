@@ -29,7 +29,7 @@ def add(router: APIRouter, service: Service) -> None:
             detail = f"There is no prediction '{prediction_id:.200}'."
             fix = "Ids are those that its answer gave; what was just taken may need a moment to be seen here."
             raise Problem(404, "unknown-prediction", detail, fix)
-        return Answer(_item(prediction_id, place[1], row, await tables.of(row)) | await _truth(service, place))
+        return Answer(_item(prediction_id, place[1], row, await tables.whole(row)) | await _truth(service, place))
 
 
 async def _place(service: Service, prediction_id: str) -> tuple[str, int] | None:

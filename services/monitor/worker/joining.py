@@ -83,7 +83,7 @@ class Joining:
             if not len(joins.rows):
                 continue
             target = Target(row["deployment"], row["model"], row["version"])
-            table = (await self.tables.of(row)).take(pa.array(joins.rows))
+            table = (await self.tables.outputs(row)).take(pa.array(joins.rows))
             await self._count(target, table, joins)
             parts.setdefault(target, []).append((row["batch"], _emitted(row["batch"], table, joins)))
         for target, emitted in parts.items():

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from services.monitor.worker.joining import Joining, Told, in_chunks, lock_of
 from services.monitor.worker.states import States, micros
@@ -24,14 +25,15 @@ SERVER_ID = "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}-[0-9]
 
 @dataclass(frozen=True, slots=True)
 class _Outcomes:
-    """One event's rows in columns. `batch` None where the id is a client's own and not known."""
+    """One event's rows in columns. `code`: the place of a row's batch in `batches`, -1 where it is not known."""
 
     event: str
-    ids: list[str]
-    batch: list[str | None]
-    row: np.ndarray[tuple[int], np.dtype[np.int64]]
-    values: np.ndarray[tuple[int], np.dtype[np.float64]]
-    at: np.ndarray[tuple[int], np.dtype[np.int64]]
+    ids: pa.Array
+    batches: list[str]
+    code: NDArray[np.int64]
+    row: NDArray[np.int64]
+    values: NDArray[np.float64]
+    at: NDArray[np.int64]
     told: int
 
 
@@ -48,7 +50,7 @@ class Outcomes:
             return
         tabled = [_read(item) for item in fresh]
         await _resolve_own(unit, tabled)
-        named = sorted({batch for one in tabled for batch in one.batch if batch is not None})
+        named = sorted({batch for one in tabled for batch in one.batches})
         if named:
             await unit.lock(sorted({lock_of(batch) for batch in named}))
         known = {row["batch"]: row for row in await in_chunks(unit, "batches", "batch", named)}
@@ -85,13 +87,14 @@ def _read(item: Received) -> _Outcomes:
     if ids.null_count or not np.isfinite(values).all() or table.column("at").null_count:
         raise ValueError("outcomes without id, value or time")
     given = pc.match_substring_regex(ids, SERVER_ID)
-    batch = pc.if_else(given, pc.utf8_slice_codeunits(ids, 0, 36), pa.scalar(None, pa.string()))
+    batch = pc.if_else(given, pc.utf8_slice_codeunits(ids, 0, 36), pa.scalar(None, pa.string())).dictionary_encode()
     row = pc.if_else(given, pc.utf8_slice_codeunits(ids, 37, 42), pa.scalar("0"))
     return _Outcomes(
         item.event.id,
-        ids.to_pylist(),
-        batch.to_pylist(),
-        row.cast(pa.int64()).to_numpy(zero_copy_only=False).copy(),
+        ids,
+        batch.dictionary.to_pylist(),
+        pc.fill_null(batch.indices, -1).cast(pa.int64()).to_numpy().copy(),
+        row.cast(pa.int64()).to_numpy().copy(),
         values,
         at,
         micros(item.record.recorded),
@@ -100,42 +103,52 @@ def _read(item: Received) -> _Outcomes:
 
 async def _resolve_own(unit: UnitOfWork, tabled: Sequence[_Outcomes]) -> None:
     """Fill in batch and row of the clients' own ids that are known."""
-    own = sorted({name for one in tabled for name, batch in zip(one.ids, one.batch, strict=True) if batch is None})
+    own = {name for one in tabled for _, name in _open(one)}
     if not own:
         return
-    known = {row["prediction_id"]: row for row in await in_chunks(unit, "prediction_ids", "prediction_id", own)}
+    found = await in_chunks(unit, "prediction_ids", "prediction_id", sorted(own))
+    known = {row["prediction_id"]: row for row in found}
     for one in tabled:
-        for place, name in enumerate(one.ids):
-            found = known.get(name) if one.batch[place] is None else None
-            if found is not None:
-                one.batch[place] = found["batch"]
-                one.row[place] = found["row"]
+        codes = {name: code for code, name in enumerate(one.batches)}
+        for place, name in _open(one):
+            row = known.get(name)
+            if row is not None:
+                one.code[place] = codes.setdefault(row["batch"], len(codes))
+                one.row[place] = row["row"]
+        one.batches[:] = codes
+
+
+def _open(one: _Outcomes) -> list[tuple[int, str]]:
+    """(row, id) of the rows whose batch is not known."""
+    return [(int(place), one.ids[int(place)].as_py()) for place in np.flatnonzero(one.code < 0)]
 
 
 def _divided(one: _Outcomes, known: dict[str, Row]) -> tuple[list[tuple[Row, Told]], list[Change]]:
     """What can be joined, by batch, and what has to wait."""
-    places: dict[str, list[int]] = {}
-    waiting: list[Change] = []
-    for place, batch in enumerate(one.batch):
-        row = known.get(batch) if batch is not None else None
-        if row is not None and one.row[place] < row["rows"]:
-            places.setdefault(row["batch"], []).append(place)
-        else:
-            waiting.append(_waits(one, place))
+    rows = np.array([known[name]["rows"] if name in known else 0 for name in one.batches] + [0])
+    fits = one.row < rows[one.code]  # -1 takes the last, which fits nothing
+    waiting = [_waits(one, int(place)) for place in np.flatnonzero(~fits)]
+    places = np.flatnonzero(fits)
+    if not len(places):
+        return [], waiting
+    order = places[np.argsort(one.code[places], kind="stable")]
+    codes, starts = np.unique(one.code[order], return_index=True)
     told: list[tuple[Row, Told]] = []
-    for batch, chosen in places.items():
-        at = np.full(len(chosen), one.told, np.int64)
-        told.append((known[batch], Told(one.event, one.row[chosen], one.values[chosen], one.at[chosen], at)))
+    for code, chosen in zip(codes, np.split(order, starts[1:]), strict=True):
+        when = np.full(len(chosen), one.told, np.int64)
+        row = known[one.batches[int(code)]]
+        told.append((row, Told(one.event, one.row[chosen], one.values[chosen], one.at[chosen], when)))
     return told, waiting
 
 
 def _waits(one: _Outcomes, place: int) -> Change:
+    code = int(one.code[place])
     return Put(
         "pending_outcomes",
         {
-            "prediction_id": one.ids[place],
+            "prediction_id": one.ids[place].as_py(),
             "event": one.event,
-            "batch": one.batch[place],
+            "batch": one.batches[code] if code >= 0 else None,
             "row": int(one.row[place]),
             "value": float(one.values[place]),
             "at": int(one.at[place]),

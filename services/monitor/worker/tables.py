@@ -1,4 +1,8 @@
-"""Record batches of predictions out of the log: from memory while they are young, else read at their place."""
+"""Record batches of predictions out of the log, and what outcomes need of them: times, segments and outputs.
+
+Reading the log at a place costs some ten milliseconds, reading on from there hardly more. So a read brings the batches
+behind it along, since outcomes mostly come in the order of their predictions.
+"""
 
 from collections import OrderedDict
 from dataclasses import dataclass, field
@@ -6,38 +10,90 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 
 from shared.events import batches
+from shared.events.codec import header
 from shared.log.log import EventLog
-from shared.log.records import TopicPartition
+from shared.log.records import Record, TopicPartition
 from shared.log.tables import Row
 
-MAX_BYTES = 32 * 2**20
+YOUNG_BYTES = 16 * 2**20
+OLD_BYTES = 32 * 2**20
+AHEAD = 32
+
+
+@dataclass(slots=True)
+class Kept:
+    """Bytes by name, `most` of them at most; the ones used least lately go."""
+
+    most: int
+    _values: "OrderedDict[str, bytes]" = field(default_factory=OrderedDict[str, bytes])
+    _size: int = 0
+
+    def put(self, name: str, value: bytes) -> None:
+        self._size += len(value) - len(self._values.pop(name, b""))
+        self._values[name] = value
+        while self._size > self.most:
+            _, dropped = self._values.popitem(last=False)
+            self._size -= len(dropped)
+
+    def get(self, name: str) -> bytes | None:
+        if name in self._values:
+            self._values.move_to_end(name)
+        return self._values.get(name)
 
 
 @dataclass(slots=True)
 class Tables:
-    """Arrow bytes of the batches last seen, MAX_BYTES at most. The log never changes, so nothing gets stale."""
+    """Batches of predictions: the youngest whole as they came, older ones without features. Nothing here gets stale."""
 
     log: EventLog
-    _kept: "OrderedDict[str, bytes]" = field(default_factory=OrderedDict[str, bytes])
-    _size: int = 0
+    _young: Kept = field(default_factory=lambda: Kept(YOUNG_BYTES))
+    _old: Kept = field(default_factory=lambda: Kept(OLD_BYTES))
 
     def keep(self, batch: str, table: bytes) -> None:
-        """Remember a batch; the ones used least lately go."""
-        self._size += len(table) - len(self._kept.pop(batch, b""))
-        self._kept[batch] = table
-        while self._size > MAX_BYTES:
-            _, dropped = self._kept.popitem(last=False)
-            self._size -= len(dropped)
+        """Remember a batch that was just folded."""
+        self._young.put(batch, table)
 
-    async def of(self, row: Row) -> pa.RecordBatch:
-        """The record batch of a row of the view `batches`. Raises LogUnavailable, OffsetOutOfRange."""
-        batch = row["batch"]
-        if batch in self._kept:
-            self._kept.move_to_end(batch)
-            return batches.read(self._kept[batch])
-        place = TopicPartition(row["topic"], row["partition"])
-        records = await self.log.read(place, row["offset"])
-        if not records:
-            raise ValueError(f"the log holds nothing at {row['offset']} of {place}, where batch {batch} was")
-        self.keep(batch, records[0].value)
-        return batches.read(records[0].value)
+    async def outputs(self, row: Row) -> pa.RecordBatch:
+        """`at`, `segment` and outputs of a row of the view `batches`. Raises LogUnavailable, OffsetOutOfRange."""
+        kept = self._young.get(row["batch"]) or self._old.get(row["batch"])
+        if kept is None:
+            kept = await self._read_on(row)
+        return _slim(batches.read(kept))
+
+    async def whole(self, row: Row) -> pa.RecordBatch:
+        """All columns of a row of the view `batches`. Raises LogUnavailable, OffsetOutOfRange."""
+        return batches.read(self._first(row, await self.log.read(*_place(row))).value)
+
+    async def _read_on(self, row: Row) -> bytes:
+        records = await self.log.read(*_place(row), AHEAD)
+        self._first(row, records)
+        for record in reversed(records):
+            name = header(record.headers, "ce_id")
+            if name is not None:
+                self._old.put(name, _slimmed(record))
+        kept = self._old.get(row["batch"])
+        return kept if kept is not None else records[0].value
+
+    def _first(self, row: Row, records: list[Record]) -> Record:
+        if not records or header(records[0].headers, "ce_id") != row["batch"]:
+            raise ValueError(f"the log does not hold batch {row['batch']} at {_place(row)}")
+        return records[0]
+
+
+def _place(row: Row) -> tuple[TopicPartition, int]:
+    return TopicPartition(row["topic"], row["partition"]), row["offset"]
+
+
+def _slimmed(record: Record) -> bytes:
+    try:
+        return batches.write(_slim(batches.read(record.value)))
+    except batches.TornBatch:  # its own consumer tells of it
+        return b""
+
+
+def _slim(batch: pa.RecordBatch) -> pa.RecordBatch:
+    return batch.select([name for name in batch.schema.names if _needed(name)])
+
+
+def _needed(name: str) -> bool:
+    return name in ("at", "segment") or name.startswith(batches.OUTPUT)
