@@ -27,7 +27,8 @@ END = datetime(2014, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """The turning points. `reviews`: days that the expert looks into on the morning after."""
+    """The turning points. Flights scored from `start` to `end` are played. `reviews`: days that the expert looks into,
+    once all their flights have landed."""
 
     start: datetime
     end: datetime
@@ -43,7 +44,7 @@ def _day(month: int, day: int) -> datetime:
 
 WHOLE = Schedule(
     start=LIVE,
-    end=END + timedelta(days=2),
+    end=END + timedelta(days=1),
     challenge=_day(7, 1),
     promote=_day(10, 1),
     reviews=(_day(4, 19), _day(5, 23), _day(6, 24), _day(7, 22), _day(9, 12)),
@@ -51,10 +52,10 @@ WHOLE = Schedule(
 """April to December."""
 
 SHORT = Schedule(
-    start=LIVE,
-    end=_day(4, 22),
-    challenge=_day(4, 8),
-    promote=_day(4, 17),
-    reviews=(_day(4, 4), _day(4, 12)),
+    start=_day(6, 20),
+    end=_day(7, 11),
+    challenge=_day(6, 24),
+    promote=_day(7, 6),
+    reviews=(_day(6, 21), _day(6, 27)),
 )
-"""Three weeks of April, for tests: the same turns."""
+"""Three stormy weeks of summer, for tests: the same turns."""

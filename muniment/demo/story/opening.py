@@ -86,7 +86,7 @@ def register_model(scene: Scene) -> None:
         "technique": "Scores how likely a flight is late, from its schedule and the weather at its origin.",
         "at": text(cast.TRAINED),
     }
-    after = scientist.post("/v1/models", model, after=scene.last_write)["event_id"]
+    after = scientist.post("/v1/models", model)["event_id"]
     scene.last_write = after
     register_version(scene, scene.trained.linear, text(cast.TRAINED), [])
     scene.say(f"{cast.SCIENTIST} registers {cast.MODEL} version 1, a logistic regression")
@@ -114,7 +114,7 @@ def register_version(scene: Scene, candidate: Candidate, at: str, parents: list[
     }
     scientist = scene.acting_as(cast.SCIENTIST)
     path = f"/v1/models/{cast.MODEL}/versions"
-    scene.last_write = scientist.post(path, body, after=scene.last_write)["event_id"]
+    scene.last_write = scientist.post(path, body)["event_id"]
 
 
 def give_evidence(scene: Scene, version: int, candidate: Candidate, at: str) -> None:
@@ -127,14 +127,14 @@ def give_evidence(scene: Scene, version: int, candidate: Candidate, at: str) -> 
     same |= {"passed": candidate.conversion["max_abs_difference"] <= TOLERANCE}
     same |= {"report": "The converted model beside its original on the reference sample."}
     for evidence in (quality, same):
-        scene.last_write = scientist.post(path, evidence | {"at": at}, after=scene.last_write)["event_id"]
+        scene.last_write = scientist.post(path, evidence | {"at": at})["event_id"]
 
 
 def approve(scene: Scene, version: int, actor: str, at: str, comment: str) -> None:
     """Somebody with the right puts their name under it."""
     path = f"/v1/models/{cast.MODEL}/versions/{version}/approvals"
     body = {"decision": "approve", "role": "risk_manager", "comment": comment, "at": at}
-    scene.last_write = scene.acting_as(actor).post(path, body, after=scene.last_write)["event_id"]
+    scene.last_write = scene.acting_as(actor).post(path, body)["event_id"]
 
 
 def deploy(scene: Scene) -> None:

@@ -8,19 +8,20 @@ import pyarrow as pa
 from muniment.demo.data import CATEGORIES, FEATURES
 from muniment.demo.frames import Frame
 from muniment.demo.story import cast, turns
-from muniment.demo.story.scene import Scene, text, texts
+from muniment.demo.story.scene import Scene, text, texts, utc
 
 DAY = timedelta(days=1)
 _MAX_ROWS = 10_000
 
 
 def play(scene: Scene) -> None:
-    """Every day of the schedule with its turning points, until the last flight has landed."""
+    """Every day of the schedule with its turning points, and then until the last flight has landed."""
     flights, schedule = scene.flights, scene.schedule
-    scored, landed = flights["at"].to_numpy(), flights["landed"].to_numpy()
+    scored, landed = utc(flights["at"]), utc(flights["landed"])
     landing_order = np.argsort(landed, kind="stable")  # NaT last
+    landed_last = np.nanmax(landed)
     day = schedule.start
-    while day < schedule.end:
+    while day < schedule.end or landed_last >= _np(day):
         turns.morning(scene, day)
         rows = np.arange(*np.searchsorted(scored, [_np(day), _np(day + DAY)]))
         predict(scene, rows)
@@ -54,13 +55,11 @@ def tell_outcomes(scene: Scene, rows: np.ndarray) -> None:
         table = pa.table(
             {
                 "prediction_id": pa.array(scene.played.ids[chunk], pa.string()),
-                "at": pa.array(flights["landed"].dt.tz_localize(None).to_numpy(), pa.timestamp("us")).cast(
-                    pa.timestamp("us", "UTC")
-                ),
+                "at": pa.array(utc(flights["landed"]), pa.timestamp("us")).cast(pa.timestamp("us", "UTC")),
                 "value": pa.array(flights["late"].to_numpy(), pa.bool_()).cast(pa.float64()),
             }
         )
-        scene.last_outcomes = scene.client.outcomes(table)["batch"]
+        scene.told += scene.client.outcomes(table)["accepted"]
 
 
 def _column(flights: Frame, name: str) -> object:

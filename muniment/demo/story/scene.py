@@ -67,7 +67,8 @@ class Scene:
     """The wall-clock moment at which the first reviewed day was predicted and its outcomes not yet told."""
 
     last_write: str | None = None
-    last_outcomes: str | None = None
+    told: int = 0
+    """Outcomes told so far."""
     measured: dict[str, Any] = field(default_factory=dict[str, Any])
 
     def acting_as(self, actor: str) -> Client:
@@ -89,4 +90,9 @@ def text(moment: datetime) -> str:
 
 def texts(moments: Series) -> list[str]:
     """A column of moments as RFC 3339."""
-    return [f"{one}Z" for one in np.datetime_as_string(moments.dt.tz_localize(None).to_numpy("datetime64[us]"))]
+    return [f"{one}Z" for one in np.datetime_as_string(utc(moments))]
+
+
+def utc(moments: Series) -> np.ndarray:
+    """A column of moments as datetime64[us] in UTC; NaT stays."""
+    return moments.dt.tz_localize(None).to_numpy("datetime64[us]")

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 
-from muniment.demo.story import cast, opening
+from muniment.demo.story import cast, opening, waiting
 from muniment.demo.story.scene import Flagged, Scene, text
 
 _DAY = timedelta(days=1)
@@ -24,13 +24,8 @@ def morning(scene: Scene, day: datetime) -> None:
 def noon(scene: Scene, day: datetime) -> None:
     """Between the day's predictions and the truth about them: what is known now is what was known that day."""
     if day == scene.schedule.reviews[0]:
-        wait_for_audit(scene, str(scene.played.ids[_rows_of(scene, day)[0]]))
+        waiting.until_in_ledger(scene, str(scene.played.ids[_rows_of(scene, day)[0]]))
         scene.known_then = datetime.now(UTC)
-
-
-def wait_for_audit(scene: Scene, prediction_id: str) -> None:
-    """Until the audit has the batch of this prediction in its ledger."""
-    scene.client.get(f"/v1/lineage/prediction/{prediction_id}", after=prediction_id[:36])
 
 
 def review(scene: Scene, reviewed: datetime) -> None:
@@ -109,7 +104,8 @@ def promote(scene: Scene, day: datetime) -> None:
     """The experiment names a winner by cost, and the winner becomes champion."""
     path = f"/v1/deployments/{cast.DEPLOYMENT}/experiments"
     since = {"from": text(scene.schedule.challenge), "kpi": cast.KPI}
-    told = scene.client.get(path, after=scene.last_outcomes, **since)["items"][0]
+    waiting.until_measured(scene)
+    told = scene.client.get(path, **since)["items"][0]
     trial = next(arm for arm in told["others"] if arm["version"] == 2)
     reason = f"USD {trial['mean']:.2f} per flight in the trial, {-trial['difference']:.2f} less than version 1."
     body = {"version": 2, "reason": reason, "at": text(day)}

@@ -1,0 +1,44 @@
+"""Waiting until the views have what was sent to the log: predictions and outcomes have no `?after=`."""
+
+import time
+from collections.abc import Callable
+
+from muniment.client import ProblemError
+from muniment.demo.story import cast
+from muniment.demo.story.scene import Scene
+
+SECONDS = 120.0
+POLL_SECONDS = 0.05
+
+
+def until_in_ledger(scene: Scene, prediction_id: str) -> None:
+    """Until the audit has the batch of this prediction."""
+
+    def there() -> bool:
+        try:
+            scene.client.get(f"/v1/lineage/prediction/{prediction_id}", depth=0)
+        except ProblemError as problem:
+            if problem.status != 404:
+                raise
+            return False
+        return True
+
+    _until(f"the audit knows prediction {prediction_id}", there)
+
+
+def until_measured(scene: Scene) -> None:
+    """Until the monitor has joined and measured every outcome that was told."""
+
+    def measured() -> bool:
+        items = scene.client.get(f"/v1/deployments/{cast.DEPLOYMENT}/kpis")["items"]
+        return sum(item["outcomes"] for item in items if item["kpi"] == cast.KPI) >= scene.told
+
+    _until(f"the monitor has measured {scene.told} outcomes", measured)
+
+
+def _until(what: str, true: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + SECONDS
+    while not true():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"{SECONDS:.0f} s passed before {what}")
+        time.sleep(POLL_SECONDS)
