@@ -1,0 +1,170 @@
+"""What clients send. Forgiving where only one thing can be meant, strict about everything else."""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from shared.events import registry as facts
+
+_TYPES = {"float": "double", "number": "double", "int": "long", "integer": "long", "bool": "boolean", "str": "string"}
+Name = Annotated[str, Field(min_length=1, max_length=128)]
+Text = Annotated[str, Field(max_length=20_000)]
+
+
+def _fields(value: Any) -> Any:
+    """`{name: type}` as `[{name, type}]`, and everyday type names as those of the signature."""
+    if isinstance(value, dict):
+        value = [{"name": name, "type": kind} for name, kind in value.items()]
+    if isinstance(value, list):
+        return [{**one, "type": _TYPES.get(one.get("type"), one.get("type"))} if _named(one) else one for one in value]
+    return value
+
+
+def _named(value: Any) -> bool:
+    return isinstance(value, dict) and isinstance(value.get("type"), str)
+
+
+def _dataset(value: Any) -> Any:
+    """`name`, `name@2` or `{dataset, version}`; no version means the newest."""
+    if not isinstance(value, str):
+        return value
+    name, at, version = value.rpartition("@")
+    return {"dataset": name, "version": version} if at and version.isdigit() else {"dataset": value}
+
+
+Fields = Annotated[tuple[facts.Field, ...], BeforeValidator(_fields)]
+
+
+class Body(BaseModel):
+    """`at`: when it happened; now where it is left out."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    at: datetime | None = None
+
+
+class Part(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class DatasetItem(Part):
+    dataset: Name
+    version: Annotated[int, Field(ge=1)] | None = None
+
+
+DatasetRef = Annotated[DatasetItem, BeforeValidator(_dataset)]
+
+
+class SignatureBody(Part):
+    inputs: Fields = ()
+    outputs: Fields = ()
+
+
+class ArtifactBody(Part):
+    """`sha256` may be left out only where the model is served elsewhere (`external:…`)."""
+
+    uri: Annotated[str, Field(min_length=1, max_length=2_000)]
+    sha256: str = ""
+
+
+class GoalBody(Body):
+    name: Name
+    question: Annotated[str, Field(min_length=1, max_length=2_000)]
+    owner: Name | None = None
+    decision: Text = ""
+    description: Text = ""
+
+
+class KpiBody(Body):
+    name: Name
+    goal: Name
+    unit: Name
+    direction: Literal["lower", "higher"]
+    target: float | None = None
+    formula: facts.Formula
+    description: Text = ""
+
+
+class DatasetBody(Body):
+    name: Name
+    uri: Annotated[str, Field(min_length=1, max_length=2_000)]
+    digest: str | None = None
+    rows: Annotated[int, Field(ge=0)] | None = None
+    columns: Annotated[tuple[facts.Column, ...], Field(max_length=10_000)] = ()
+    description: Text = ""
+
+
+class PipelineBody(Body):
+    name: Name
+    description: Text = ""
+    technique: Text = ""
+    steps: Annotated[tuple[facts.Step, ...], Field(max_length=1_000)] = ()
+    code: facts.Code | None = None
+
+
+class RunBody(Body):
+    run: Name
+    state: Literal["running", "succeeded", "failed"] = "succeeded"
+    started_at: datetime
+    ended_at: datetime | None = None
+    inputs: tuple[DatasetRef, ...] = ()
+    outputs: tuple[DatasetRef, ...] = ()
+    code: facts.Code | None = None
+    parameters: dict[str, Any] = {}
+
+
+class ModelBody(Body):
+    name: Name
+    goal: Name | None = None
+    owner: Name | None = None
+    risk_tier: facts.RiskTier = "medium"
+    technique: Text = ""
+    description: Text = ""
+
+
+class VersionBody(Body):
+    """`parents` left out: the newest version of the branch. `signature` left out: features are not checked."""
+
+    artifact: ArtifactBody
+    framework: str = ""
+    signature: SignatureBody = SignatureBody()
+    params: dict[str, Any] = {}
+    metrics: dict[str, float] = {}
+    training_data: tuple[DatasetRef, ...] = ()
+    pipeline_run: str | None = None
+    code: facts.Code | None = None
+    branch: Name = "main"
+    parents: tuple[int, ...] | None = None
+    reference: dict[str, tuple[bool | int | float | str | None, ...]] = {}
+    description: Text = ""
+
+
+class EvidenceBody(Body):
+    kind: facts.EvidenceKind
+    name: Name
+    passed: bool
+    metrics: dict[str, float] = {}
+    report: Annotated[str, Field(max_length=100_000)] = ""
+
+
+class ApprovalBody(Body):
+    decision: Literal["approve", "reject"]
+    role: Name
+    comment: Text = ""
+    conditions: Annotated[tuple[str, ...], Field(max_length=100)] = ()
+
+
+class PolicyBody(Body):
+    stage: facts.Stage
+    evidence: tuple[facts.EvidenceKind, ...]
+    approvals: tuple[str, ...]
+    four_eyes: bool = True
+    goal_required: bool = True
+
+
+class AliasBody(Body):
+    """`version` null takes the alias away."""
+
+    version: Annotated[int, Field(ge=1)] | None
+    reason: Text = ""

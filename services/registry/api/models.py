@@ -1,0 +1,89 @@
+"""Models, their aliases and branches."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends
+from fastapi.responses import JSONResponse
+
+from services.registry.api.bodies import AliasBody, ModelBody
+from services.registry.api.known import Limit, model_state, need_goal, one, stated
+from services.registry.domain import models
+from shared.events.registry import ModelRegistered
+from shared.log.store import UnitOfWork
+from shared.log.tables import Query, equal
+from shared.runtime.http import Call, page, reading, writing
+from shared.runtime.identity import Role
+from shared.runtime.service import Service
+
+_BUILDERS = (Role.DATA_SCIENTIST, Role.SOFTWARE_ENGINEER)
+_MOVERS = (Role.DATA_SCIENTIST, Role.SOFTWARE_ENGINEER, Role.DEVOPS, Role.RISK_MANAGER)
+
+
+def add_models(routes: APIRouter, service: Service) -> None:
+    """Mount the endpoints."""
+    building, seeing = Depends(writing(service, *_BUILDERS)), Depends(reading(service))
+    moving = Depends(writing(service, *_MOVERS))
+
+    @routes.post("/v1/models", status_code=201)
+    async def register_model(body: ModelBody, call: Annotated[Call, building]) -> JSONResponse:
+        """Register a model; `goal` names the goal that it serves, without which no production gate opens."""
+        context = call.context(body.at)
+        said = body.model_dump(exclude={"name", "at", "owner"})
+        model = ModelRegistered(model=body.name, owner=body.owner or call.caller.actor, **said)
+
+        async def work(unit: UnitOfWork) -> tuple[int, dict[str, Any]]:
+            if body.goal is not None:
+                await need_goal(service, unit, body.goal)
+            command = models.RegisterModel(model)
+            return await stated(service, unit, models, f"model/{body.name}", command, context)
+
+        return await call.in_unit(work)
+
+    @routes.get("/v1/models")
+    async def list_models(
+        call: Annotated[Call, seeing], goal: str | None = None, limit: Limit = 100, cursor: str | None = None
+    ) -> dict[str, Any]:
+        """Models by name, of one goal or of all."""
+        where = equal(goal=goal) if goal is not None else ()
+        return await page(service, Query("models", where, limit=limit), cursor)
+
+    @routes.get("/v1/models/{name}")
+    async def one_model(name: str, call: Annotated[Call, seeing]) -> dict[str, Any]:
+        """A model, its aliases and the newest version of each branch."""
+        row = await one(service, "model", "models", name)
+        async with service.store.begin() as unit:
+            state = await model_state(service, unit, name)
+        branches = sorted({version.registered.branch for version in state.versions.values()})
+        newest = {branch: state.newest(branch) for branch in branches}
+        return row | {"aliases": dict(state.aliases), "branches": newest, "versions": len(state.versions)}
+
+    @routes.put("/v1/models/{name}/aliases/{alias}")
+    async def move_alias(name: str, alias: str, body: AliasBody, call: Annotated[Call, moving]) -> JSONResponse:
+        """Point an alias at a version, or take it away; every move is kept."""
+        context = call.context(body.at)
+
+        async def work(unit: UnitOfWork) -> tuple[int, dict[str, Any]]:
+            await model_state(service, unit, name)
+            command = models.MoveAlias(alias, body.version, body.reason)
+            _, answer = await stated(service, unit, models, f"model/{name}", command, context)
+            return 200, answer
+
+        return await call.in_unit(work)
+
+    @routes.get("/v1/models/{name}/aliases")
+    async def list_aliases(name: str, call: Annotated[Call, seeing]) -> dict[str, Any]:
+        """Where each alias points."""
+        await one(service, "model", "models", name)
+        rows = await service.store.find(Query("aliases", equal(model=name), limit=1_000))
+        return {"items": rows, "next": None}
+
+    @routes.get("/v1/models/{name}/aliases/{alias}")
+    async def alias_history(
+        name: str, alias: str, call: Annotated[Call, seeing], limit: Limit = 100, cursor: str | None = None
+    ) -> dict[str, Any]:
+        """Where an alias points, and who moved it when and why, the newest move first."""
+        await one(service, "model", "models", name)
+        now = await service.store.get("aliases", name, alias)
+        moves = Query("alias_moves", equal(model=name, alias=alias), ("-sequence",), limit)
+        history = await page(service, moves, cursor)
+        return {"alias": alias, "version": now["version"] if now else None} | history

@@ -1,0 +1,87 @@
+"""Evidence and approvals: what opens a gate."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends
+from fastapi.responses import JSONResponse
+
+from services.registry.api.bodies import ApprovalBody, EvidenceBody
+from services.registry.api.known import Limit, model_state, one, stated
+from services.registry.domain import models
+from services.registry.domain.versions import check_plain
+from services.registry.policies import policies_in
+from shared.events.registry import ApprovalGranted, ApprovalRejected, EvidenceRecorded
+from shared.log.store import UnitOfWork
+from shared.log.tables import Query, equal
+from shared.runtime.http import Call, page, reading, writing
+from shared.runtime.identity import Role
+from shared.runtime.problems import Problem
+from shared.runtime.service import Service
+
+_MEASURERS = (Role.DATA_SCIENTIST, Role.SOFTWARE_ENGINEER, Role.DEVOPS, Role.RISK_MANAGER, Role.SERVICE)
+
+
+def add_release(routes: APIRouter, service: Service) -> None:
+    """Mount the endpoints."""
+    measuring, seeing = Depends(writing(service, *_MEASURERS)), Depends(reading(service))
+    speaking = Depends(writing(service))
+    of_version = "/v1/models/{name}/versions/{version}"
+
+    @routes.post(of_version + "/evidence", status_code=201)
+    async def record_evidence(
+        name: str, version: int, body: EvidenceBody, call: Annotated[Call, measuring]
+    ) -> JSONResponse:
+        """Record what a test or a review found; the latest under each name counts."""
+        check_plain(body.metrics, "metrics")
+        context = call.context(body.at)
+        found = body.model_dump(exclude={"at"})
+        evidence = EvidenceRecorded(model=name, version=version, evidence=context.event_id, **found)
+
+        async def work(unit: UnitOfWork) -> tuple[int, dict[str, Any]]:
+            await model_state(service, unit, name)
+            command = models.RecordEvidence(evidence, context.actor, await policies_in(service, unit))
+            return await stated(service, unit, models, f"model/{name}", command, context)
+
+        return await call.in_unit(work)
+
+    @routes.get(of_version + "/evidence")
+    async def list_evidence(
+        name: str, version: int, call: Annotated[Call, seeing], limit: Limit = 100, cursor: str | None = None
+    ) -> dict[str, Any]:
+        """Evidence in the order it came."""
+        await one(service, "model", "models", name)
+        return await page(service, Query("evidence", equal(model=name, version=version), ("at",), limit), cursor)
+
+    @routes.post(of_version + "/approvals", status_code=201)
+    async def approve(name: str, version: int, body: ApprovalBody, call: Annotated[Call, speaking]) -> JSONResponse:
+        """Approve or reject, in a role that the caller has."""
+        _may_speak_as(call, body.role)
+        context = call.context(body.at)
+        said = {"model": name, "version": version, "approval": context.event_id, "role": body.role}
+        said["comment"] = body.comment
+        approved = body.decision == "approve"
+        word = ApprovalGranted(**said, conditions=body.conditions) if approved else ApprovalRejected(**said)
+
+        async def work(unit: UnitOfWork) -> tuple[int, dict[str, Any]]:
+            await model_state(service, unit, name)
+            command = models.Speak(word, context.actor, await policies_in(service, unit))
+            return await stated(service, unit, models, f"model/{name}", command, context)
+
+        return await call.in_unit(work)
+
+    @routes.get(of_version + "/approvals")
+    async def list_approvals(
+        name: str, version: int, call: Annotated[Call, seeing], limit: Limit = 100, cursor: str | None = None
+    ) -> dict[str, Any]:
+        """Approvals and rejections in the order they came."""
+        await one(service, "model", "models", name)
+        return await page(service, Query("approvals", equal(model=name, version=version), ("at",), limit), cursor)
+
+
+def _may_speak_as(call: Call, role: str) -> None:
+    """Raises Problem 422 for no role, 403 for one that the caller does not have."""
+    if role not in set(Role):
+        raise Problem(422, "unknown-role", f"There is no role '{role}'.", f"Roles: {', '.join(Role)}.")
+    if not call.caller.may(frozenset({Role(role)})):
+        own = ", ".join(sorted(call.caller.roles))
+        raise Problem(403, "not-allowed", f"{call.caller.actor} has {own}, and can't speak as {role}.", roles=[role])

@@ -1,0 +1,132 @@
+"""Versions of a model: what they are, what was found out about them, who approved, and whether the gate is open."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends
+from fastapi.responses import JSONResponse
+
+from services.registry.api.bodies import VersionBody
+from services.registry.api.known import Limit, dataset_refs, model_state, one, stated
+from services.registry.domain import models
+from services.registry.domain.diff import diff
+from services.registry.domain.gate import evaluate
+from services.registry.policies import policies_in
+from shared.events.registry import Artifact, ModelVersionRegistered, Signature, Stage
+from shared.log.store import UnitOfWork
+from shared.log.tables import Query, Where, equal
+from shared.runtime.http import Call, page, reading, writing
+from shared.runtime.identity import Role
+from shared.runtime.service import Service
+
+_BUILDERS = (Role.DATA_SCIENTIST, Role.SOFTWARE_ENGINEER, Role.SERVICE)
+MAX_SHOWN = 1_000
+
+
+def add_versions(routes: APIRouter, service: Service) -> None:
+    """Mount the endpoints."""
+    building, seeing = Depends(writing(service, *_BUILDERS)), Depends(reading(service))
+    of_version = "/v1/models/{name}/versions/{version}"
+
+    @routes.post("/v1/models/{name}/versions", status_code=201)
+    async def register_version(name: str, body: VersionBody, call: Annotated[Call, building]) -> JSONResponse:
+        """Register the next version, frozen from then on."""
+        context = call.context(body.at)
+
+        async def work(unit: UnitOfWork) -> tuple[int, dict[str, Any]]:
+            await model_state(service, unit, name)
+            command = models.RegisterVersion(
+                await _given(service, unit, name, body),
+                body.parents,
+                service.settings.reference_values,
+                context.actor,
+                context.event_id,
+                await policies_in(service, unit),
+            )
+            status, answer = await stated(service, unit, models, f"model/{name}", command, context)
+            state = await model_state(service, unit, name)
+            return status, answer | {"model": name, "version": max(state.versions)}
+
+        return await call.in_unit(work)
+
+    @routes.get("/v1/models/{name}/versions")
+    async def list_versions(
+        name: str,
+        call: Annotated[Call, seeing],
+        branch: str | None = None,
+        limit: Limit = 100,
+        cursor: str | None = None,
+    ) -> dict[str, Any]:
+        """Versions, the newest first, of one branch or of all."""
+        await one(service, "model", "models", name)
+        where = equal(model=name, branch=branch) if branch is not None else equal(model=name)
+        return await page(service, Query("versions", where, ("-version",), limit), cursor)
+
+    @routes.get(of_version)
+    async def one_version(name: str, version: int, call: Annotated[Call, seeing]) -> dict[str, Any]:
+        """A version with its evidence, approvals, gates and aliases; `reference` holds the number of values kept."""
+        async with service.store.begin() as unit:
+            state = await model_state(service, unit, name)
+        about = models.version_of(state, version)
+        row = await service.store.get("versions", name, version) or about.registered.model_dump(mode="json")
+        mine = equal(model=name, version=version)
+        evidence = await service.store.find(Query("evidence", mine, ("at",), MAX_SHOWN))
+        approvals = await service.store.find(Query("approvals", mine, ("at",), MAX_SHOWN))
+        gates = {stage: gate.allowed for stage, gate in about.gates.items()}
+        aliases = sorted(alias for alias, number in state.aliases.items() if number == version)
+        return row | {"evidence": evidence, "approvals": approvals, "gates": gates, "aliases": aliases}
+
+    @routes.get(of_version + "/reference")
+    async def reference(name: str, version: int, call: Annotated[Call, seeing]) -> dict[str, Any]:
+        """What each feature looked like in training, as values."""
+        await one(service, "model", "models", name)
+        row = await service.store.get("reference_samples", name, version)
+        return {"model": name, "version": version, "reference": row["reference"] if row else {}}
+
+    @routes.get(of_version + "/gate")
+    async def gate(
+        name: str, version: int, call: Annotated[Call, seeing], stage: Stage = "production"
+    ) -> dict[str, Any]:
+        """May this version go to the stage, and why (not)? By the policy in force now."""
+        async with service.store.begin() as unit:
+            state = await model_state(service, unit, name)
+            policy = (await policies_in(service, unit))[stage]
+        found = evaluate(policy, state, models.version_of(state, version))
+        said = {"model": name, "version": version, "stage": stage, "policy_version": policy.version}
+        return said | {"allowed": found.allowed, "rules": [rule.model_dump(mode="json") for rule in found.rules]}
+
+    @routes.get(of_version + "/diff/{other}")
+    async def difference(name: str, version: int, other: int, call: Annotated[Call, seeing]) -> dict[str, Any]:
+        """In what two versions differ, from the first (`a`) to the second (`b`)."""
+        async with service.store.begin() as unit:
+            state = await model_state(service, unit, name)
+        a, b = models.version_of(state, version).registered, models.version_of(state, other).registered
+        return {"model": name, "a": version, "b": other} | diff(a, b)
+
+    @routes.get(of_version + "/history")
+    async def history(name: str, version: int, call: Annotated[Call, seeing]) -> dict[str, Any]:
+        """The version and all its ancestors, the newest first."""
+        async with service.store.begin() as unit:
+            state = await model_state(service, unit, name)
+        models.version_of(state, version)
+        wanted, seen = [version], set[int]()
+        while wanted:
+            number = wanted.pop()
+            if number not in seen:
+                seen.add(number)
+                wanted += state.versions[number].registered.parents
+        where = (*equal(model=name), Where("version", "in", sorted(seen)[-MAX_SHOWN:]))
+        rows = await service.store.find(Query("versions", where, ("-version",), MAX_SHOWN))
+        return {"items": rows, "next": None}
+
+
+async def _given(service: Service, unit: UnitOfWork, name: str, body: VersionBody) -> ModelVersionRegistered:
+    simple = {"framework", "params", "metrics", "pipeline_run", "branch", "reference", "description"}
+    return ModelVersionRegistered(
+        model=name,
+        version=0,
+        artifact=Artifact(uri=body.artifact.uri, sha256=body.artifact.sha256),
+        signature=Signature(inputs=body.signature.inputs, outputs=body.signature.outputs),
+        training_data=await dataset_refs(service, unit, body.training_data),
+        code=body.code,
+        **body.model_dump(include=simple),
+    )

@@ -1,0 +1,26 @@
+"""What names may look like: they are part of stream ids, URLs and file names."""
+
+import re
+
+from shared.events.refusal import Refused
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+_SHA256 = re.compile(r"[0-9a-fA-F]{64}")
+
+
+def check_name(kind: str, name: str) -> None:
+    """Raises Refused 422 `bad-name`."""
+    if not NAME.fullmatch(name):
+        raise Refused(
+            "bad-name",
+            f"'{name}' is no name for a {kind}: it starts with a letter or digit, and goes on with letters, digits, "
+            "'.', '_' and '-', at most 128 in all.",
+            status=422,
+        )
+
+
+def check_sha256(text: str) -> str:
+    """The digest in lower case. Raises Refused 422 `bad-sha256`."""
+    if not _SHA256.fullmatch(text):
+        raise Refused("bad-sha256", f"'{text}' is no SHA-256: it has 64 hexadecimal digits.", status=422)
+    return text.lower()

@@ -1,0 +1,74 @@
+"""Pipelines and their runs: which steps made which data and models, and when. Stream `pipeline/{name}`."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from services.registry.domain.frozen import differences, register_once
+from services.registry.domain.names import check_name
+from shared.events.envelope import Event, Payload
+from shared.events.plain import not_plain
+from shared.events.refusal import Refused
+from shared.events.registry import PipelineRegistered, PipelineRunRecorded
+
+
+@dataclass(frozen=True, slots=True)
+class PipelineState:
+    registered: PipelineRegistered | None = None
+    runs: Mapping[str, PipelineRunRecorded] = field(default_factory=dict[str, PipelineRunRecorded])
+
+
+initial = PipelineState()
+
+
+@dataclass(frozen=True, slots=True)
+class RegisterPipeline:
+    pipeline: PipelineRegistered
+
+
+@dataclass(frozen=True, slots=True)
+class RecordRun:
+    run: PipelineRunRecorded
+
+
+def decide(state: PipelineState, command: RegisterPipeline | RecordRun) -> Sequence[Payload]:
+    """Raises Refused: bad name, registered otherwise, unknown pipeline, a run that has ended already."""
+    match command:
+        case RegisterPipeline(pipeline):
+            check_name("pipeline", pipeline.pipeline)
+            return register_once(state.registered, pipeline, "pipeline", pipeline.pipeline)
+        case RecordRun(run):
+            return _record(state, run)
+
+
+def evolve(state: PipelineState, event: Event) -> PipelineState:
+    match event.data:
+        case PipelineRegistered():
+            return replace(state, registered=event.data)
+        case PipelineRunRecorded(run=run):
+            return replace(state, runs={**state.runs, run: event.data})
+        case _:
+            return state
+
+
+def _record(state: PipelineState, run: PipelineRunRecorded) -> Sequence[Payload]:
+    if state.registered is None:
+        raise Refused("unknown-pipeline", f"There is no pipeline '{run.pipeline}'.", status=404)
+    check_name("run", run.run)
+    if reason := not_plain(run.parameters, "parameters"):
+        raise Refused("not-plain", f"{reason}.", status=422)
+    if run.ended_at is not None and run.ended_at < run.started_at:
+        raise Refused("bad-run", "The run ends before it starts.", status=422)
+    if run.state == "running" and run.ended_at is not None:
+        raise Refused("bad-run", "A run that is still running has no end.", status=422)
+    before = state.runs.get(run.run)
+    if before is None:
+        return [run]
+    if not (changed := differences(before, run)):
+        return []
+    if before.state != "running":
+        raise Refused(
+            "already-registered",
+            f"The run '{run.run}' has ended as {before.state}; it does not change any more.",
+            differences=changed,
+        )
+    return [run]

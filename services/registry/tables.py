@@ -1,0 +1,152 @@
+"""The tables of the registry's views."""
+
+from shared.log.tables import ColumnType, Table
+
+_OF_VERSION: dict[str, ColumnType] = {"model": "text", "version": "integer"}
+_STATED: dict[str, ColumnType] = {"event_id": "text", "at": "timestamp", "actor": "text"}
+
+
+def _table(
+    name: str, key: tuple[str, ...], columns: dict[str, ColumnType], *indexes: tuple[str, ...], stated: bool = True
+) -> Table:
+    return Table(name, key, columns | (_STATED if stated else {}), indexes)
+
+
+def _of_version(
+    name: str, key: tuple[str, ...], columns: dict[str, ColumnType], *indexes: tuple[str, ...], stated: bool = True
+) -> Table:
+    return _table(name, key, _OF_VERSION | columns, *indexes, stated=stated)
+
+
+_DATASET: dict[str, ColumnType] = {
+    "name": "text",
+    "version": "integer",
+    "uri": "text",
+    "digest": "text",
+    "rows": "bigint",
+    "columns": "json",
+    "description": "text",
+}
+
+TABLES: tuple[Table, ...] = (
+    _table(
+        "goals",
+        ("name",),
+        {"name": "text", "question": "text", "owner": "text", "decision": "text", "description": "text"},
+    ),
+    _table(
+        "kpis",
+        ("name",),
+        {
+            "name": "text",
+            "goal": "text",
+            "unit": "text",
+            "direction": "text",
+            "target": "double",
+            "formula": "json",
+            "description": "text",
+        },
+        ("goal",),
+    ),
+    _table("datasets", ("name",), _DATASET),
+    _table("dataset_versions", ("name", "version"), _DATASET),
+    _table(
+        "pipelines",
+        ("name",),
+        {"name": "text", "description": "text", "technique": "text", "steps": "json", "code": "json"},
+    ),
+    _table(
+        "runs",
+        ("pipeline", "run"),
+        {
+            "pipeline": "text",
+            "run": "text",
+            "state": "text",
+            "started_at": "timestamp",
+            "ended_at": "timestamp",
+            "inputs": "json",
+            "outputs": "json",
+            "code": "json",
+            "parameters": "json",
+        },
+        ("run",),
+        ("pipeline", "started_at"),
+    ),
+    _table(
+        "models",
+        ("name",),
+        {
+            "name": "text",
+            "goal": "text",
+            "owner": "text",
+            "risk_tier": "text",
+            "technique": "text",
+            "description": "text",
+            "newest_version": "integer",
+        },
+        ("goal",),
+    ),
+    _of_version(
+        "versions",
+        ("model", "version"),
+        {
+            "artifact": "json",
+            "framework": "text",
+            "signature": "json",
+            "params": "json",
+            "metrics": "json",
+            "training_data": "json",
+            "pipeline_run": "text",
+            "code": "json",
+            "branch": "text",
+            "parents": "json",
+            "reference": "json",
+            "description": "text",
+        },
+        ("model", "branch", "version"),
+    ),
+    _of_version("reference_samples", ("model", "version"), {"reference": "json"}, stated=False),
+    _of_version(
+        "evidence",
+        ("id",),
+        {"id": "text", "kind": "text", "name": "text", "passed": "boolean", "metrics": "json", "report": "text"},
+        ("model", "version", "at"),
+    ),
+    _of_version(
+        "approvals",
+        ("id",),
+        {"id": "text", "decision": "text", "role": "text", "comment": "text", "conditions": "json"},
+        ("model", "version", "at"),
+    ),
+    _of_version(
+        "gates",
+        ("model", "version", "stage"),
+        {"stage": "text", "allowed": "boolean", "rules": "json"},
+    ),
+    _table("aliases", ("model", "alias"), {"model": "text", "alias": "text", "version": "integer"}),
+    _table(
+        "alias_moves",
+        ("event_id",),
+        {
+            "model": "text",
+            "alias": "text",
+            "before": "integer",
+            "after": "integer",
+            "reason": "text",
+            "sequence": "bigint",
+        },
+        ("model", "alias", "sequence"),
+    ),
+    _table(
+        "policies",
+        ("stage", "version"),
+        {
+            "stage": "text",
+            "version": "integer",
+            "evidence": "json",
+            "approvals": "json",
+            "four_eyes": "boolean",
+            "goal_required": "boolean",
+        },
+    ),
+)
