@@ -4,9 +4,9 @@
 # pyright: reportUnknownParameterType=false, reportMissingTypeStubs=false
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pyarrow as pa
@@ -20,6 +20,9 @@ from shared.events.monitor import PredictionLogged
 from shared.log.log import EventLog
 from shared.runtime.commands import new_id, now
 from shared.runtime.settings import Settings
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
 
 Value = float | int | bool | str | None
 
@@ -168,7 +171,7 @@ def batch_of(rows: list[PredictionRow]) -> pa.RecordBatch:
     columns: dict[str, pa.Array] = {}
     if first.id is not None:
         columns["prediction_id"] = pa.array([row.id for row in rows], pa.string())
-    columns["at"] = pa.array([row.at for row in rows], batches.TIMESTAMP)
+    columns["at"] = times_column([row.at for row in rows])
     for name, values in (("entity", [row.entity for row in rows]), ("segment", [row.segment for row in rows])):
         if any(value is not None for value in values):
             columns[name] = pa.array(values, pa.string())
@@ -179,9 +182,14 @@ def batch_of(rows: list[PredictionRow]) -> pa.RecordBatch:
     return pa.record_batch(columns)
 
 
+def times_column(times: Sequence[datetime]) -> pa.Array:
+    """Times as a column of the log's type. Made of whole microseconds, since pyarrow loads pandas to read datetimes."""
+    return pa.array([(at - _EPOCH) // _MICROSECOND for at in times], pa.int64()).view(batches.TIMESTAMP)
+
+
 def with_times(batch: pa.RecordBatch, at_default: datetime) -> pa.RecordBatch:
     """The batch with a time in every row."""
-    default = pa.scalar(at_default.astimezone(UTC), batches.TIMESTAMP)
+    default = times_column([at_default])[0]
     if "at" not in batch.schema.names:
         return batch.append_column("at", pa.repeat(default, batch.num_rows))
     at = batch.column("at")

@@ -20,6 +20,7 @@ from services.monitor.intake.faults import Faults, nearby
 from services.monitor.intake.json_rows import own_ids
 from shared.events import batches
 from shared.events.registry import Field, Signature
+from shared.runtime.predictions import times_column
 from shared.runtime.problems import Problem
 
 MEDIA_TYPE = "application/vnd.apache.arrow.stream"
@@ -228,7 +229,7 @@ def _is_text(kind: Any) -> bool:
 
 def _times(given: dict[str, Any], rows: int, present: datetime, skew: float) -> Any:
     """The column `at` in the log's type; rows without a time get the present."""
-    default = pa.scalar(present, batches.TIMESTAMP)
+    default = times_column([present])[0]
     at = given.get("at")
     if at is None or pa.types.is_null(at.type):
         return pa.repeat(default, rows)

@@ -47,6 +47,27 @@ def columns_of(
     return columns
 
 
+def row_values(row: dict[str, Any], fields: Sequence[Field]) -> dict[str, Any] | None:
+    """The values of one row in the types of a signature; None where one does not fit, or there is no signature."""
+    if not fields or len(row) > len(fields):
+        return None
+    values: dict[str, Any] = {}
+    found = 0
+    for field in fields:
+        value = row.get(field.name, _ABSENT)
+        if value is not _ABSENT:
+            found += 1
+        if type(value) is float and field.type == "double" and math.isfinite(value):
+            values[field.name] = value
+        elif _fault(value, field) is not None:
+            return None
+        elif value is _ABSENT:
+            values[field.name] = None
+        else:
+            values[field.name] = float(value) if field.type == "double" and value is not None else value
+    return values if found == len(row) else None
+
+
 def _whole(rows: Sequence[dict[str, Any]], names: list[str]) -> list[Sequence[Any]]:
     """The columns where every row has every name; KeyError where one has not."""
     if not names:

@@ -1,17 +1,18 @@
 """JSON bodies into record batches."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from services.monitor.intake.bodies import OutcomesIn, PredictionIn, check_future
-from services.monitor.intake.columns import columns_of
+from services.monitor.intake.columns import columns_of, row_values
 from services.monitor.intake.faults import Faults
 from shared.events import batches
 from shared.events.registry import Signature
+from shared.runtime.predictions import PredictionRow, times_column
 from shared.runtime.problems import Problem
 
 _EARLIEST = datetime(1, 1, 2, tzinfo=UTC)
@@ -34,6 +35,17 @@ def predictions(
     columns |= columns_of([row.output for row in rows], signature.outputs, "output", batches.OUTPUT, faults)
     faults.check()
     return pa.record_batch(columns)
+
+
+def single(row: PredictionIn, signature: Signature, present: datetime, skew: float) -> PredictionRow | None:
+    """One valid row without the detour over columns; None where it is not valid, which `predictions` then explains."""
+    features = row_values(row.features, signature.inputs)
+    output = row_values(row.output, signature.outputs)
+    if features is None or output is None or (row.id is not None and batches.parse_prediction_id(row.id) is not None):
+        return None
+    if row.at is not None and not _EARLIEST <= row.at <= present + timedelta(seconds=skew):
+        return None
+    return PredictionRow(row.at or present, features, output, row.id, row.entity, row.segment)
 
 
 def outcomes(body: OutcomesIn, present: datetime, skew: float) -> pa.RecordBatch:
@@ -75,9 +87,9 @@ def own_ids(ids: Sequence[str | None], batch_id: str, faults: Faults) -> list[st
 def _times(times: Sequence[datetime | None], present: datetime, skew: float, member: str) -> Any:
     given = [at for at in times if at is not None]
     if not given:
-        return pa.repeat(pa.scalar(present, batches.TIMESTAMP), len(times))
+        return pa.repeat(times_column([present])[0], len(times))
     latest = max(given)
     check_future(latest, present, skew, f"/{member}/{times.index(latest)}/at")
     if min(given) < _EARLIEST:
         raise Problem(422, "invalid-rows", f"/{member}/{times.index(min(given))}/at: lies before all time kept here")
-    return pa.array([at or present for at in times], batches.TIMESTAMP)
+    return times_column([at or present for at in times])
