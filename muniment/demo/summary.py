@@ -7,78 +7,71 @@ from rich.markup import escape
 from rich.table import Table
 
 from muniment.demo.story import cast
+from muniment.demo.story.figures import VERSIONS, Totals
 from muniment.demo.story.scene import Line, Scene
 
 
 def show(scene: Scene, seconds: dict[str, float], console: Console) -> None:
-    """Print the tables of the story."""
+    """Print the story's figures."""
     console.print(_by_month(scene))
-    console.print(_figures(scene.lines))
-    took = ", ".join(f"{name} {value:.1f} s" for name, value in seconds.items())
+    console.print()
+    for line in scene.lines:
+        console.print(_line(line), soft_wrap=True, highlight=False)
+    console.print()
+    took = ", ".join(f"{name} in {value:.1f} s" for name, value in seconds.items())
     flights = len(scene.flights)
-    console.print(f"{flights:,} flights; {took} ({flights / seconds['the year played']:,.0f} flights/s)")
-    wrong = [line for line in scene.lines if not line.holds]
-    for line in wrong:
-        console.print(f"[red]✗ {escape(line.name)}: told {line.figure}, raw data says {line.expected}[/red] {line.url}")
-    checked = sum(line.checked for line in scene.lines)
-    verdict = (
-        f"[red]{len(wrong)} of {checked} checks failed[/red]" if wrong else f"[green]all {checked} checks held[/green]"
+    console.print(
+        f"{flights:,} flights; {took} ({flights / seconds['the year played']:,.0f} flights/s)", soft_wrap=True
     )
+    checked, wrong = sum(line.checked for line in scene.lines), sum(not line.holds for line in scene.lines)
+    verdict = f"[red]{wrong} of {checked} checks failed[/red]" if wrong else f"[green]all {checked} checks held[/green]"
     console.print(f"Recomputed from the raw data and the served scores: {verdict}")
 
 
+def _line(line: Line) -> str:
+    if not line.checked:
+        mark = "·"
+    else:
+        mark = "[green]✓[/green]" if line.holds else "[red]✗[/red]"
+    figure = f"[bold]{escape(_plain(line.figure))}[/bold]"
+    if not line.holds:
+        figure += f" [red](the raw data says {escape(_plain(line.expected))})[/red]"
+    return f"{mark} {escape(line.name)}: {figure}  [dim]{escape(line.url)}[/dim]"
+
+
 def _by_month(scene: Scene) -> Table:
-    windows = f"/v1/deployments/{cast.DEPLOYMENT}"
-    caption = f"{scene.client.url(windows + '/windows?version=2')}  ·  {scene.client.url(windows + '/drift?version=1')}"
+    windows = scene.client.url(f"/v1/deployments/{cast.DEPLOYMENT}/windows")
+    drift = scene.client.url(f"/v1/deployments/{cast.DEPLOYMENT}/drift")
+    caption = f"months in UTC · {windows} · {drift}"
     table = Table(title="Month by month", caption=caption, title_justify="left", caption_justify="left")
     table.add_column("month")
-    headings = (
-        "late",
-        "v1 flights",
-        "v1 USD/flight",
-        "v2 flights",
-        "v2 USD/flight",
-        "never came",
-        "strongest drift (PSI)",
-    )
-    for heading in headings:
+    costs = ("v1 flights", "USD each", "v2 flights", "USD each")
+    for heading in ("late", *costs, "never came"):
         table.add_column(heading, justify="right")
-    drift = _drift_by_month(scene.measured["windows"])
+    table.add_column("drift since training (PSI)")
     for month, both in scene.measured["months"].items():
         missing = sum(one.predictions - one.outcomes for one in both.values())
-        cells = [f"{scene.measured['late'][month]:.0%}"]
-        for version in (1, 2):
-            one = both[version]
-            cost = f"{one.cost / one.outcomes:.2f}" if one.outcomes else "–"
-            cells += [f"{one.predictions:,}" if one.predictions else "–", cost]
-        table.add_row(month, *cells, f"{missing:,}", drift.get(month, "–"))
+        cells = [cell for version in VERSIONS for cell in _cost(both[version])]
+        late = f"{scene.measured['late'][month]:.0%}"
+        table.add_row(month, late, *cells, f"{missing:,}", _strongest(scene.measured["drift"][month]))
     return table
 
 
-def _drift_by_month(windows: dict[int, list[dict[str, Any]]]) -> dict[str, str]:
-    """The strongest drift of any feature on any day of the month."""
-    strongest: dict[str, tuple[float, str]] = {}
-    for window in (window for both in windows.values() for window in both):
-        month = window["window_start"][:7]
-        for drift in window["drift"]:
-            if drift["psi"] is not None:
-                strongest[month] = max(strongest.get(month, (0.0, "")), (drift["psi"], drift["feature"]))
-    return {month: f"{psi:.2f} {feature}" for month, (psi, feature) in strongest.items()}
+def _cost(one: Totals) -> tuple[str, str]:
+    if not one.outcomes:
+        return "–", "–"
+    return f"{one.predictions:,}", f"{one.cost / one.outcomes:.2f}"
 
 
-def _figures(lines: list[Line]) -> Table:
-    table = Table(title="What the services say", title_justify="left")
-    table.add_column("")
-    table.add_column("what", overflow="fold")
-    table.add_column("figure", justify="right", overflow="fold")
-    table.add_column("shown at", overflow="fold")
-    for line in lines:
-        mark = " " if not line.checked else ("[green]✓[/green]" if line.holds else "[red]✗[/red]")
-        table.add_row(mark, escape(line.name), escape(_plain(line.figure)), escape(line.url))
-    return table
+def _strongest(drift: list[dict[str, Any]]) -> str:
+    """The two features that have moved most."""
+    known = sorted((item for item in drift if item["psi"] is not None), key=lambda item: -item["psi"])
+    return ", ".join(f"{item['feature']} {item['psi']:.2f}" for item in known[:2])
 
 
 def _plain(figure: Any) -> str:
     if isinstance(figure, bool):
         return "yes" if figure else "no"
+    if isinstance(figure, tuple):
+        return ", ".join(map(_plain, figure))
     return f"{figure:,}" if isinstance(figure, int | float) else str(figure)

@@ -1,7 +1,7 @@
 """The figures of the story, each as a service tells it beside what the raw data and the served scores say."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from statistics import NormalDist
 from typing import Any
 
@@ -81,7 +81,18 @@ def _compare_months(scene: Scene, windows: dict[int, list[dict[str, Any]]], fram
     scene.measured["late"] = {
         str(month): float(part["late"].sum() / part["arrived"].sum()) for month, part in frame.groupby("month")
     }
+    scene.measured["drift"] = {month: _drift(scene, month, both) for month, both in months.items()}
     scene.check("Months that add up, of both versions", _agreeing(months, frame), len(months), _windows_path())
+
+
+def _drift(scene: Scene, month: str, both: dict[int, Totals]) -> list[dict[str, Any]]:
+    """Per feature its PSI over the month, as the version with the most flights saw it."""
+    start = datetime.fromisoformat(f"{month}-01T00:00:00+00:00")
+    following = (start + timedelta(days=31)).replace(day=1)
+    version = max(both, key=lambda number: both[number].predictions)
+    path = f"/v1/deployments/{cast.DEPLOYMENT}/drift"
+    query: dict[str, Any] = {"version": version, "from": text(start), "to": text(following)}
+    return scene.client.get(path, **query)["items"]
 
 
 def _agreeing(months: dict[str, dict[int, Totals]], frame: Frame) -> int:
