@@ -38,11 +38,15 @@ def down(folder: Path) -> None:
 
 
 def _port(folder: Path, name: str) -> int:
+    """The port kept in a file, unless somebody else has taken it since; then the usual one, then any."""
     kept = folder / name / "port"
-    if not kept.exists():
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        kept.write_text(str(PORTS[name] if processes.is_free(PORTS[name]) else processes.free_port()))
-    return int(kept.read_text())
+    before = [int(kept.read_text())] if kept.exists() else []
+    if before and processes.running(folder / name, name) is not None:
+        return before[0]
+    port = next((port for port in (*before, PORTS[name]) if processes.is_free(port)), None) or processes.free_port()
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    kept.write_text(str(port))
+    return port
 
 
 def main() -> int:

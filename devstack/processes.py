@@ -76,6 +76,8 @@ def wait_for_port(folder: Path, name: str, port: int, seconds: float = 60.0) -> 
                 raise NotReady(f"{name} is not up on port {port}; see {folder / f'{name}.log'}") from error
             time.sleep(0.05)
         else:
+            if running(folder, name) is None:
+                raise NotReady(f"{name} ended, and something else is on port {port}; see {folder / f'{name}.log'}")
             return
 
 

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
@@ -82,7 +83,7 @@ def tail(
     key: Key = None,
     as_json: AsJson = False,
 ) -> None:
-    """Follow the events as the audit receives them, until Ctrl-C."""
+    """Follow the events as the audit records them, from now until Ctrl-C."""
     with connected(url, actor, key) as client:
         try:
             for event in _follow(client, type_):
@@ -133,10 +134,12 @@ def show_event(event: dict[str, Any], as_json: bool) -> None:
 
 
 def _follow(client: Client, type_: str | None) -> Iterator[dict[str, Any]]:
-    cursor: str | None = None
+    since, seen = datetime.now(UTC).isoformat(), set[str]()
     while True:
-        page = client.get("/v1/events", type=type_, cursor=cursor)
-        yield from page["items"]
-        cursor = page["next"] or cursor
-        if not page["items"]:
+        new = [one for one in client.pages("/v1/events", type=type_, recorded_from=since) if one["id"] not in seen]
+        yield from new
+        if new:
+            since = new[-1]["recordedtime"]
+            seen |= {one["id"] for one in new}
+        else:
             time.sleep(POLL_SECONDS)

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -29,10 +30,7 @@ def show(scene: Scene, seconds: dict[str, float], console: Console) -> None:
 
 
 def _line(line: Line) -> str:
-    if not line.checked:
-        mark = "·"
-    else:
-        mark = "[green]✓[/green]" if line.holds else "[red]✗[/red]"
+    mark = "·" if not line.checked else "[green]✓[/green]" if line.holds else "[red]✗[/red]"
     figure = f"[bold]{escape(_plain(line.figure))}[/bold]"
     if not line.holds:
         figure += f" [red](the raw data says {escape(_plain(line.expected))})[/red]"
@@ -42,13 +40,12 @@ def _line(line: Line) -> str:
 def _by_month(scene: Scene) -> Table:
     windows = scene.client.url(f"/v1/deployments/{cast.DEPLOYMENT}/windows")
     drift = scene.client.url(f"/v1/deployments/{cast.DEPLOYMENT}/drift")
-    caption = f"months in UTC · {windows} · {drift}"
-    table = Table(title="Month by month", caption=caption, title_justify="left", caption_justify="left")
+    table = Table(title="Month by month", box=SIMPLE_HEAD, title_justify="left", caption_justify="left")
+    table.caption = f"Months in UTC; drift since the training, of the feature that moved most.\n{windows}\n{drift}"
     table.add_column("month")
-    costs = ("v1 flights", "USD each", "v2 flights", "USD each")
-    for heading in ("late", *costs, "never came"):
+    for heading in ("late", "by v1", "USD", "by v2", "USD", "unknown"):
         table.add_column(heading, justify="right")
-    table.add_column("drift since training (PSI)")
+    table.add_column("drift (PSI)")
     for month, both in scene.measured["months"].items():
         missing = sum(one.predictions - one.outcomes for one in both.values())
         cells = [cell for version in VERSIONS for cell in _cost(both[version])]
@@ -64,9 +61,8 @@ def _cost(one: Totals) -> tuple[str, str]:
 
 
 def _strongest(drift: list[dict[str, Any]]) -> str:
-    """The two features that have moved most."""
     known = sorted((item for item in drift if item["psi"] is not None), key=lambda item: -item["psi"])
-    return ", ".join(f"{item['feature']} {item['psi']:.2f}" for item in known[:2])
+    return f"{known[0]['feature']} {known[0]['psi']:.2f}" if known else "–"
 
 
 def _plain(figure: Any) -> str:

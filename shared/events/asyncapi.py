@@ -59,12 +59,14 @@ def _channel_of(topic: str) -> dict[str, Any]:
     return {
         "address": topic,
         "messages": {name: {"$ref": f"#/components/messages/{name}"} for name in _types_on(topic)},
-        "bindings": {"kafka": {"topic": topic, "topicConfiguration": {"cleanup.policy": ["delete"], "retention.ms": -1}}},
+        "bindings": {
+            "kafka": {"topic": topic, "topicConfiguration": {"cleanup.policy": ["delete"], "retention.ms": -1}}
+        },
     }
 
 
 def _operation(service: str) -> dict[str, Any]:
-    own = sorted(name for name, cls in TYPES.items() if cls.OWNER == service)
+    own = sorted(name for name, cls in TYPES.items() if service == cls.OWNER)
     topics = sorted({topic_of(TYPES[name].model_construct()) for name in own})
     first = f"muniment.{service}"
     return {

@@ -7,6 +7,9 @@ JOINED: `batch` utf8, `row` int32, `at` and `outcome_at` timestamp[us, UTC], `va
 optional `segment` utf8, and the prediction's `output.NAME` columns.
 """
 
+# pyright: basic
+# pyarrow ships no types
+
 import pyarrow as pa
 
 TIMESTAMP = pa.timestamp("us", tz="UTC")

@@ -20,7 +20,7 @@ from shared.runtime.settings import Settings
 
 logger = structlog.get_logger()
 
-BATCH_BYTES = 2**18
+BATCH_BYTES = 2**20
 LINGER_MS = 1
 ACKNOWLEDGE_MS = 15_000
 STOP_SECONDS = 5.0
@@ -117,7 +117,8 @@ class KafkaLog:
 
         async def stop() -> None:
             try:
-                await asyncio.wait_for(producer.stop(), STOP_SECONDS)
+                async with asyncio.timeout(STOP_SECONDS):
+                    await producer.stop()
             except (KafkaError, OSError, TimeoutError) as error:
                 logger.warning("producer did not stop cleanly", error=repr(error))
 

@@ -16,7 +16,7 @@ def record_of(message: Any) -> Record:
         message.partition,
         message.offset,
         message.key.decode() if message.key else "",
-        tuple((name, bytes(value or b"")) for name, value in message.headers),
+        tuple(message.headers),
         message.value or b"",
         _EPOCH + timedelta(milliseconds=message.timestamp),
     )

@@ -70,7 +70,8 @@ class KafkaSubscription(ConsumerRebalanceListener):
     async def stop(self) -> None:
         self._idle.set()
         try:
-            await asyncio.wait_for(self._consumer.stop(), STOP_SECONDS)
+            async with asyncio.timeout(STOP_SECONDS):
+                await self._consumer.stop()
         except (KafkaError, OSError, TimeoutError) as error:
             logger.warning("consumer did not stop cleanly", error=repr(error))
         await self._give_back()
@@ -135,7 +136,8 @@ class KafkaSubscription(ConsumerRebalanceListener):
 
     async def on_partitions_revoked(self, revoked: Any) -> None:
         try:
-            await asyncio.wait_for(self._idle.wait(), HAND_OVER_SECONDS)
+            async with asyncio.timeout(HAND_OVER_SECONDS):
+                await self._idle.wait()
         except TimeoutError:
             logger.warning("partitions taken away while records of them are in hand", places=sorted(self._places))
         self._settled.clear()
@@ -163,7 +165,8 @@ class KafkaSubscription(ConsumerRebalanceListener):
     async def _is_settled(self, timeout: float) -> bool:
         """Wait until partitions are assigned and sought. Raises what the listener met."""
         try:
-            await asyncio.wait_for(self._settled.wait(), max(0.001, timeout))
+            async with asyncio.timeout(timeout):  # not wait_for, which before Python 3.12 may swallow a cancellation
+                await self._settled.wait()
         except TimeoutError:
             return False
         self._raise_failure()

@@ -3,7 +3,7 @@
 import asyncio
 import operator
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import cmp_to_key
 from typing import Any
@@ -41,7 +41,7 @@ class MemoryLog:
     @asynccontextmanager
     async def subscribe(
         self, group: str, topics: Sequence[str], assigned: Assigned, revoked: Revoked
-    ) -> AsyncIterator[Subscription]:
+    ) -> AsyncGenerator[Subscription, None]:
         places = [TopicPartition(topic, partition) for topic in topics for partition in range(self._partitions)]
         subscription = _MemorySubscription(self, await assigned(places))
         yield subscription
@@ -114,7 +114,7 @@ class MemoryStore:
         return None
 
     @asynccontextmanager
-    async def begin(self) -> AsyncIterator[UnitOfWork]:
+    async def begin(self) -> AsyncGenerator[UnitOfWork, None]:
         unit = MemoryUnit(self.committed)
         try:
             yield unit
@@ -167,7 +167,7 @@ class MemoryStore:
         return dict(Counter(consumer for consumer, _, _ in self.committed.letters))
 
     @asynccontextmanager
-    async def relaying(self) -> AsyncIterator[None]:
+    async def relaying(self) -> AsyncGenerator[None, None]:
         async with self.committed.relay_lock:
             yield
 

@@ -63,7 +63,7 @@ class CommandLoop:
 
     service: str
     store: Store
-    _cache: dict[str, tuple[int, object]] = field(default_factory=dict)
+    _cache: dict[str, tuple[int, object]] = field(default_factory=dict[str, tuple[int, object]])
 
     async def handle(self, decider: Decider[S, C], subject: str, command: C, context: Context) -> list[Event]:
         """Decide on the stream `subject` and append what follows, in a unit of work of its own.

@@ -109,6 +109,28 @@ async def test_a_subscription_starts_where_the_store_says(log: KafkaLog, kafka_a
     assert offsets.revocations == 1
 
 
+async def test_a_cancelled_poll_always_ends(log: KafkaLog, kafka_address: str) -> None:
+    topic, offsets, polls = await new_topic(kafka_address), Offsets(), 0
+
+    async def forever(subscription: Subscription) -> None:
+        nonlocal polls
+        while True:
+            await subscription.poll(1, 0.001)
+            polls += 1
+
+    async with log.subscribe(uuid4().hex, [topic], offsets.assigned, offsets.revoked) as subscription:
+        while not subscription.assignment():
+            await subscription.poll(1, 0.1)
+        for steps in range(100):
+            task = asyncio.create_task(forever(subscription))
+            for _ in range(steps):
+                await asyncio.sleep(0)
+            task.cancel()
+            done, _ = await asyncio.wait([task], timeout=5)
+            assert done, f"went on after it was cancelled at step {steps}"
+    assert polls
+
+
 @pytest.mark.parametrize(("deleted", "offset"), [(0, 11), (5, 0), (5, 4)])
 async def test_an_offset_out_of_range_is_an_alarm(log: KafkaLog, kafka_address: str, deleted: int, offset: int) -> None:
     topic = await new_topic(kafka_address)

@@ -13,7 +13,9 @@ BATCH = "01890a5d-ac96-774b-bcce-b302099a8057"
 V1 = {"deployment": "late-flights", "model": "late-flights", "version": 1}
 WINDOW = {"window_start": AT, "window_end": AT}
 BEFORE = deployer.Traffic(champion=1)
-AFTER = deployer.Traffic(champion=1, challengers=(deployer.Share(version=2, percent=20.0),), shadows=(3,), sticky_by="x")
+AFTER = deployer.Traffic(
+    champion=1, challengers=(deployer.Share(version=2, percent=20.0),), shadows=(3,), sticky_by="x"
+)
 RULE = registry.Rule(rule="goal-stated", passed=True, reason="serves goal warn-passengers", evidence=(BATCH,))
 CODE = registry.Code(repo="https://example.org/flights.git", commit="0123abcd", path="train.py")
 DATASET = registry.DatasetRef(dataset="flights-2013", version=1)
@@ -22,7 +24,9 @@ ARTIFACT = registry.Artifact(uri="file:///models/1.onnx", sha256="ab" * 32)
 _NUMBER = pa.array([0.25, 0.75])
 _TIMES = pa.array([AT, AT], batches.TIMESTAMP)
 TABLES = {
-    "PredictionLogged": pa.record_batch({"at": _TIMES, "feature.hour": pa.array([5, 6]), "output.probability": _NUMBER}),
+    "PredictionLogged": pa.record_batch(
+        {"at": _TIMES, "feature.hour": pa.array([5, 6]), "output.probability": _NUMBER}
+    ),
     "OutcomeLogged": pa.record_batch({"prediction_id": [f"{BATCH}-0", f"{BATCH}-1"], "at": _TIMES, "value": _NUMBER}),
     "OutcomesJoined": pa.record_batch(
         {

@@ -23,6 +23,7 @@ At = Annotated[datetime | None, Parameter(description="What was true at this tim
 KnownAt = Annotated[datetime | None, Parameter(description="As it was known at this time; default now.")]
 From = Annotated[datetime | None, Parameter(alias="from", description="Happened at or after.")]
 To = Annotated[datetime | None, Parameter(description="Happened at or before.")]
+RecordedFrom = Annotated[datetime | None, Parameter(description="Recorded at or after.")]
 Limit = Annotated[int, Parameter(ge=1, description="Items of one page.")]
 
 
@@ -129,16 +130,20 @@ def _events(api: APIRouter, service: Service) -> None:
         start: From = None,
         to: To = None,
         known_at: KnownAt = None,
+        recorded_from: RecordedFrom = None,
         cursor: str | None = None,
         limit: Limit = 100,
     ) -> Answer:
-        """Events as structured CloudEvents, in the order in which they happened."""
+        """Events as structured CloudEvents, in the order in which they happened; with `recorded_from` in the order in
+        which they were recorded, so that who asks again with the last time seen misses none."""
         given = {"type": type_name, "subject": subject, "actor": actor}
         where = equal(**{name: value for name, value in given.items() if value is not None})
         where += (Where("time", ">=", utc(start)),) if start else ()
         where += (Where("time", "<=", utc(to)),) if to else ()
         where += (Where("recorded", "<=", utc(known_at)),) if known_at else ()
-        return Answer(await page(service, Query("ledger", where, ("time",), limit), cursor, structured))
+        where += (Where("recorded", ">=", utc(recorded_from)),) if recorded_from else ()
+        order = ("recorded",) if recorded_from else ("time",)
+        return Answer(await page(service, Query("ledger", where, order, limit), cursor, structured))
 
     @api.get("/v1/events/{event_id}")
     async def get_event(event_id: str, call: Annotated[Call, Depends(reading(service))]) -> Answer:

@@ -3,9 +3,9 @@
 import json
 from pathlib import Path
 
-from docs.generate import pages
 from jsonschema import Draft7Validator
 
+from docs.generate import pages
 from shared.events.asyncapi import document
 from shared.events.catalog import TYPES
 

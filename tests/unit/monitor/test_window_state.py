@@ -187,7 +187,9 @@ def test_a_limit_keeps_everything_below_it() -> None:
     assert limited(few, 2) is few
 
 
-@pytest.mark.parametrize("values", [[7.0] * 50, [0.0], [1e300, -1e300], [1.7e308, -1.7e308], [5e-324, 0.0], [1e16, 1e16 + 2]])
+@pytest.mark.parametrize(
+    "values", [[7.0] * 50, [0.0], [1e300, -1e300], [1.7e308, -1.7e308], [5e-324, 0.0], [1e16, 1e16 + 2]]
+)
 def test_a_reference_without_spread_still_has_cells(values: list[float]) -> None:
     bins = bins_of(SIGNATURE, {"x": values})["x"]
     assert np.isfinite([bins.low, bins.high]).all()
