@@ -78,6 +78,7 @@ class KafkaSubscription(ConsumerRebalanceListener):
 
     async def poll(self, max_records: int, timeout: float) -> dict[TopicPartition, list[Record]]:
         self._idle.set()
+        await asyncio.sleep(0)  # a fetch that waits for nothing never lets others run, nor can it be cancelled
         deadline = monotonic() + timeout
         if not await self._is_settled(timeout):
             return {}
