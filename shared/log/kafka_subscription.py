@@ -9,6 +9,7 @@ while) until the caller is done with what it polled, and an error is kept and ra
 import asyncio
 from bisect import bisect_right
 from collections.abc import Sequence
+from math import ceil
 from time import monotonic
 from typing import Any
 
@@ -82,6 +83,7 @@ class KafkaSubscription(ConsumerRebalanceListener):
         deadline = monotonic() + timeout
         if not await self._is_settled(timeout):
             return {}
+        await asyncio.sleep(0)  # what is here already is taken without waiting: let others run, too
         polled = await self._in_turn(max_records)
         while not polled and (left := deadline - monotonic()) > 0:
             # whatever comes first; the others get their turn at the next poll
@@ -116,7 +118,7 @@ class KafkaSubscription(ConsumerRebalanceListener):
         """Raises OffsetOutOfRange, LogUnavailable."""
         try:
             found = await self._consumer.getmany(
-                *(KafkaPlace(*place) for place in places), timeout_ms=int(timeout * 1000), max_records=max_records
+                *(KafkaPlace(*place) for place in places), timeout_ms=ceil(timeout * 1000), max_records=max_records
             )
         except NoOffsetForPartitionError:
             return {}  # asked for before the listener sought; the position is set by now or soon
