@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
 import typer
@@ -15,6 +15,8 @@ from muniment.client import Client
 from muniment.errors import UnreachableError
 
 POLL_SECONDS = 0.2
+LATE = timedelta(seconds=5)
+"""How far back events are asked for again: the audit may hear of one service's events later than of another's."""
 
 
 def add(app: typer.Typer) -> None:
@@ -134,12 +136,11 @@ def show_event(event: dict[str, Any], as_json: bool) -> None:
 
 
 def _follow(client: Client, type_: str | None) -> Iterator[dict[str, Any]]:
-    since, seen = datetime.now(UTC).isoformat(), set[str]()
+    since, seen = datetime.now(UTC), set[str]()
     while True:
-        new = [one for one in client.pages("/v1/events", type=type_, recorded_from=since) if one["id"] not in seen]
-        yield from new
-        if new:
-            since = new[-1]["recordedtime"]
-            seen |= {one["id"] for one in new}
-        else:
-            time.sleep(POLL_SECONDS)
+        found = list(client.pages("/v1/events", type=type_, recorded_from=since.isoformat()))
+        yield from (event for event in found if event["id"] not in seen)
+        if found:
+            since = datetime.fromisoformat(found[-1]["recordedtime"]) - LATE
+            seen = {event["id"] for event in found}
+        time.sleep(POLL_SECONDS)

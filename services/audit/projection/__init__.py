@@ -39,6 +39,7 @@ LEDGER = Table(
         ("type", "time"),
         ("actor", "time"),
         ("time",),
+        ("recorded",),
     ),
 )
 """`node`: the thing the event is about; `entry`: its canonical JSON (of a batch without the rows, which the log keeps
