@@ -60,7 +60,8 @@ class MemoryLog:
     async def arrival(self, timeout: float) -> None:
         """Wait until something is published, or for `timeout` seconds."""
         try:
-            await asyncio.wait_for(self._arrived.wait(), timeout)
+            async with asyncio.timeout(timeout):  # wait_for may swallow a cancellation before Python 3.12
+                await self._arrived.wait()
         except TimeoutError:
             return
 
@@ -143,7 +144,8 @@ class MemoryStore:
                 await self.committed.changed.wait()
 
         try:
-            await asyncio.wait_for(until_seen(), timeout)
+            async with asyncio.timeout(timeout):  # wait_for may swallow a cancellation before Python 3.12
+                await until_seen()
         except TimeoutError:
             return False
         return True
@@ -173,7 +175,8 @@ class MemoryStore:
 
     async def wait_appended(self, timeout: float) -> None:
         try:
-            await asyncio.wait_for(self.committed.changed.wait(), timeout)
+            async with asyncio.timeout(timeout):  # wait_for may swallow a cancellation before Python 3.12
+                await self.committed.changed.wait()
         except TimeoutError:
             return
 

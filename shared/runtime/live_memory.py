@@ -64,6 +64,7 @@ class MemoryMessages:
 
     async def next(self, timeout: float) -> str | None:
         try:
-            return await asyncio.wait_for(self._queue.get(), timeout)
+            async with asyncio.timeout(timeout):  # wait_for may swallow a cancellation before Python 3.12
+                return await self._queue.get()
         except TimeoutError:
             return None

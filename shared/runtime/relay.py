@@ -30,9 +30,11 @@ class Relay:
                 async with self.store.relaying():
                     await self._publish_forever()
             except (StoreUnavailable, LogUnavailable, OSError) as error:
-                self.problem = f"relay: {error}"
-                logger.warning("relay interrupted", problem=self.problem)
-                await asyncio.sleep(self.idle_seconds)
+                self._report(f"{error}")
+            except Exception as error:  # such as a record over the log's limit: readiness tells, later events wait
+                self._report(repr(error))
+                logger.exception("relay failed")
+            await asyncio.sleep(self.idle_seconds)
 
     async def once(self) -> int:
         """Publish what waits now; returns the number of events published."""
@@ -46,6 +48,10 @@ class Relay:
                 await self.store.set_relayed(topic, position)
                 published += len(records)
         return published
+
+    def _report(self, problem: str) -> None:
+        self.problem = f"relay: {problem}"
+        logger.warning("relay interrupted", problem=self.problem)
 
     async def _publish_forever(self) -> None:
         while True:

@@ -12,6 +12,7 @@ import structlog
 import uvloop
 
 from shared.log.kafka import KafkaLog
+from shared.log.kafka_topics import TopicsWrong
 from shared.log.log import LogUnavailable
 from shared.log.postgres_store import PostgresStore
 from shared.log.store import StoreUnavailable
@@ -80,6 +81,8 @@ async def _until_there(what: str, connect: Callable[[], Awaitable[T]], settings:
     while True:
         try:
             return await connect()
+        except TopicsWrong as error:
+            raise CannotServe(f"{what}: {error}") from error
         except (StoreUnavailable, LogUnavailable) as error:
             if monotonic() >= until:
                 raise CannotServe(f"{what} cannot be used: {error}") from error

@@ -53,7 +53,10 @@ class Wakes:
         end = monotonic() + timeout
         while not happened():
             try:
-                await asyncio.wait_for(self._changed.wait(), max(end - monotonic(), 0))
+                async with asyncio.timeout(
+                    max(end - monotonic(), 0)
+                ):  # wait_for may swallow a cancellation before Python 3.12
+                    await self._changed.wait()
             except TimeoutError:
                 return happened()
         return True
