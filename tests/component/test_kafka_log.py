@@ -110,13 +110,12 @@ async def test_a_subscription_starts_where_the_store_says(log: KafkaLog, kafka_a
 
 
 async def test_a_cancelled_poll_always_ends(log: KafkaLog, kafka_address: str) -> None:
-    topic, offsets, polls = await new_topic(kafka_address), Offsets(), 0
+    topic, offsets, polled = await new_topic(kafka_address), Offsets(), asyncio.Event()
 
     async def forever(subscription: Subscription) -> None:
-        nonlocal polls
         while True:
             await subscription.poll(1, 0.001)
-            polls += 1
+            polled.set()
 
     async with log.subscribe(uuid4().hex, [topic], offsets.assigned, offsets.revoked) as subscription:
         while not subscription.assignment():
@@ -129,9 +128,7 @@ async def test_a_cancelled_poll_always_ends(log: KafkaLog, kafka_address: str) -
             done, _ = await asyncio.wait([task], timeout=5)
             assert done, f"went on after it was cancelled at step {steps}"
         task = asyncio.create_task(forever(subscription))
-        async with asyncio.timeout(10):
-            while polls < 3:
-                await asyncio.sleep(0.001)
+        await asyncio.wait_for(polled.wait(), 10)
         task.cancel()
         done, _ = await asyncio.wait([task], timeout=5)
         assert done, "went on after it was cancelled between polls"
