@@ -1,0 +1,68 @@
+"""Arrow batches into windows: the pure fold on one core, and the monitor's consumer from Kafka into PostgreSQL."""
+
+import time
+
+from bench import given
+from bench.consuming import consumed
+from bench.line import Line
+from bench.stack import Stack
+from services.monitor.domain.folding import by_window, sketch_of
+from services.monitor.domain.sketch import EMPTY, merge
+from services.monitor.service import DEFINITION
+from services.monitor.worker.measuring import CONSUMER
+from shared.events import batches
+from shared.events.catalog import TOPIC_PREDICTIONS
+from shared.events.codec import encode
+from shared.events.envelope import Event
+from shared.events.monitor import PredictionLogged
+from shared.log.records import Outgoing
+from shared.runtime.commands import new_id
+from shared.runtime.wiring import ports
+
+LEAST = 1_000_000
+PEER = f"{LEAST:,}/s"
+SECONDS = 3.0
+DISTINCT = 50
+BATCHES = 1_500
+PUBLISHED_AT_ONCE = 50
+
+
+async def measure(stack: Stack) -> list[Line]:
+    bodies = [batches.write(given.table(seed)) for seed in range(DISTINCT)]
+    return [_pure(bodies, stack.settings.window_seconds), await _whole(stack, bodies)]
+
+
+def _pure(bodies: list[bytes], window_seconds: int) -> Line:
+    """From the bytes of each stream to the state of its window, nothing else."""
+    bins, states, rows = given.bins(), {}, 0
+    start, cpu = time.perf_counter(), time.process_time()
+    while time.perf_counter() < start + SECONDS:
+        for body in bodies:
+            for window, part in by_window(batches.read(body), window_seconds):
+                states[window] = merge(states.get(window, EMPTY), sketch_of(part, bins))
+                rows += part.num_rows
+    taken, used = time.perf_counter() - start, time.process_time() - cpu
+    assert sum(sketch.predictions for sketch in states.values()) == rows
+    figures = f"{rows / taken:,.0f} predictions/s, {rows / used:,.0f} per second of CPU"
+    return Line("windows, pure fold of Arrow batches", rows / taken / LEAST, PEER, 1, figures)
+
+
+async def _whole(stack: Stack, bodies: list[bytes]) -> Line:
+    async with ports(DEFINITION, stack.settings) as service:
+        await given.known(service.store)
+        for first in range(0, BATCHES, PUBLISHED_AT_ONCE):
+            chosen = range(first, first + PUBLISHED_AT_ONCE)
+            await service.log.publish(TOPIC_PREDICTIONS, [_record(bodies[place % DISTINCT]) for place in chosen])
+        consumer = next(one for one in DEFINITION.consumers(service) if one.name == CONSUMER)
+        taken = await consumed(consumer, BATCHES)
+    rows = BATCHES * given.ROWS
+    figures = f"{rows / taken:,.0f} predictions/s, {rows:,} in {taken:.1f} s, one worker"
+    return Line("windows, from Kafka into PostgreSQL", rows / taken / LEAST, PEER, 1, figures)
+
+
+def _record(table: bytes) -> Outgoing:
+    name = new_id()
+    data = PredictionLogged(
+        deployment=given.NAME, model=given.NAME, version=1, rows=given.ROWS, start=given.AT, end=given.AT
+    )
+    return encode(Event(name, "/muniment/monitor", f"batch/{name}", given.AT, 0, "bench", data, table=table))
