@@ -30,7 +30,7 @@ SESSION_MS = 10_000
 HEARTBEAT_MS = 3_000
 FETCH_WAIT_MS = 250
 FETCH_BYTES = 32 * 2**20
-PARTITION_FETCH_BYTES = 2 * 2**20
+PARTITION_FETCH_BYTES = 4 * 2**20
 """Not a limit on records: since fetch version 3 a broker returns at least one whole batch, however large."""
 
 HAND_OVER_SECONDS = 5.0

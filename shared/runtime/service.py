@@ -64,10 +64,14 @@ class Service:
 
 @dataclass(frozen=True, slots=True)
 class Definition:
-    """The rooms of one service, for whoever wires it. `consumers` fold the log, `periodic` jobs run beside them."""
+    """The rooms of one service, for whoever wires it. `consumers` fold the log, `periodic` jobs run beside them.
+
+    `agents`: names of the consumers that a Faust agent drives where the log is Kafka.
+    """
 
     name: str
     tables: tuple[Table, ...]
     router: Callable[[Service], APIRouter]
     consumers: "Callable[[Service], list[Consumer]]"
     periodic: "Callable[[Service], list[Periodic]]"
+    agents: tuple[str, ...] = ()

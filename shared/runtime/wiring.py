@@ -18,8 +18,9 @@ from shared.log.postgres_store import PostgresStore
 from shared.log.store import StoreUnavailable
 from shared.runtime.app import create_app
 from shared.runtime.commands import CommandLoop
+from shared.runtime.consumer import Consumer
 from shared.runtime.observability import configure_logs
-from shared.runtime.running import Running
+from shared.runtime.running import Running, Transport
 from shared.runtime.service import Definition, Service
 from shared.runtime.serving import CannotServe, serve
 from shared.runtime.settings import Settings
@@ -51,7 +52,7 @@ def main(definition: Definition) -> None:
 async def run(definition: Definition, role: str, settings: Settings) -> int:
     """Serve one role of one service until told to stop; returns the exit code."""
     async with ports(definition, settings) as service:
-        part = Running(definition, service, works=role != "api")
+        part = Running(definition, service, works=role != "api", transport=_transport(definition, settings))
         app = create_app(f"Muniment {definition.name}", [part], settings, routes=role != "worker")
 
         def started(port: int) -> None:
@@ -88,3 +89,17 @@ async def _until_there(what: str, connect: Callable[[], Awaitable[T]], settings:
                 raise CannotServe(f"{what} cannot be used: {error}") from error
             logger.warning("waiting", what=what, reason=str(error))
             await asyncio.sleep(RETRY_SECONDS)
+
+
+def _transport(definition: Definition, settings: Settings) -> Transport:
+    """A Faust agent for the consumers that ask for it, their own loop for the others."""
+
+    async def transport(consumer: Consumer) -> None:
+        if consumer.name not in definition.agents:
+            await consumer.run()
+            return
+        from shared.runtime.faust_transport import FaustConsumer  # only the monitor's image holds Faust
+
+        await FaustConsumer(consumer, settings.kafka, settings.data_dir).run()
+
+    return transport
