@@ -11,7 +11,7 @@ TOPICS = ("muniment.deployer", "muniment.registry")
 def consumers(service: Service) -> list[Consumer]:
     """One consumer folds both topics into the views."""
     handle = projecting(project)
-    return [Consumer("deployer.views", TOPICS, service.log, service.store, handle, service.settings)]
+    return [Consumer("deployer.views", TOPICS, service.log, service.store, handle, service.settings, together=True)]
 
 
 def periodic(service: Service) -> list[Periodic]:

@@ -31,7 +31,7 @@ def consumers(service: Service) -> list[Consumer]:
         except Conflict as error:
             raise NotYet(f"somebody else writes to the same flag: {error}") from error
 
-    return [Consumer("feedback.views", TOPICS, service.log, service.store, handle, service.settings)]
+    return [Consumer("feedback.views", TOPICS, service.log, service.store, handle, service.settings, together=True)]
 
 
 def periodic(service: Service) -> list[Periodic]:

@@ -36,7 +36,7 @@ def consumers(service: Service) -> list[Consumer]:
         for model, cause in (await _to_review(unit, [item.event for item in received])).items():
             await _review(service, unit, model, cause)
 
-    return [Consumer("registry.views", (TOPIC,), service.log, service.store, handle, service.settings)]
+    return [Consumer("registry.views", (TOPIC,), service.log, service.store, handle, service.settings, together=True)]
 
 
 def periodic(service: Service) -> list[Periodic]:

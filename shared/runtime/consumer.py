@@ -59,6 +59,9 @@ class Consumer:
     store: Store
     handle: Handler
     settings: Settings
+    together: bool = False
+    """Whether `handle` may get the records of several partitions at once: small partitions then share a transaction."""
+
     problem: str | None = None
     _claims: dict[TopicPartition, Claim] = field(default_factory=dict[TopicPartition, Claim])
     _parked: set[tuple[str, str]] = field(default_factory=set[tuple[str, str]])
@@ -122,6 +125,8 @@ class Consumer:
                 polled = await subscription.poll(
                     self.settings.consumer_max_records, self.settings.consumer_poll_seconds
                 )
+                if self.together and len(polled) > 1 and await self._all_at_once(polled):
+                    continue
                 for place, records in polled.items():
                     try:
                         await self._partition(place, records)
@@ -142,12 +147,25 @@ class Consumer:
         for place in places:
             self.forget(place)
 
+    async def _all_at_once(self, polled: dict[TopicPartition, list[Record]]) -> bool:
+        """Apply what came of all partitions in one unit of work; False where each has to be tried alone."""
+        owned = [(self._claims[place], records) for place, records in polled.items() if place in self._claims]
+        try:
+            if owned:
+                await self._apply(owned)
+        except (Fenced, StoreUnavailable, LogUnavailable, OSError):
+            raise
+        except Exception as error:
+            logger.warning("poll failed, going by partition", consumer=self.name, error=repr(error))
+            return False
+        return True
+
     async def _partition(self, place: TopicPartition, records: Sequence[Record]) -> None:
         claim = self._claims.get(place)
         if claim is None:
             return
         try:
-            await self._apply(claim, records)
+            await self._apply([(claim, records)])
         except (Fenced, StoreUnavailable, LogUnavailable, OSError):
             raise
         except NotYet:
@@ -156,8 +174,9 @@ class Consumer:
             logger.warning("batch failed, going one by one", consumer=self.name, place=place, error=repr(error))
             await self._one_by_one(place, records)
 
-    async def _apply(self, claim: Claim, records: Sequence[Record], refuse: str | None = None) -> None:
-        """Apply records behind one another in one unit of work; with `refuse`, park them all for that reason."""
+    async def _apply(self, owned: Sequence[tuple[Claim, Sequence[Record]]], refuse: str | None = None) -> None:
+        """Apply the records of each partition in order, in one unit of work; with `refuse`, park them all for that."""
+        records = [record for _, mine in owned for record in mine]
         async with self.store.begin() as unit:
             if any((record.topic, record.key) in self._parked for record in records):
                 self._parked = await unit.parked_keys(self.name)  # they may have been replayed elsewhere
@@ -170,10 +189,11 @@ class Consumer:
                 await unit.mark_seen(self.name, [item.event.id for item in fresh if item.event.sequence])
             if letters:
                 await unit.park(letters)
-            advanced = await unit.advance(self.name, claim, records[-1].offset + 1)
-        self._claims[claim.place] = advanced
+            advanced = [await unit.advance(self.name, claim, mine[-1].offset + 1) for claim, mine in owned]
         self._parked |= {(letter.record.topic, letter.record.key) for letter in letters}
-        self._advanced(claim.place, letters)
+        for claim in advanced:
+            self._claims[claim.place] = claim
+            self._advanced(claim.place, letters)
 
     def _open(self, records: Sequence[Record], refuse: str | None) -> tuple[list[DeadLetter], list[Received]]:
         letters: list[DeadLetter] = []
@@ -224,16 +244,16 @@ class Consumer:
         for record in records:
             claim = self._claims[place]
             try:
-                await self._apply(claim, [record])
+                await self._apply([(claim, [record])])
             except (Fenced, StoreUnavailable, LogUnavailable, OSError):
                 raise
             except NotYet as error:
                 if self._waited(place) < self.settings.consumer_not_yet_seconds:
                     raise
-                await self._apply(claim, [record], refuse=f"what it needs did not come: {error}")
+                await self._apply([(claim, [record])], refuse=f"what it needs did not come: {error}")
             except Exception as error:
                 logger.exception("record parked", consumer=self.name, place=place, offset=record.offset)
-                await self._apply(claim, [record], refuse=f"{type(error).__name__}: {error}")
+                await self._apply([(claim, [record])], refuse=f"{type(error).__name__}: {error}")
 
     def _waited(self, place: TopicPartition) -> float:
         """Seconds since the first NotYet of the record that stands at the head of this partition."""

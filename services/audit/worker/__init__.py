@@ -16,7 +16,7 @@ LEDGER = "audit.ledger"
 
 def consumers(service: Service) -> list[Consumer]:
     """One consumer over all topics."""
-    return [Consumer(LEDGER, TOPICS, service.log, service.store, record_all, service.settings)]
+    return [Consumer(LEDGER, TOPICS, service.log, service.store, record_all, service.settings, together=True)]
 
 
 def periodic(service: Service) -> list[Periodic]:
