@@ -67,6 +67,9 @@ class Scene:
     """The wall-clock moment at which the first reviewed day was predicted and its outcomes not yet told."""
 
     last_write: str | None = None
+    flag_writes: list[str] = field(default_factory=list[str])
+    """Events of what was said about flags, each on a stream of its own."""
+
     told: int = 0
     """Outcomes told so far."""
     measured: dict[str, Any] = field(default_factory=dict[str, Any])

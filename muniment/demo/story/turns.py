@@ -64,6 +64,7 @@ def flag(scene: Scene, row: int, missed: bool, at: datetime) -> None:
     }
     answer = scene.acting_as(cast.EXPERT).post("/v1/flags", body)
     scene.flags.append(Flagged(row, missed, answer["id"]))
+    scene.flag_writes.append(answer["event_id"])
     scene.say(f"{cast.EXPERT} flags: {comment}")
     if len(scene.flags) == 1:
         follow_up(scene, answer["id"], answer["event_id"], at)
@@ -76,7 +77,10 @@ def follow_up(scene: Scene, flag_id: str, after: str, at: datetime) -> None:
     operator, scientist = scene.acting_as(cast.OPERATOR), scene.acting_as(cast.SCIENTIST)
     done = operator.post(f"{path}/triage", triage | {"at": text(at + timedelta(hours=2))}, after=after)
     resolution = {"resolution": "model_defect", "comment": "A linear score cannot see it; version 2 uses trees."}
-    scientist.post(f"{path}/resolve", resolution | {"at": text(at + timedelta(hours=20))}, after=done["event_id"])
+    said = scientist.post(
+        f"{path}/resolve", resolution | {"at": text(at + timedelta(hours=20))}, after=done["event_id"]
+    )
+    scene.flag_writes.append(said["event_id"])
 
 
 def challenge(scene: Scene, day: datetime) -> None:

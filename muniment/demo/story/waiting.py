@@ -36,6 +36,18 @@ def until_measured(scene: Scene) -> None:
     _until(f"the monitor has measured {scene.told} outcomes", measured)
 
 
+def until_flags_placed(scene: Scene) -> None:
+    """Until feedback has seen all that was said about flags, and found the predictions that they are about."""
+
+    def placed() -> bool:
+        flags = [scene.client.get(f"/v1/flags/{flagged.flag}") for flagged in scene.flags]
+        return all(flag["located"] for flag in flags)
+
+    for event in scene.flag_writes:
+        scene.client.get("/v1/flags", after=event, limit=1)
+    _until("every flag is placed", placed)
+
+
 def _until(what: str, true: Callable[[], bool]) -> None:
     deadline = time.monotonic() + SECONDS
     while not true():
