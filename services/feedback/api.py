@@ -10,8 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from services.feedback.domain import flags
 from services.feedback.domain.flags import Comment, Raise, Resolve, Triage
-from services.feedback.worker import place_of
-from shared.events import batches
+from services.feedback.worker import NoSuchRow, place_of
 from shared.events.feedback import Resolution, Severity
 from shared.log.store import UnitOfWork
 from shared.log.tables import Query, Row, equal
@@ -147,11 +146,11 @@ def router(service: Service) -> APIRouter:
 
 
 async def _raise(service: Service, unit: UnitOfWork, body: FlagBody, context: Context) -> dict[str, Any]:
-    place = await place_of(unit, body.prediction_id)
-    parsed = batches.parse_prediction_id(body.prediction_id)
-    if place is None and parsed and await unit.get("batches", parsed[0]):
-        detail = f"Batch {parsed[0]} has no row {parsed[1]}."
-        raise Problem(404, "unknown-prediction", detail, "Take the id as the prediction's answer gave it.")
+    try:
+        place = await place_of(unit, body.prediction_id)
+    except NoSuchRow as error:
+        fix = "Take the id as the prediction's answer gave it."
+        raise Problem(404, "unknown-prediction", str(error), fix) from error
     flag = context.event_id
     command = Raise(flag, body.prediction_id, place, body.category, body.severity, body.expected, body.comment)
     events = await service.commands.handle_in(unit, flags, f"flag/{flag}", command, context)

@@ -13,7 +13,7 @@ from shared.events.feedback import FeedbackFlagged, FlagLocated, FlagResolved
 from shared.events.monitor import PredictionLogged
 from shared.log.store import Conflict, UnitOfWork
 from shared.log.tables import Change, Put, Query, Row, Where, equal
-from shared.runtime.commands import Context, new_id
+from shared.runtime.commands import caused_by
 from shared.runtime.consumer import Consumer, NotYet, Received
 from shared.runtime.service import Service
 from shared.runtime.tasks import Periodic
@@ -39,15 +39,21 @@ def periodic(service: Service) -> list[Periodic]:
     return []
 
 
+class NoSuchRow(Exception):
+    """A prediction id names a known batch, and a row that it does not have."""
+
+
 async def place_of(reader: UnitOfWork, prediction_id: str) -> Place | None:
-    """Where a prediction lies, as far as the views know; the row may lie outside its batch."""
+    """Where a prediction lies; None while its batch or its client's id is not known (yet). Raises NoSuchRow."""
     parsed = batches.parse_prediction_id(prediction_id)
     if parsed is None:
         known = await reader.get("client_ids", prediction_id)
         parsed = (known["batch"], known["row"]) if known else None
     batch = await reader.get("batches", parsed[0]) if parsed else None
-    if batch is None or parsed is None or parsed[1] >= batch["rows"]:
+    if batch is None or parsed is None:
         return None
+    if parsed[1] >= batch["rows"]:
+        raise NoSuchRow(f"Batch {parsed[0]} has no row {parsed[1]}.")
     return Place(batch["deployment"], batch["model"], batch["version"], batch["batch"], parsed[1])
 
 
@@ -88,11 +94,13 @@ class _Folding:
             await self._locate(event.data.flag, event.data.prediction_id, event)
 
     async def _locate(self, flag: str, prediction_id: str, cause: Event) -> None:
-        place = await place_of(self.unit, prediction_id)
+        try:
+            place = await place_of(self.unit, prediction_id)
+        except NoSuchRow:
+            return  # the flag was raised before anybody could know; it stays pending
         if place is None:
             return
-        context = Context(cause.actor, cause.time, new_id(), cause.correlationid, cause.id)
-        await self.service.commands.handle_in(self.unit, flags, f"flag/{flag}", Locate(place), context)
+        await self.service.commands.handle_in(self.unit, flags, f"flag/{flag}", Locate(place), caused_by(cause))
 
     async def _measure(self, event: Event) -> None:
         """Count the open flags of the version that this event concerns; state a breach when they become too many."""
@@ -114,9 +122,8 @@ class _Folding:
         deployment, version = flag["deployment"], flag["version"]
         limit = self.service.settings.flags_open_threshold
         command = thresholds.Breach(deployment, flag["model"], version, count, limit, event.id)
-        context = Context(event.actor, event.time, new_id(), event.correlationid, event.id)
         subject = f"flags/{deployment}/{version}"
-        await self.service.commands.handle_in(self.unit, thresholds, subject, command, context)
+        await self.service.commands.handle_in(self.unit, thresholds, subject, command, caused_by(event))
 
 
 def _wanted(prediction_id: str) -> str:

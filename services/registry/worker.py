@@ -15,7 +15,7 @@ from shared.events.registry import (
 )
 from shared.log.store import Conflict, UnitOfWork
 from shared.log.tables import Query
-from shared.runtime.commands import Context, new_id
+from shared.runtime.commands import caused_by
 from shared.runtime.consumer import Consumer, NotYet, Received
 from shared.runtime.service import Service
 from shared.runtime.tasks import Periodic
@@ -71,8 +71,7 @@ async def _models(unit: UnitOfWork) -> list[str]:
 
 async def _review(service: Service, unit: UnitOfWork, model: str, cause: Event) -> None:
     command = models.ReviewGate(await policies_in(service, unit))
-    context = Context(cause.actor, cause.time, new_id(), cause.correlationid, cause.id)
     try:
-        await service.commands.handle_in(unit, models, f"model/{model}", command, context)
+        await service.commands.handle_in(unit, models, f"model/{model}", command, caused_by(cause))
     except Conflict as error:
         raise NotYet(f"somebody else is writing to model {model}") from error

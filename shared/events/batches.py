@@ -10,6 +10,8 @@ optional `segment` utf8, and the prediction's `output.NAME` columns.
 # pyright: basic
 # pyarrow ships no types
 
+from typing import Any
+
 import pyarrow as pa
 
 TIMESTAMP = pa.timestamp("us", tz="UTC")
@@ -44,6 +46,11 @@ def read(data: bytes) -> pa.RecordBatch:
     if not batches:
         return pa.RecordBatch.from_pylist([], schema=schema)
     return pa.Table.from_batches(batches).combine_chunks().to_batches()[0]
+
+
+def group(values: dict[str, Any], prefix: str) -> dict[str, Any]:
+    """Of one row the values whose columns begin with `prefix` (FEATURE or OUTPUT), by their own names."""
+    return {name.removeprefix(prefix): value for name, value in values.items() if name.startswith(prefix)}
 
 
 def prediction_id(batch: str, row: int) -> str:

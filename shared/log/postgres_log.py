@@ -3,12 +3,11 @@
 Each topic is one partition. The latest subscriber of a group owns it; an older one goes on until the store fences it.
 """
 
-import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 
 from shared.log.log import Assigned, LogUnavailable, Revoked, Subscription
-from shared.log.postgres.connection import Pool, connect, open_pool, unavailable_as
+from shared.log.postgres.connection import Pool, close_pool, connect, open_pool, unavailable_as
 from shared.log.postgres.ddl import log_ddl, quoted
 from shared.log.postgres.publishing import Publisher
 from shared.log.postgres.reading import read_bounds, read_within
@@ -50,10 +49,7 @@ class PostgresLog:
         await self._wakes.stop()
         pool, self._opened = self._opened, None
         if pool is not None:
-            try:
-                await asyncio.wait_for(pool.close(), 5)
-            except TimeoutError:
-                pool.terminate()
+            await close_pool(pool)
 
     async def publish(self, topic: str, records: Sequence[Outgoing]) -> list[tuple[int, int]]:
         if topic in self._sources:

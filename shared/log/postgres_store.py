@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
-from shared.log.postgres.connection import Connection, Pool, connect, open_pool, unavailable_as
+from shared.log.postgres.connection import Connection, Pool, close_pool, connect, open_pool, unavailable_as
 from shared.log.postgres.ddl import number, quoted, store_ddl, tables_ddl, view_name
 from shared.log.postgres.reading import read_records
 from shared.log.postgres.roles import let_log_read, prepare_schema
@@ -64,10 +64,7 @@ class PostgresStore:
         await self._wakes.stop()
         pool, self._opened = self._opened, None
         if pool is not None:
-            try:
-                await asyncio.wait_for(pool.close(), 5)
-            except TimeoutError:
-                pool.terminate()
+            await close_pool(pool)
 
     @asynccontextmanager
     async def begin(self) -> AsyncGenerator[UnitOfWork, None]:

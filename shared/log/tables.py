@@ -1,6 +1,5 @@
 """Tables of read models, declared once by each projection, and the changes that folds make to them."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
@@ -74,6 +73,3 @@ def cursor_of(table: Table, query: Query, row: Row) -> tuple[Any, ...]:
 def equal(**columns: Any) -> tuple[Where, ...]:
     """Conditions that each column equals its value."""
     return tuple(Where(name, "=", value) for name, value in columns.items())
-
-
-TablesOf = Sequence[Table]

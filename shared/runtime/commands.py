@@ -14,7 +14,7 @@ from shared.log.store import Conflict, Store, UnitOfWork
 S = TypeVar("S")
 C = TypeVar("C", contravariant=True)
 
-__all__ = ["CommandLoop", "Context", "Decider", "Refused", "new_id", "now"]
+__all__ = ["CommandLoop", "Context", "Decider", "Refused", "caused_by", "new_id", "now"]
 
 MAX_ATTEMPTS = 20
 MAX_CACHED_STREAMS = 10_000
@@ -46,6 +46,11 @@ class Context:
     event_id: str
     correlationid: str | None = None
     causationid: str | None = None
+
+
+def caused_by(event: Event) -> Context:
+    """The context of what follows from an event: in its actor's name, at its time, with it as the cause."""
+    return Context(event.actor, event.time, new_id(), event.correlationid, event.id)
 
 
 def now() -> datetime:

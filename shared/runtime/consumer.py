@@ -26,6 +26,10 @@ logger = structlog.get_logger()
 NOT_YET_PAUSE_SECONDS = 0.1
 
 
+INTERRUPTIONS = (Fenced, StoreUnavailable, LogUnavailable, OSError)
+"""What says nothing about the records: worth another try, with a new claim."""
+
+
 class NotYet(Exception):
     """What this record needs is still on its way (another topic's event): it is tried again and again, and parked
     after `consumer_not_yet_seconds`. The records of its partition wait behind it."""
@@ -75,7 +79,7 @@ class Consumer:
                 await self._consume()
             except OffsetOutOfRange as error:
                 self._report(f"{error}; the views are no longer those of the log: restore the log or rebuild the views")
-            except (Fenced, StoreUnavailable, LogUnavailable, OSError) as error:
+            except INTERRUPTIONS as error:
                 self._report(f"{type(error).__name__}: {error}")
             except Exception as error:
                 self._report(f"unexpected {error!r}")
@@ -153,7 +157,7 @@ class Consumer:
         try:
             if owned:
                 await self._apply(owned)
-        except (Fenced, StoreUnavailable, LogUnavailable, OSError):
+        except INTERRUPTIONS:
             raise
         except Exception as error:
             logger.warning("poll failed, going by partition", consumer=self.name, error=repr(error))
@@ -166,7 +170,7 @@ class Consumer:
             return
         try:
             await self._apply([(claim, records)])
-        except (Fenced, StoreUnavailable, LogUnavailable, OSError):
+        except INTERRUPTIONS:
             raise
         except NotYet:
             await self._one_by_one(place, records)
@@ -245,7 +249,7 @@ class Consumer:
             claim = self._claims[place]
             try:
                 await self._apply([(claim, [record])])
-            except (Fenced, StoreUnavailable, LogUnavailable, OSError):
+            except INTERRUPTIONS:
                 raise
             except NotYet as error:
                 if self._waited(place) < self.settings.consumer_not_yet_seconds:
@@ -267,38 +271,3 @@ class Consumer:
     def _report(self, problem: str) -> None:
         self.problem = problem
         logger.warning("consumer interrupted", consumer=self.name, problem=problem)
-
-
-async def replay_dead_letters(consumer: Consumer, limit: int) -> tuple[int, int]:
-    """Apply waiting dead letters again, oldest first; returns (applied, still waiting).
-
-    A letter that fails again keeps its place, and every later letter of its key waits on.
-    """
-    async with consumer.store.begin() as unit:
-        letters = await unit.dead_letters(consumer.name, limit)
-    applied = 0
-    blocked: set[tuple[str, str]] = set()
-    for letter in letters:
-        record = letter.record
-        if (record.topic, record.key) in blocked:
-            continue
-        try:
-            await _replay_one(consumer, record)
-            applied += 1
-        except Exception as error:
-            blocked.add((record.topic, record.key))
-            logger.warning("dead letter failed again", consumer=consumer.name, offset=record.offset, error=repr(error))
-    async with consumer.store.begin() as unit:
-        consumer._parked = await unit.parked_keys(consumer.name)  # pyright: ignore[reportPrivateUsage]
-    return applied, len(letters) - applied
-
-
-async def _replay_one(consumer: Consumer, record: Record) -> None:
-    event = decode(record)
-    async with consumer.store.begin() as unit:
-        head = (await unit.heads(consumer.name, [event.subject])).get(event.subject, 0) if event.sequence else -1
-        if event.sequence > head:
-            await consumer.handle(unit, [Received(event, record)])
-            if event.sequence:
-                await unit.set_heads(consumer.name, {event.subject: event.sequence})
-        await unit.remove_dead_letter(consumer.name, record.place, record.offset)

@@ -8,10 +8,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from shared.events.codec import header, rfc3339
 from shared.log.store import DeadLetter
-from shared.runtime.consumer import Consumer, replay_dead_letters
+from shared.runtime.consumer import Consumer
 from shared.runtime.http import authenticated
 from shared.runtime.identity import Role
 from shared.runtime.problems import not_found
+from shared.runtime.replay import replay_dead_letters
 from shared.runtime.running import Running
 
 MAX_LETTERS = 1_000

@@ -18,10 +18,9 @@ from typing import Any
 import faust
 import structlog
 
-from shared.log.log import LogUnavailable, OffsetOutOfRange
+from shared.log.log import OffsetOutOfRange
 from shared.log.records import Record, TopicPartition
-from shared.log.store import Fenced, StoreUnavailable
-from shared.runtime.consumer import Consumer, NotYet
+from shared.runtime.consumer import INTERRUPTIONS, Consumer, NotYet
 
 logger = structlog.get_logger()
 
@@ -98,8 +97,9 @@ class FaustConsumer:
         if isinstance(error, NotYet):
             return
         self.consumer.forget(place)
-        known = isinstance(error, Fenced | StoreUnavailable | LogUnavailable | OffsetOutOfRange | OSError)
-        logger.log(30 if known else 40, "agent waits", consumer=self.consumer.name, place=place, error=repr(error))
+        known = isinstance(error, (*INTERRUPTIONS, OffsetOutOfRange))
+        log = logger.warning if known else logger.error
+        log("agent waits", consumer=self.consumer.name, place=place, error=repr(error))
 
     async def _sweep(self) -> None:
         """What Faust took for done before the store had it, as after a rebuild of the views, is read from the log."""
@@ -113,7 +113,7 @@ class FaustConsumer:
                     if offset < bounds[place].end and not self._lock.locked():
                         count = self.consumer.settings.consumer_max_records
                         await self._until_applied(place, await self.consumer.log.read(place, offset, count))
-            except (StoreUnavailable, LogUnavailable, OffsetOutOfRange, OSError) as error:
+            except (*INTERRUPTIONS, OffsetOutOfRange) as error:
                 self.consumer.problem = f"sweep: {error!r}"
 
     def _owned(self) -> set[TopicPartition]:

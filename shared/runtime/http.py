@@ -20,7 +20,7 @@ from shared.runtime.paging import page
 from shared.runtime.problems import Problem
 from shared.runtime.service import Service
 
-__all__ = ["Answer", "Call", "page", "reading", "writing"]
+__all__ = ["Answer", "Call", "page", "reading", "stated", "writing"]
 
 Answered = tuple[int, dict[str, Any]]
 """HTTP status and body."""
@@ -98,14 +98,9 @@ class Call:
         409 in flight, 422 another body under the same key; and Refused, which the app turns into a problem.
         """
         context = context or self.context()
-        commands = self.service.commands
 
         async def work(unit: UnitOfWork) -> Answered:
-            events = await commands.handle_in(unit, decider, subject, command, context)
-            if events:
-                return status, described(events) | (answer(events) if answer else {})
-            sequence, _ = await commands.state_in(unit, decider, subject)
-            return 200, {"id": None, "event_id": None, "sequence": sequence, "type": None, "events": []}
+            return await stated(self.service, unit, decider, subject, command, context, status, answer)
 
         return await self.in_unit(work)
 
@@ -150,6 +145,24 @@ class Call:
         response = Answer(body, status)
         await unit.keep_idempotency(key, IdempotencyRecord(self.digest, status, bytes(response.body)))
         return response
+
+
+async def stated(
+    service: Service,
+    unit: UnitOfWork,
+    decider: Decider[Any, Any],
+    subject: str,
+    command: Any,
+    context: Context,
+    status: int = 201,
+    answer: Callable[[Sequence[Event]], dict[str, Any]] | None = None,
+) -> Answered:
+    """Run a command inside a unit of work; status and answer as `Call.write` tells them. Raises Refused, Conflict."""
+    events = await service.commands.handle_in(unit, decider, subject, command, context)
+    if events:
+        return status, described(events) | (answer(events) if answer else {})
+    sequence, _ = await service.commands.state_in(unit, decider, subject)
+    return 200, {"id": None, "event_id": None, "sequence": sequence, "type": None, "events": []}
 
 
 def described(events: Sequence[Event]) -> dict[str, Any]:

@@ -18,8 +18,9 @@ from shared.log.records import Outgoing, TopicPartition
 from shared.log.store import Store, UnitOfWork
 from shared.log.tables import Put, Table
 from shared.runtime.commands import new_id
-from shared.runtime.consumer import Consumer, NotYet, Received, replay_dead_letters
+from shared.runtime.consumer import Consumer, NotYet, Received
 from shared.runtime.relay import Relay
+from shared.runtime.replay import replay_dead_letters
 from shared.runtime.settings import Settings
 from tests.contract.conftest import LogFactory, StoreFactory
 

@@ -131,13 +131,9 @@ def _prediction(found: Located, data: dict[str, Any]) -> dict[str, Any]:
         **{name: data[name] for name in ("deployment", "model", "version")},
         "entity": values.get("entity"),
         "segment": values.get("segment"),
-        "features": _named(values, batches.FEATURE),
-        "outputs": _named(values, batches.OUTPUT),
+        "features": batches.group(values, batches.FEATURE),
+        "outputs": batches.group(values, batches.OUTPUT),
     }
-
-
-def _named(values: dict[str, Any], prefix: str) -> dict[str, Any]:
-    return {name.removeprefix(prefix): value for name, value in values.items() if name.startswith(prefix)}
 
 
 async def _goal(reader: Reader, name: str | None) -> dict[str, Any]:

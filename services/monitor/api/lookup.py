@@ -52,13 +52,9 @@ def _item(prediction_id: str, number: int, row: Row, table: pa.RecordBatch) -> d
         "at": values["at"],
         "entity": values.get("entity"),
         "segment": values.get("segment"),
-        "features": _group(values, batches.FEATURE),
-        "output": _group(values, batches.OUTPUT),
+        "features": batches.group(values, batches.FEATURE),
+        "output": batches.group(values, batches.OUTPUT),
     }
-
-
-def _group(values: dict[str, Any], prefix: str) -> dict[str, Any]:
-    return {name.removeprefix(prefix): value for name, value in values.items() if name.startswith(prefix)}
 
 
 async def _truth(service: Service, place: tuple[str, int]) -> dict[str, Any]:

@@ -6,13 +6,13 @@ from fastapi import APIRouter, Depends
 from fastapi.responses import JSONResponse
 
 from services.registry.api.bodies import GoalBody, KpiBody, PolicyBody
-from services.registry.api.known import Limit, need_goal, one, stated
+from services.registry.api.known import Limit, need_goal, one
 from services.registry.domain import goals, kpis, policies
 from services.registry.policies import policies_in
 from shared.events.registry import GoalStated, KpiDefined, PolicyAdopted
 from shared.log.store import UnitOfWork
 from shared.log.tables import Query, equal
-from shared.runtime.http import Call, page, reading, writing
+from shared.runtime.http import Call, page, reading, stated, writing
 from shared.runtime.identity import Role
 from shared.runtime.problems import Problem
 from shared.runtime.service import Service

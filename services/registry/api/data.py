@@ -6,12 +6,12 @@ from fastapi import APIRouter, Depends
 from fastapi.responses import JSONResponse
 
 from services.registry.api.bodies import DatasetBody, PipelineBody, RunBody
-from services.registry.api.known import Limit, dataset_refs, one, stated
+from services.registry.api.known import Limit, dataset_refs, one
 from services.registry.domain import datasets, pipelines
 from shared.events.registry import DatasetRegistered, PipelineRegistered, PipelineRunRecorded
 from shared.log.store import UnitOfWork
 from shared.log.tables import Query, equal
-from shared.runtime.http import Call, page, reading, writing
+from shared.runtime.http import Call, page, reading, stated, writing
 from shared.runtime.identity import Role
 from shared.runtime.service import Service
 

@@ -1,7 +1,7 @@
 """What several endpoints ask: does it exist, and if not, what exists nearby?"""
 
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import Field
 
@@ -11,8 +11,6 @@ from services.registry.domain.model_state import ModelState
 from shared.events.registry import DatasetRef
 from shared.log.store import UnitOfWork
 from shared.log.tables import Query, Row
-from shared.runtime.commands import Context, Decider
-from shared.runtime.http import described
 from shared.runtime.problems import Problem, not_found
 from shared.runtime.service import Service
 
@@ -62,14 +60,3 @@ async def dataset_refs(service: Service, unit: UnitOfWork, items: Sequence[Datas
             raise Problem(404, "unknown-dataset", detail, "Register that version first.")
         found.append(DatasetRef(dataset=item.dataset, version=version))
     return tuple(found)
-
-
-async def stated(
-    service: Service, unit: UnitOfWork, decider: Decider[Any, Any], subject: str, command: Any, context: Context
-) -> tuple[int, dict[str, Any]]:
-    """Run a command in a unit; status and answer as `Call.write` gives them."""
-    events = await service.commands.handle_in(unit, decider, subject, command, context)
-    if events:
-        return 201, described(events)
-    sequence, _ = await service.commands.state_in(unit, decider, subject)
-    return 200, {"id": None, "event_id": None, "sequence": sequence, "type": None, "events": []}

@@ -6,12 +6,12 @@ from fastapi import APIRouter, Depends
 from fastapi.responses import JSONResponse
 
 from services.registry.api.bodies import AliasBody, ModelBody
-from services.registry.api.known import Limit, model_state, need_goal, one, stated
+from services.registry.api.known import Limit, model_state, need_goal, one
 from services.registry.domain import models
 from shared.events.registry import ModelRegistered
 from shared.log.store import UnitOfWork
 from shared.log.tables import Query, equal
-from shared.runtime.http import Call, page, reading, writing
+from shared.runtime.http import Call, page, reading, stated, writing
 from shared.runtime.identity import Role
 from shared.runtime.service import Service
 

@@ -6,14 +6,14 @@ from fastapi import APIRouter, Depends
 from fastapi.responses import JSONResponse
 
 from services.registry.api.bodies import ApprovalBody, EvidenceBody
-from services.registry.api.known import Limit, model_state, one, stated
+from services.registry.api.known import Limit, model_state, one
 from services.registry.domain import models
 from services.registry.domain.versions import check_plain
 from services.registry.policies import policies_in
 from shared.events.registry import ApprovalGranted, ApprovalRejected, EvidenceRecorded
 from shared.log.store import UnitOfWork
 from shared.log.tables import Query, equal
-from shared.runtime.http import Call, page, reading, writing
+from shared.runtime.http import Call, page, reading, stated, writing
 from shared.runtime.identity import Role
 from shared.runtime.problems import Problem
 from shared.runtime.service import Service

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends
 from fastapi.responses import JSONResponse
 
 from services.registry.api.bodies import VersionBody
-from services.registry.api.known import Limit, dataset_refs, model_state, one, stated
+from services.registry.api.known import Limit, dataset_refs, model_state, one
 from services.registry.domain import models
 from services.registry.domain.diff import diff
 from services.registry.domain.gate import evaluate
@@ -14,7 +14,7 @@ from services.registry.policies import policies_in
 from shared.events.registry import Artifact, ModelVersionRegistered, Signature, Stage
 from shared.log.store import UnitOfWork
 from shared.log.tables import Query, Where, equal
-from shared.runtime.http import Call, page, reading, writing
+from shared.runtime.http import Call, page, reading, stated, writing
 from shared.runtime.identity import Role
 from shared.runtime.service import Service
 

@@ -1,5 +1,6 @@
 """Connections: a pool with our codecs, and which errors mean that the database is away."""
 
+import asyncio
 from collections.abc import Generator, Iterable
 from contextlib import AbstractAsyncContextManager, contextmanager
 from typing import Any, Protocol
@@ -11,6 +12,7 @@ from shared.log.postgres.values import json_bytes
 
 _asyncpg: Any = asyncpg  # its own types are partial
 
+CLOSE_SECONDS = 5.0
 POOL_SIZE = 10
 CONNECT_SECONDS = 10
 IDLE_SECONDS = 300
@@ -110,3 +112,11 @@ def _dump(value: Any) -> bytes:
 
 def _load(data: bytes) -> Any:
     return orjson.loads(memoryview(data)[1:])
+
+
+async def close_pool(pool: Pool) -> None:
+    """Close a pool; connections that are still in use after CLOSE_SECONDS are cut."""
+    try:
+        await asyncio.wait_for(pool.close(), CLOSE_SECONDS)
+    except TimeoutError:
+        pool.terminate()
