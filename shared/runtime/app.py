@@ -26,8 +26,8 @@ _AFTER = {
     "name": "after",
     "in": "query",
     "required": False,
-    "description": "Wait (bounded) until the views have seen this event.",
-    "schema": {"type": "string", "format": "uuid"},
+    "description": "Wait (bounded) until the views have seen this event: its id, a batch's, or a prediction's.",
+    "schema": {"type": "string", "minLength": 32, "maxLength": 45},
 }
 _KEY = {
     "name": "Idempotency-Key",

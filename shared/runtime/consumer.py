@@ -190,7 +190,7 @@ class Consumer:
             if fresh:
                 await self.handle(unit, fresh)
                 await unit.set_heads(self.name, heads)
-                await unit.mark_seen(self.name, [item.event.id for item in fresh if item.event.sequence])
+                await unit.mark_seen(self.name, [item.event.id for item in fresh])
             if letters:
                 await unit.park(letters)
             advanced = [await unit.advance(self.name, claim, mine[-1].offset + 1) for claim, mine in owned]

@@ -12,6 +12,7 @@ import orjson
 from fastapi import Request
 from fastapi.responses import JSONResponse
 
+from shared.events.batches import parse_prediction_id
 from shared.events.envelope import Event
 from shared.log.store import Conflict, IdempotencyRecord, InFlight, UnitOfWork
 from shared.runtime.commands import MAX_ATTEMPTS, Context, Decider, new_id, now
@@ -254,11 +255,14 @@ def authenticated(request: Request, allowed: frozenset[Role]) -> Caller:
 
 
 async def until_seen(service: Service, event_id: str) -> None:
-    """Wait until the views hold this event. Raises Problem 503 `view-behind`, 422 on what is no event id."""
+    """Wait until the views hold this event, or the batch that a prediction's id names. Raises Problem 503
+    `view-behind`, 422 on what is neither."""
+    batch = parse_prediction_id(event_id)
     try:
-        wanted = str(UUID(event_id))
+        wanted = batch[0] if batch is not None else str(UUID(event_id))
     except ValueError as error:
-        raise Problem(422, "bad-after", "?after= takes the id of an event, as a write answered it.") from error
+        detail = "?after= takes the id of an event, a batch or a prediction, as a write answered it."
+        raise Problem(422, "bad-after", detail) from error
     seconds = service.settings.max_wait_seconds
     if not await service.store.wait_seen(wanted, seconds):
         detail = f"The views of {service.name} have not seen event {wanted} after {seconds:g} s."

@@ -88,6 +88,11 @@ class PredictionWriter:
 
     async def one(self, target: Target, row: PredictionRow, actor: str) -> str:
         """Log one prediction together with its neighbours of the same shape; returns its id."""
+        batch_id, place = await self.placed(target, row, actor)
+        return row.id if row.id is not None else batches.prediction_id(batch_id, place)
+
+    async def placed(self, target: Target, row: PredictionRow, actor: str) -> tuple[str, int]:
+        """As `one`; returns the batch that took the row in, and its place there."""
         key = _key(target, row, actor)
         gathering = self._gathering.get(key)
         if gathering is not None and row.id in gathering.ids:  # in one batch an id names one row
@@ -104,7 +109,7 @@ class PredictionWriter:
         if len(gathering.rows) >= min(self.settings.coalesce_rows, batches.MAX_ROWS):
             self._flush(key)
         await asyncio.shield(gathering.done)
-        return row.id if row.id is not None else batches.prediction_id(gathering.batch_id, place)
+        return gathering.batch_id, place
 
     async def close(self) -> None:
         """Write what still waits."""

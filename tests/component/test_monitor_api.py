@@ -1,5 +1,6 @@
 """The monitor through its API, over the adapters in memory."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
@@ -67,6 +68,23 @@ async def test_one_row_alone_is_coalesced_and_can_be_looked_up(system: System) -
     (name,) = await post(system, row())
     await system.settle()
     assert (await system.client.get(f"/v1/predictions/{name}")).json()["at"] == "2013-04-01T12:00:00Z"
+
+
+async def test_reads_after_a_batch_wait_until_the_view_has_it(system: System) -> None:
+    alone = (await system.client.post("/v1/predictions", json=body(row(id="mine")))).json()
+    several = (await system.client.post("/v1/predictions", json=body(row(), row()))).json()
+    outcome = {"prediction_id": several["ids"][1], "value": 1}
+    told = (await system.client.post("/v1/outcomes", json={"outcomes": [outcome]})).json()
+    paths = [f"/v1/predictions/mine?after={alone['batch']}", f"/v1/deployments/late/windows?after={several['ids'][0]}"]
+    paths.append(f"/v1/predictions/{several['ids'][1]}?after={told['batch']}")
+    waiting = [asyncio.create_task(system.client.get(path)) for path in paths]
+    await asyncio.sleep(0)
+    assert not any(task.done() for task in waiting)
+    await system.settle()
+    mine, windows, known = [answer.json() for answer in await asyncio.gather(*waiting)]
+    assert mine["batch"] == alone["batch"]
+    assert windows["items"][0]["predictions"] == 3
+    assert known["outcome"]["value"] == 1.0
 
 
 async def test_an_arrow_stream_goes_on_byte_for_byte(system: System) -> None:

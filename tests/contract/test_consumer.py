@@ -338,3 +338,12 @@ async def test_a_relay_that_dies_before_it_remembers_has_no_double_effect(bench:
     assert row is not None
     assert row["questions"] == ["1", "2", "3", "4"]
     assert await bench.letters() == []
+
+
+async def test_what_went_straight_to_the_log_can_be_waited_for(bench: Bench):
+    """It has no sequence, and is seen all the same, once its rows are there."""
+    direct = replace(bench.event("goal/direct"), sequence=0)
+    await bench.publish(direct)
+    async with running(bench.consumer()):
+        assert await bench.store.wait_seen(direct.id, SECONDS)
+    assert await bench.counts() == {"goal/direct": 1}

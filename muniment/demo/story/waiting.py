@@ -1,4 +1,4 @@
-"""Waiting until the views have what was sent to the log: predictions and outcomes have no `?after=`."""
+"""Waiting until the views have what was sent to the log, for longer than `?after=` would: processes may be killed."""
 
 import time
 from collections.abc import Callable

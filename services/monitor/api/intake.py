@@ -98,7 +98,7 @@ class Intake:
         self.skew = service.settings.max_clock_skew_seconds
 
     async def json(self, call: Call, body: bytes) -> Response:
-        """Answers {accepted, ids}."""
+        """Answers {accepted, ids, batch}."""
         given = decoded(PREDICTIONS, body)
         check_rows(len(given.predictions), self.most, "predictions")
         version = await self.version(given.deployment, given.version)
@@ -106,14 +106,15 @@ class Intake:
         if len(given.predictions) == 1 and call.idempotency_key is None:
             row = json_rows.single(given.predictions[0], version.signature, now(), self.skew)
             if row is not None:
-                name = await self.writer.one(target, row, call.caller.actor)
-                return Answer({"accepted": 1, "ids": [name]}, 202)
+                alone, place = await self.writer.placed(target, row, call.caller.actor)
+                name = row.id if row.id is not None else batches.prediction_id(alone, place)
+                return Answer({"accepted": 1, "ids": [name], "batch": alone}, 202)
         batch_id = _batch_id(call)
         batch = json_rows.predictions(given.predictions, version.signature, batch_id, now(), self.skew)
 
         async def work() -> tuple[int, dict[str, Any]]:
             await self.writer.written(target, batch, batches.write(batch), call.caller.actor, batch_id)
-            return 202, {"accepted": batch.num_rows, "ids": _ids(batch, batch_id)}
+            return 202, {"accepted": batch.num_rows, "ids": _ids(batch, batch_id), "batch": batch_id}
 
         return await call.keep(work)
 
