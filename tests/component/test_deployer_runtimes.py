@@ -13,10 +13,11 @@ from onnx import TensorProto, helper
 from services.deployer.service import DEFINITION
 from services.deployer.serving import onnx as onnx_runtime
 from services.deployer.serving.frames import Frame
-from services.deployer.serving.onnx import OnnxModel, OnnxModels, read_artifact
+from services.deployer.serving.onnx import OnnxModel, OnnxModels
 from services.deployer.serving.refusals import Unservable
 from services.deployer.serving.remote import RemoteModels
 from shared.events.registry import Artifact, Field, Signature
+from shared.models.artifacts import read_artifact
 from shared.runtime.problems import Problem
 from shared.runtime.settings import Settings
 from tests.component.deployer_given import SUM, Registry, deploy, logged, serialized, set_traffic, sum_model
@@ -102,7 +103,7 @@ def test_every_type_of_feature_reaches_the_model() -> None:
         "boolean": np.array([True, False]),
         "string": np.array(["Zoë", ""], np.object_),
     }
-    answer = model._run(Frame(2, columns))
+    answer = model.answer(Frame(2, columns))
     for kind, column in columns.items():
         np.testing.assert_array_equal(answer[f"{kind}_out"], column)
 

@@ -1,7 +1,6 @@
 """Rows as columns by the model's signature: what is asked, and what is logged."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from difflib import get_close_matches
 
 import numpy as np
@@ -9,24 +8,13 @@ import numpy as np
 from services.deployer.serving.refusals import bad_request
 from services.deployer.serving.tensors import Tensor
 from shared.events.registry import Field, Signature
+from shared.models.frames import DTYPES, Columns, Frame
 from shared.runtime.problems import Problem
 
-DTYPES = {"double": np.float64, "long": np.int64, "boolean": np.bool_, "string": np.object_}
-Columns = dict[str, np.ndarray]
+__all__ = ["DTYPES", "Columns", "Frame", "frame_of", "known_inputs", "spread"]
+
 _LIMIT = 2.0**63
 _OWN_KIND = {"double": "f", "long": "i", "boolean": "b", "string": "O"}
-
-
-@dataclass(frozen=True, slots=True)
-class Frame:
-    """n rows; each column [n] in the dtype of its signature type (DTYPES), in the signature's order."""
-
-    rows: int
-    columns: Columns
-
-    def take(self, rows: np.ndarray) -> "Frame":
-        """These rows alone."""
-        return Frame(len(rows), {name: column[rows] for name, column in self.columns.items()})
 
 
 def spread(tensors: Sequence[Tensor], names: Sequence[str], max_rows: int) -> tuple[int, dict[str, Tensor]]:

@@ -2,11 +2,10 @@
 
 from typing import Any
 
+from shared.models import Unservable
 from shared.runtime.problems import Problem
 
-
-class Unservable(Exception):
-    """A model version that cannot answer now; `str(error)` says why. Nothing of it is served."""
+__all__ = ["Unservable", "bad_request"]
 
 
 def bad_request(code: str, detail: str, fix: str = "", **extra: Any) -> Problem:

@@ -7,10 +7,10 @@ import httpx
 import orjson
 
 from services.deployer.serving.frames import Columns, Frame
-from services.deployer.serving.outputs import output_columns
 from services.deployer.serving.refusals import bad_request
 from services.deployer.serving.tensors import read_tensors, write_tensor
 from shared.events.registry import Signature
+from shared.models.outputs import output_columns
 from shared.runtime.problems import Problem
 
 

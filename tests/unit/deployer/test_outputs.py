@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from services.deployer.serving.outputs import output_columns
-from services.deployer.serving.refusals import Unservable
 from shared.events.registry import Field, Signature
+from shared.models import Unservable
+from shared.models.outputs import output_columns
 
 LABELS = np.array([0, 1, 1])
 SCORES = np.array([[0.75, 0.25], [0.5, 0.5], [0.25, 0.75]], np.float32)

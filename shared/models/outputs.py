@@ -1,12 +1,14 @@
 """What a model answered, as the columns that its signature promises."""
 
+# pyright: basic
+
 from collections.abc import Sequence
 
 import numpy as np
 
-from services.deployer.serving.frames import DTYPES, Columns
-from services.deployer.serving.refusals import Unservable
 from shared.events.registry import Field, Signature
+from shared.models import Unservable
+from shared.models.frames import DTYPES, Columns
 
 _KINDS = {"double": "f", "long": "iu", "boolean": "b", "string": "OU"}
 
