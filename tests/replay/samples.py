@@ -131,6 +131,23 @@ PAYLOADS: tuple[Payload, ...] = (
     ),
     monitor.DriftDetected(**V1, **WINDOW, feature="hour", statistic="psi", value=0.31, threshold=0.2),
     monitor.KpiBreached(**V1, **WINDOW, kpi="cost", unit="USD", value=60.0, target=40.0),
+    monitor.RetentionSet(deployment="late-flights", days=365, reason="policy 7"),
+    monitor.PredictionsExpired(deployment="late-flights", before=AT, days=365, rows=40, batches=2),
+    monitor.AlertRaised(
+        **V1,
+        **WINDOW,
+        alert=BATCH,
+        kind="drift",
+        since=AT,
+        windows=2,
+        findings=(monitor.Finding(name="hour", statistic="psi", value=0.31, threshold=0.2),),
+        summary="hour drifted in 2 windows in a row",
+    ),
+    monitor.AlertCleared(**V1, **WINDOW, alert=BATCH, kind="drift", windows=2, summary="below 0.16 again"),
+    monitor.AlertRouteAdded(
+        route=BATCH, name="on call", format="slack", host="hooks.example.org", sealed="gAAAAA==", kinds=("drift",)
+    ),
+    monitor.AlertRouteRemoved(route=BATCH, reason="left"),
     feedback.FeedbackFlagged(
         flag=BATCH, prediction_id=f"{BATCH}-0", **V1, batch=BATCH, row=0, category="wrong", severity="high", expected=1
     ),

@@ -247,6 +247,20 @@ def _verification(event: Event, data: audit.VerificationCompleted) -> Said:
     return f"verification/{data.verification}", []
 
 
+def _retention(event: Event, data: monitor.RetentionSet | monitor.PredictionsExpired) -> Said:
+    node = f"retention/{data.deployment}"
+    return node, [Edge(node, INFLUENCED, f"deployment/{data.deployment}", "deployment")]
+
+
+def _alert(event: Event, data: monitor.AlertRaised | monitor.AlertCleared) -> Said:
+    node = f"alert/{data.alert}"
+    return node, _of_version(node, data)
+
+
+def _alert_route(event: Event, data: monitor.AlertRouteAdded | monitor.AlertRouteRemoved) -> Said:
+    return f"alert-route/{data.route}", []
+
+
 _SAYS: dict[type[Payload], Callable[[Event, Any], Said]] = {
     registry.GoalStated: _goal,
     registry.KpiDefined: _kpi,
@@ -272,6 +286,12 @@ _SAYS: dict[type[Payload], Callable[[Event, Any], Said]] = {
     monitor.WindowMeasured: _window,
     monitor.DriftDetected: _drift,
     monitor.KpiBreached: _kpi_breach,
+    monitor.RetentionSet: _retention,
+    monitor.PredictionsExpired: _retention,
+    monitor.AlertRaised: _alert,
+    monitor.AlertCleared: _alert,
+    monitor.AlertRouteAdded: _alert_route,
+    monitor.AlertRouteRemoved: _alert_route,
     feedback.FeedbackFlagged: _flag,
     feedback.FlagLocated: _flag,
     feedback.FlagTriaged: _triaged,
