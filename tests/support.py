@@ -99,15 +99,20 @@ async def _offset(consumer: Consumer, place: TopicPartition) -> int:
 
 @asynccontextmanager
 async def running(
-    *definitions: Definition, partitions: int = 1, settings: Settings | None = None, actor: str = "ada", **changed: Any
+    *definitions: Definition,
+    partitions: int = 1,
+    settings: Settings | None = None,
+    actor: str = "ada",
+    live: Any = None,
+    **changed: Any,
 ) -> AsyncIterator[System]:
-    """The services of these definitions on memory adapters. `changed`: settings by name.
+    """The services of these definitions on memory adapters. `changed`: settings by name; `live`: another fan-out.
 
     The client counts as loopback and acts as `actor` unless a request sends its own X-Actor (and X-Roles).
     """
     with TemporaryDirectory() as folder:
         settings = (settings or Settings(data_dir=folder)).model_copy(update=changed)
-        log, live = MemoryLog(partitions), MemoryLive()
+        log, live = MemoryLog(partitions), live or MemoryLive()
         parts = {one.name: Running(one, _service(one, settings, log, live)) for one in definitions}
         app = create_app("Muniment under test", list(parts.values()), settings)
         transport = ASGITransport(app, client=("127.0.0.1", 50000))

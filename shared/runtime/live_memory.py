@@ -1,7 +1,6 @@
 """What may be lost, in the memory of one process: for tests, and as a stand-in where no Valkey is reachable."""
 
 import asyncio
-from time import monotonic
 
 from shared.runtime.service import AsyncMessages
 
@@ -14,32 +13,17 @@ class MemoryLive:
 
     def __init__(self) -> None:
         self._listeners: dict[str, set[MemoryMessages]] = {}
-        self._marks: dict[str, tuple[str, float]] = {}
 
-    async def send(self, channel: str, message: str) -> None:
+    async def send(self, channel: str, *messages: str) -> None:
         for listener in tuple(self._listeners.get(channel, ())):
-            listener.put(message)
+            for message in messages:
+                listener.put(message)
 
     def listen(self, channel: str) -> AsyncMessages:
         return MemoryMessages(self._listeners.setdefault(channel, set()))
 
-    async def mark(self, name: str, value: str, seconds: int) -> str | None:
-        self._forget_old()
-        if name in self._marks:
-            return self._marks[name][0]
-        self._marks[name] = (value, monotonic() + seconds)
-        return None
-
-    async def unmark(self, name: str) -> None:
-        self._marks.pop(name, None)
-
     async def close(self) -> None:
         self._listeners.clear()
-
-    def _forget_old(self) -> None:
-        present = monotonic()
-        for name in [name for name, (_, until) in self._marks.items() if until <= present]:
-            del self._marks[name]
 
 
 class MemoryMessages:

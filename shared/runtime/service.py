@@ -19,17 +19,13 @@ if TYPE_CHECKING:
 
 
 class Live(Protocol):
-    """What may be lost at any time (Valkey): fan-out to streams of server-sent events, short-lived marks."""
+    """What may be lost at any time (Valkey): fan-out to streams of server-sent events."""
 
-    async def send(self, channel: str, message: str) -> None: ...
-
-    def listen(self, channel: str) -> "AsyncMessages": ...
-
-    async def mark(self, name: str, value: str, seconds: int) -> str | None:
-        """Set `name` to `value` for a time unless it is set; returns the value that was set already, if any."""
+    async def send(self, channel: str, *messages: str) -> None:
+        """To whoever listens now, in this order."""
         ...
 
-    async def unmark(self, name: str) -> None: ...
+    def listen(self, channel: str) -> "AsyncMessages": ...
 
 
 class AsyncMessages(Protocol):

@@ -58,6 +58,12 @@ class Settings(BaseSettings):
     max_dead_letters: int = 100_000
     """Above this number of waiting dead letters readiness fails."""
 
+    max_stream_clients: int = 200
+    """Listeners of server-sent events that one process serves at once; who comes then is told to try again."""
+
+    stream_replay: int = 1_000
+    """Events that a listener who comes back may have missed and is still told."""
+
     coalesce_seconds: float = 0.005
     coalesce_rows: int = 1_000
 

@@ -39,21 +39,16 @@ class ValkeyLive:
         )
         self._paused_until = 0.0
 
-    async def send(self, channel: str, message: str) -> None:
-        if not self.paused():
-            await self._try(self._redis.publish(PREFIX + channel, message))
+    async def send(self, channel: str, *messages: str) -> None:
+        if not messages or self.paused():
+            return
+        pipeline = self._redis.pipeline(transaction=False)
+        for message in messages:
+            pipeline.publish(PREFIX + channel, message)
+        await self._try(pipeline.execute())
 
     def listen(self, channel: str) -> AsyncMessages:
         return ValkeyMessages(self, self._redis, PREFIX + channel)
-
-    async def mark(self, name: str, value: str, seconds: int) -> str | None:
-        if self.paused():
-            return None
-        return await self._try(self._redis.set(PREFIX + name, value, nx=True, get=True, ex=seconds))
-
-    async def unmark(self, name: str) -> None:
-        if not self.paused():
-            await self._try(self._redis.delete(PREFIX + name))
 
     async def close(self) -> None:
         with contextlib.suppress(*_FAILURES):

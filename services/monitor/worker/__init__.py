@@ -2,8 +2,6 @@
 
 from collections.abc import Sequence
 
-import orjson
-
 from services.monitor.facts import Facts
 from services.monitor.projection import project
 from services.monitor.worker.joining import source_lock
@@ -12,18 +10,16 @@ from services.monitor.worker.outcomes import Outcomes
 from services.monitor.worker.predictions import Predictions
 from services.monitor.worker.sweeping import Sweeping
 from services.monitor.worker.tables import Tables
+from services.monitor.worker.telling import tell
 from shared.events.catalog import TOPIC_OUTCOMES, TOPIC_PREDICTIONS
-from shared.events.codec import structured
 from shared.log.store import UnitOfWork
 from shared.runtime.consumer import Consumer, Handler, Received
 from shared.runtime.service import Service
 from shared.runtime.tasks import Periodic
 
 FACTS = "monitor.facts"
-STREAM = "monitor.events"
-"""The channel of what the monitor states, for listeners of server-sent events."""
-
-CONTROL = ("muniment.registry", "muniment.deployer", "muniment.monitor")
+OWN = "muniment.monitor"
+CONTROL = ("muniment.registry", "muniment.deployer", OWN)
 
 
 def consumers(service: Service) -> list[Consumer]:
@@ -38,7 +34,7 @@ def consumers(service: Service) -> list[Consumer]:
 def periodic(service: Service) -> list[Periodic]:
     """Measuring closed windows, and looking again at outcomes that wait."""
     seconds = service.settings.window_measure_seconds
-    sweeping = Sweeping(service.store, Tables(service.log), service.settings)
+    sweeping = Sweeping(service.store, Tables(service.log), service.settings, service.live)
     return [
         Periodic("monitor.measure", seconds, Measuring(service, Facts()).run),
         Periodic("monitor.sweep", seconds, sweeping.run),
@@ -50,15 +46,14 @@ def facts_handler(service: Service) -> Handler:
 
     async def handle(unit: UnitOfWork, received: Sequence[Received]) -> None:
         await unit.apply([change for item in received for change in project(item.event)])
-        for item in received:
-            if item.record.topic == "muniment.monitor":
-                await service.live.send(STREAM, orjson.dumps(structured(item.event)).decode())
+        await tell(service.live, [item.event for item in received if item.record.topic == OWN])
 
     return handle
 
 
 def data_handler(service: Service) -> Handler:
-    """Fold predictions and join outcomes. What it gets is of one partition; its effect is that unit's alone."""
+    """Fold predictions and join outcomes. What it gets is of one partition; its effect is that unit's alone. Outcomes
+    that met their predictions are passed on to listeners."""
     tables = Tables(service.log)
     predictions = Predictions(Facts(), tables, service.settings)
     outcomes = Outcomes(tables, service.settings)
@@ -67,6 +62,6 @@ def data_handler(service: Service) -> Handler:
         place = received[0].record.place
         await unit.lock([source_lock(place)])
         fold = predictions if place.topic == TOPIC_PREDICTIONS else outcomes
-        await fold.handle(unit, received)
+        await tell(service.live, await fold.handle(unit, received))
 
     return handle

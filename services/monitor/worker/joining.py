@@ -61,12 +61,13 @@ async def in_chunks(unit: UnitOfWork, table: str, column: str, values: Sequence[
 
 @dataclass(slots=True)
 class Joining:
-    """What one unit of work joins. The caller holds `lock_of` of every batch it names."""
+    """What one unit of work joins. The caller holds `lock_of` of every batch it names. `stated`: what was appended."""
 
     unit: UnitOfWork
     states: States
     tables: Tables
     at: datetime
+    stated: list[Event] = field(default_factory=list[Event])
     _truths: dict[str, Truth] = field(default_factory=dict[str, Truth])
     _changed: set[str] = field(default_factory=set[str])
 
@@ -123,7 +124,8 @@ class Joining:
         subject = f"joined/{target.deployment}/{target.version}/{place.topic}.{place.partition}"
         for start in range(0, table.num_rows, batches.MAX_ROWS):
             whole = table.slice(start, batches.MAX_ROWS).combine_chunks().to_batches()[0]
-            await self.unit.append(subject, None, [self._event(subject, event, target, names, whole)])
+            event_of = self._event(subject, event, target, names, whole)
+            self.stated += await self.unit.append(subject, None, [event_of])
 
     def _event(self, subject: str, cause: str, target: Target, names: tuple[str, ...], table: pa.RecordBatch) -> Event:
         data = OutcomesJoined(

@@ -14,6 +14,7 @@ from services.monitor.worker.joining import Joining, Told, in_chunks, lock_of
 from services.monitor.worker.states import States, micros
 from services.monitor.worker.tables import Tables
 from shared.events import batches
+from shared.events.envelope import Event
 from shared.events.monitor import OutcomeLogged
 from shared.log.store import UnitOfWork
 from shared.log.tables import Change, Put, Row
@@ -44,10 +45,11 @@ class Outcomes:
     tables: Tables
     settings: Settings
 
-    async def handle(self, unit: UnitOfWork, received: Sequence[Received]) -> None:
+    async def handle(self, unit: UnitOfWork, received: Sequence[Received]) -> list[Event]:
+        """Answers what was stated of outcomes that met their predictions."""
         fresh = await _fresh(unit, received)
         if not fresh:
-            return
+            return []
         tabled = [_read(item) for item in fresh]
         await _resolve_own(unit, tabled)
         named = sorted({batch for one in tabled for batch in one.batches})
@@ -66,6 +68,7 @@ class Outcomes:
         await unit.apply(changes)
         await joining.write()
         await states.write()
+        return joining.stated
 
 
 async def _fresh(unit: UnitOfWork, received: Sequence[Received]) -> list[Received]:

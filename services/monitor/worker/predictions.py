@@ -14,6 +14,7 @@ from services.monitor.worker.pending import by_event, taken
 from services.monitor.worker.states import States
 from services.monitor.worker.tables import Tables
 from shared.events import batches
+from shared.events.envelope import Event
 from shared.events.monitor import PredictionLogged
 from shared.log.store import UnitOfWork
 from shared.log.tables import Change, Put, Row
@@ -68,11 +69,12 @@ class Predictions:
     tables: Tables
     settings: Settings
 
-    async def handle(self, unit: UnitOfWork, received: Sequence[Received]) -> None:
-        """Raises NotYet where the version's registration has not come yet."""
+    async def handle(self, unit: UnitOfWork, received: Sequence[Received]) -> list[Event]:
+        """Answers what was stated of outcomes that had waited. Raises NotYet where the version's registration has not
+        come yet."""
         fresh = await self._fresh(unit, received)
         if not fresh:
-            return
+            return []
         states = States(unit, received[0].record.place, self.settings.window_seconds)
         own = {name for batch in fresh for name in batch.own_ids()}
         pending = await _waiting(unit, [batch.id for batch in fresh], sorted(own))
@@ -86,9 +88,9 @@ class Predictions:
             await self._fold(unit, states, batch, rows)
             self.tables.keep(batch.id, batch.received.record.value)
         await unit.apply(changes)
-        if pending:
-            await self._resolve(unit, states, fresh, pending, known)
+        stated = await self._resolve(unit, states, fresh, pending, known) if pending else []
         await states.write()
+        return stated
 
     async def _fresh(self, unit: UnitOfWork, received: Sequence[Received]) -> list[_Batch]:
         ids = [item.event.id for item in received]
@@ -118,7 +120,7 @@ class Predictions:
 
     async def _resolve(
         self, unit: UnitOfWork, states: States, fresh: Sequence[_Batch], pending: Sequence[Row], known: dict[str, Row]
-    ) -> None:
+    ) -> list[Event]:
         """Join outcomes that came before their predictions."""
         by_id = {batch.id: batch.row() for batch in fresh}
         joining = Joining(unit, states, self.tables, fresh[-1].received.record.recorded)
@@ -126,6 +128,7 @@ class Predictions:
             await joining.join(event, told)
         await joining.write()
         await unit.apply(taken(pending, by_id, known))
+        return joining.stated
 
 
 def _read(table: bytes, data: PredictionLogged) -> pa.RecordBatch:

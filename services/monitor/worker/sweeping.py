@@ -12,10 +12,12 @@ from services.monitor.worker.joining import Joining, in_chunks, lock_of, source_
 from services.monitor.worker.pending import by_event, taken
 from services.monitor.worker.states import States
 from services.monitor.worker.tables import Tables
+from services.monitor.worker.telling import tell
 from shared.log.records import TopicPartition
 from shared.log.store import Store, UnitOfWork
 from shared.log.tables import Query, Row, Where, cursor_of
 from shared.runtime.commands import now
+from shared.runtime.service import Live
 from shared.runtime.settings import Settings
 
 PLACE = TopicPartition("sweep", 0)
@@ -31,6 +33,7 @@ class Sweeping:
     store: Store
     tables: Tables
     settings: Settings
+    live: Live
     _after: tuple[Any, ...] | None = None
 
     async def run(self) -> None:
@@ -68,3 +71,4 @@ class Sweeping:
         await joining.write()
         await unit.apply(taken(still, known, own))
         await states.write()
+        await tell(self.live, joining.stated)
