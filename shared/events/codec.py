@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 from pydantic import ValidationError
 
+from shared.events.canonical import canonical
 from shared.events.catalog import TYPES, upcast
 from shared.events.envelope import BatchPayload, Event, Payload
 from shared.log.records import Headers, Outgoing, Record
@@ -28,8 +29,8 @@ def rfc3339(moment: datetime) -> str:
 
 
 def payload_json(payload: Payload) -> bytes:
-    """The data of an event as JSON with sorted keys: one fact, one sequence of bytes."""
-    return orjson.dumps(payload.model_dump(mode="json"), option=orjson.OPT_SORT_KEYS)
+    """The data of an event as canonical JSON: one fact, one sequence of bytes."""
+    return canonical(payload.model_dump(mode="json"))
 
 
 def encode(event: Event) -> Outgoing:

@@ -13,7 +13,7 @@ from shared.events.codec import encode
 from shared.events.envelope import Event
 from shared.log.records import Record, TopicPartition
 from shared.log.store import Claim, Conflict, DeadLetter, Fenced, IdempotencyRecord, InFlight
-from shared.log.tables import Change, Delete, Put, Query, Row, Table
+from shared.log.tables import Change, Delete, DuplicateKey, Insert, Put, Query, Row, Table
 from shared.runtime.commands import now
 
 
@@ -45,6 +45,10 @@ class Committed:
 
     def apply(self, change: Change) -> None:
         table = self.tables[change.table]
+        if isinstance(change, Insert):
+            for row in inserted(change):
+                self.rows[table.name][tuple(row[name] for name in table.key)] = dict.fromkeys(table.columns) | row
+            return
         if isinstance(change, Delete):
             self.rows[table.name].pop(tuple(change.key[name] for name in table.key), None)
             return
@@ -197,6 +201,8 @@ class MemoryUnit:
 
     def _checked(self, change: Change) -> Change:
         table = self._committed.tables[change.table]
+        if isinstance(change, Insert):
+            return self._checked_insert(table, change)
         given = change.row if isinstance(change, Put) else change.key
         unknown = [name for name in given if name not in table.columns]
         absent = [name for name in table.key if given.get(name) is None]
@@ -206,10 +212,32 @@ class MemoryUnit:
             return change
         return Put(change.table, dict(_plain(table, change.row)))
 
+    def _checked_insert(self, table: Table, insert: Insert) -> Insert:
+        unknown = [name for name in insert.columns if name not in table.columns]
+        absent = [name for name in table.key if None in insert.columns.get(name, [None])]
+        if unknown or absent:
+            raise ValueError(f"insert into {table.name}: unknown columns {unknown}, key columns without value {absent}")
+        known = set(self._view(table.name))
+        for row in inserted(insert):
+            key = tuple(row[name] for name in table.key)
+            if key in known:
+                raise DuplicateKey(f"{table.name}: {key} is there already")
+            known.add(key)
+        columns = {name: [_stored(table, name, value) for value in given] for name, given in insert.columns.items()}
+        return Insert(insert.table, columns)
+
+
+def inserted(insert: Insert) -> list[Row]:
+    """The rows of an insert."""
+    values = zip(*insert.columns.values(), strict=True)
+    return [dict(zip(insert.columns, row, strict=True)) for row in values]
+
 
 def _plain(table: Table, row: Row) -> Iterator[tuple[str, Any]]:
-    """Values as a database would give them back: JSON columns hold plain JSON data."""
     for name, value in row.items():
-        if table.columns[name] == "json" and value is not None:
-            value = orjson.loads(orjson.dumps(value))
-        yield name, value
+        yield name, _stored(table, name, value)
+
+
+def _stored(table: Table, name: str, value: Any) -> Any:
+    """A value as a database would give it back: JSON columns hold plain JSON data."""
+    return orjson.loads(orjson.dumps(value)) if table.columns[name] == "json" and value is not None else value

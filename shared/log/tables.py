@@ -41,7 +41,23 @@ class Delete:
     key: Row
 
 
-Change = Put | Delete
+@dataclass(frozen=True, slots=True)
+class Insert:
+    """New rows of one table, in columns: what many events come to costs little more than their bytes.
+
+    `columns`: name → one value per row, all of one length; columns left out are null. The whole unit of work fails
+    with DuplicateKey where a row with the key of one of them is there already, or comes twice.
+    """
+
+    table: str
+    columns: dict[str, list[Any]]
+
+
+class DuplicateKey(ValueError):
+    """Rows said to be new are there already."""
+
+
+Change = Put | Delete | Insert
 
 
 class Where(NamedTuple):

@@ -8,13 +8,15 @@ key waits behind it; every other key goes on.
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from time import monotonic
+from typing import Any
 
 import structlog
 
 from shared.events.codec import Undecodable, decode
 from shared.events.envelope import Event
-from shared.log.log import EventLog, LogUnavailable, OffsetOutOfRange
+from shared.log.log import EventLog, LogUnavailable, OffsetOutOfRange, Subscription
 from shared.log.records import Record, TopicPartition
 from shared.log.store import Claim, DeadLetter, Fenced, Store, StoreUnavailable, UnitOfWork
 from shared.log.tables import Change
@@ -24,6 +26,12 @@ from shared.runtime.settings import Settings
 logger = structlog.get_logger()
 
 NOT_YET_PAUSE_SECONDS = 0.1
+
+SLICES = 4
+"""Units of work that a poll of a consumer of `together` may come to."""
+
+OPENED_AT_ONCE = 50
+"""Records decoded and folded before whatever else waits in this process gets its turn: some milliseconds."""
 
 
 INTERRUPTIONS = (Fenced, StoreUnavailable, LogUnavailable, OSError)
@@ -37,8 +45,18 @@ class NotYet(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Received:
+    """`folded`: what the consumer's `fold` made of the event, where it has one and there was time to do it ahead."""
+
     event: Event
     record: Record
+    folded: Any = None
+
+
+Opened = Received | str
+"""A record that holds an event, or why it holds none."""
+
+Slice = list[tuple[TopicPartition, Sequence[Record]]]
+"""Records of several partitions that share a unit of work."""
 
 
 Handler = Callable[[UnitOfWork, Sequence[Received]], Awaitable[None]]
@@ -65,6 +83,9 @@ class Consumer:
     settings: Settings
     together: bool = False
     """Whether `handle` may get the records of several partitions at once: small partitions then share a transaction."""
+    fold: Callable[[Event, Record], Any] | None = None
+    """The pure part of `handle`, for consumers that work `together`: done for the next records while the store is at
+    work on the last ones. `handle` does it itself for records that come without."""
 
     problem: str | None = None
     _claims: dict[TopicPartition, Claim] = field(default_factory=dict[TopicPartition, Claim])
@@ -127,18 +148,42 @@ class Consumer:
         async with self.log.subscribe(self.name, self.topics, self._assigned, self._revoked) as subscription:
             while True:
                 polled = await subscription.poll(
-                    self.settings.consumer_max_records, self.settings.consumer_poll_seconds
+                    self.settings.consumer_max_records * (SLICES if self.together else 1),
+                    self.settings.consumer_poll_seconds,
                 )
-                if self.together and len(polled) > 1 and await self._all_at_once(polled):
-                    continue
-                for place, records in polled.items():
-                    try:
-                        await self._partition(place, records)
-                    except NotYet as error:
-                        self._report(f"{place.topic}[{place.partition}] waits: {error}")
-                        if place in self._claims:
-                            subscription.seek(place, self._claims[place].next_offset)
-                        await asyncio.sleep(NOT_YET_PAUSE_SECONDS)
+                if self.together:
+                    await self._in_slices(polled, subscription)
+                else:
+                    await self._each(list(polled.items()), subscription)
+
+    async def _in_slices(self, polled: dict[TopicPartition, list[Record]], subscription: Subscription) -> None:
+        """Apply slice by slice; the next slice is decoded and folded while the store is at work on this one."""
+        waiting: set[TopicPartition] = set()
+        slices = _slices(polled, self.settings.consumer_max_records)
+        ahead = asyncio.create_task(self._opened(slices[0] if slices else []))
+        try:
+            for slice_, following in zip_longest(slices, slices[1:], fillvalue=Slice()):
+                opened = await ahead
+                ahead = asyncio.create_task(self._opened(following))
+                if waiting or not await self._all_at_once(slice_, opened):
+                    rest = [(place, records) for place, records in slice_ if place not in waiting]
+                    waiting |= await self._each(rest, subscription)
+        finally:
+            ahead.cancel()
+
+    async def _each(self, polled: Slice, subscription: Subscription) -> set[TopicPartition]:
+        """Apply partition by partition; returns those that wait, which will be polled again from where they stand."""
+        waiting: set[TopicPartition] = set()
+        for place, records in polled:
+            try:
+                await self._partition(place, records)
+            except NotYet as error:
+                waiting.add(place)
+                self._report(f"{place.topic}[{place.partition}] waits: {error}")
+                if place in self._claims:
+                    subscription.seek(place, self._claims[place].next_offset)
+                await asyncio.sleep(NOT_YET_PAUSE_SECONDS)
+        return waiting
 
     async def _assigned(self, places: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
         claims = await self.store.claim(self.name, places)
@@ -151,18 +196,27 @@ class Consumer:
         for place in places:
             self.forget(place)
 
-    async def _all_at_once(self, polled: dict[TopicPartition, list[Record]]) -> bool:
+    async def _all_at_once(self, slice_: Slice, opened: Sequence[Opened]) -> bool:
         """Apply what came of all partitions in one unit of work; False where each has to be tried alone."""
-        owned = [(self._claims[place], records) for place, records in polled.items() if place in self._claims]
+        if any(place not in self._claims for place, _ in slice_):
+            return False  # taken away since
         try:
-            if owned:
-                await self._apply(owned)
+            await self._apply([(self._claims[place], records) for place, records in slice_], opened)
         except INTERRUPTIONS:
             raise
         except Exception as error:
             logger.warning("poll failed, going by partition", consumer=self.name, error=repr(error))
             return False
         return True
+
+    async def _opened(self, slice_: Slice) -> list[Opened]:
+        """The records decoded and folded, with a pause now and then in which the store's answers are taken."""
+        opened: list[Opened] = []
+        for _, records in slice_:
+            for first in range(0, len(records), OPENED_AT_ONCE):
+                opened += [_open(record, self.fold) for record in records[first : first + OPENED_AT_ONCE]]
+                await asyncio.sleep(0)
+        return opened
 
     async def _partition(self, place: TopicPartition, records: Sequence[Record]) -> None:
         claim = self._claims.get(place)
@@ -178,13 +232,21 @@ class Consumer:
             logger.warning("batch failed, going one by one", consumer=self.name, place=place, error=repr(error))
             await self._one_by_one(place, records)
 
-    async def _apply(self, owned: Sequence[tuple[Claim, Sequence[Record]]], refuse: str | None = None) -> None:
-        """Apply the records of each partition in order, in one unit of work; with `refuse`, park them all for that."""
+    async def _apply(
+        self,
+        owned: Sequence[tuple[Claim, Sequence[Record]]],
+        opened: Sequence[Opened] | None = None,
+        refuse: str | None = None,
+    ) -> None:
+        """Apply the records of each partition in order, in one unit of work; with `refuse`, park them all for that.
+        `opened`: the records as opened before."""
         records = [record for _, mine in owned for record in mine]
+        if opened is None:
+            opened = [refuse or _open(record) for record in records]
         async with self.store.begin() as unit:
             if any((record.topic, record.key) in self._parked for record in records):
                 self._parked = await unit.parked_keys(self.name)  # they may have been replayed elsewhere
-            letters, received = self._open(records, refuse)
+            letters, received = self._sort(records, opened)
             fresh, behind, heads = await self._fresh(unit, received)
             letters += behind
             if fresh:
@@ -199,20 +261,19 @@ class Consumer:
             self._claims[claim.place] = claim
             self._advanced(claim.place, letters)
 
-    def _open(self, records: Sequence[Record], refuse: str | None) -> tuple[list[DeadLetter], list[Received]]:
+    def _sort(self, records: Sequence[Record], opened: Sequence[Opened]) -> tuple[list[DeadLetter], list[Received]]:
+        """What is for the dead letters, and what is not."""
         letters: list[DeadLetter] = []
         received: list[Received] = []
         blocked = set(self._parked)
-        for record in records:
-            reason = refuse
-            if reason is None and (record.topic, record.key) in blocked:
-                reason = "waits behind an earlier dead letter of the same key"
-            if reason is None:
-                try:
-                    received.append(Received(decode(record), record))
-                    continue
-                except Undecodable as error:
-                    reason = str(error)
+        for record, one in zip(records, opened, strict=True):
+            if blocked and (record.topic, record.key) in blocked:
+                reason = one if isinstance(one, str) else "waits behind an earlier dead letter of the same key"
+            elif isinstance(one, Received):
+                received.append(one)
+                continue
+            else:
+                reason = one
             letters.append(DeadLetter(self.name, record, reason, now()))
             blocked.add((record.topic, record.key))
         return letters, received
@@ -271,3 +332,31 @@ class Consumer:
     def _report(self, problem: str) -> None:
         self.problem = problem
         logger.warning("consumer interrupted", consumer=self.name, problem=problem)
+
+
+def _open(record: Record, fold: Callable[[Event, Record], Any] | None = None) -> Opened:
+    try:
+        event = decode(record)
+    except Undecodable as error:
+        return str(error)
+    try:
+        return Received(event, record, fold(event, record) if fold else None)
+    except Exception:  # the handler will meet it again, where the record is alone and can be parked for it
+        return Received(event, record)
+
+
+def _slices(polled: dict[TopicPartition, list[Record]], size: int) -> list[Slice]:
+    """What was polled, in portions of at most `size` records."""
+    slices: list[Slice] = []
+    room = 0
+    for place, records in polled.items():
+        start = 0
+        while start < len(records):
+            if room == 0:
+                slices.append([])
+                room = size
+            portion = records[start : start + room]
+            slices[-1].append((place, portion))
+            start += len(portion)
+            room -= len(portion)
+    return slices

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import signal
 import socket
 from collections.abc import Callable, Generator, Sequence
@@ -18,6 +19,9 @@ from shared.runtime.settings import Settings
 logger = structlog.get_logger()
 
 BACKLOG = 2048
+
+COLLECT_EVERY = 50_000
+"""Objects made and not freed between two collections of the youngest."""
 
 
 class CannotServe(Exception):
@@ -46,6 +50,7 @@ async def serve(
             await part.start()
         serving = asyncio.create_task(server.serve([listener]), name="http")
         watching = asyncio.create_task(health.run(), name="health")
+        spare_collections()
         if started:
             started(listener.getsockname()[1])
         broken = await _until_over(stop, parts, [serving, watching])
@@ -59,6 +64,17 @@ async def serve(
         await asyncio.gather(watching, return_exceptions=True)
         await asyncio.gather(*(part.stop() for part in parts))
     return 1 if broken else 0
+
+
+def spare_collections() -> None:
+    """Let the garbage collector look less often, and never again at what was loaded at the start.
+
+    Events, rows and requests are freed by their reference counts; a third of the time of a fold went into walks over
+    objects that none of them would free.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(COLLECT_EVERY, 20, 50)
 
 
 def listen(settings: Settings) -> socket.socket:

@@ -6,7 +6,7 @@ from shared.events.envelope import Event
 from shared.events.registry import GoalStated
 from shared.log.records import Record, TopicPartition
 from shared.log.store import DeadLetter, Store
-from shared.log.tables import Delete, Put, Table
+from shared.log.tables import Change, Table
 from shared.runtime.commands import new_id
 
 AT = datetime(2013, 4, 1, 12, 30, 0, 250_000, UTC)
@@ -49,7 +49,7 @@ async def append(store: Store, subject: str, expected: int | None, *events: Even
         return await unit.append(subject, expected, events or [goal(subject)])
 
 
-async def apply(store: Store, *changes: Put | Delete) -> None:
+async def apply(store: Store, *changes: Change) -> None:
     async with store.begin() as unit:
         await unit.apply(changes)
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from shared.log.store import Fenced
-from shared.log.tables import Delete, Put, Query, Where, cursor_of, equal
+from shared.log.tables import Delete, DuplicateKey, Insert, Put, Query, Where, cursor_of, equal
 from tests.contract.conftest import StoreFactory
 from tests.contract.facts import GOALS, PLACE, ROW, append, apply, goal, letter, load
 
@@ -202,3 +202,28 @@ async def test_setting_up_again_keeps_everything(store_factory: StoreFactory):
     await apply(store, Put("goals", ROW))
     await store.setup()
     assert await store.get("goals", "warn") == ROW
+
+
+async def test_new_rows_come_in_columns_beside_other_changes(store_factory: StoreFactory):
+    store = await store_factory([GOALS])
+    new = Insert("goals", {"name": ["warn", "x\x00y"], "rank": [1, 2], "facts": [{"a": ["\x00"]}, None]})
+    later = Put("goals", {"name": "warn", "size": 2})
+    await apply(store, Put("goals", {"name": "old"}), new, later, Delete("goals", {"name": "old"}))
+    rows = await store.find(Query("goals", order=("rank",)))
+    assert [(row["rank"], row["size"], row["facts"] is None) for row in rows] == [(1, 2, False), (2, None, True)]
+
+
+@pytest.mark.parametrize("names", [["warn"], ["new", "new"]], ids=["there already", "twice"])
+async def test_an_insert_of_a_row_that_is_there_fails_whole(store_factory: StoreFactory, names: list[str]):
+    store = await store_factory([GOALS])
+    await apply(store, Put("goals", ROW))
+    with pytest.raises(DuplicateKey):
+        await apply(store, Put("goals", {"name": "x"}), Insert("goals", {"name": names}))
+    assert [row["name"] for row in await store.find(Query("goals"))] == ["warn"]
+
+
+@pytest.mark.parametrize("columns", [{"rank": [1]}, {"name": [None]}, {"name": ["x"], "nonsense": [1]}], ids=str)
+async def test_an_insert_needs_keys_and_known_columns(store_factory: StoreFactory, columns: dict[str, list[Any]]):
+    store = await store_factory([GOALS])
+    with pytest.raises(ValueError, match="insert into goals"):
+        await apply(store, Insert("goals", columns))

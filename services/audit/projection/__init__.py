@@ -4,13 +4,17 @@ Every row is named by its event, so any order in which partitions are consumed, 
 What a thing is, and which edges hold, is worked out at reading (`asof`).
 """
 
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
 from services.audit.projection.client_ids import client_ids
 from services.audit.projection.entry import entry, leaf_hash
 from services.audit.projection.lineage import BULK_KINDS, kind_of, said
 from shared.events.envelope import Event
 from shared.events.monitor import PredictionLogged
 from shared.log.records import Record
-from shared.log.tables import Put, Row, Table
+from shared.log.tables import Insert, Put, Table
 
 LEDGER = Table(
     "ledger",
@@ -99,51 +103,82 @@ FOLDED = (LEDGER, EDGES, PREDICTION_IDS)
 TABLES: tuple[Table, ...] = (*FOLDED, VERIFICATIONS)
 
 
-def project(event: Event, record: Record) -> list[Put]:
-    """The rows of one event: its ledger entry first, then its edges, then its clients' prediction ids."""
+COLUMNS: dict[str, tuple[str, ...]] = {table.name: tuple(table.columns) for table in FOLDED}
+"""The order of the values in a folded row."""
+
+Folded = dict[str, list[tuple[Any, ...]]]
+"""Rows by table, each a tuple of the values of COLUMNS."""
+
+
+def fold(event: Event, record: Record) -> Folded:
+    """The rows of one event: its ledger entry, its edges, its clients' prediction ids."""
     node, edges = said(event)
-    data = entry(record)
     known_at = event.recorded or record.recorded
-    changes = [Put("ledger", _ledger(event, record, node, data))]
-    bulk = kind_of(node) in BULK_KINDS
-    for number, edge in enumerate(edges):
-        row: Row = {
-            "event_id": event.id,
-            "number": number,
-            "src": edge.src,
-            "relation": edge.relation,
-            "role": edge.role,
-            "dst": edge.dst,
-            "scope": edge.scope,
-            "present": edge.present,
-            "detail": edge.detail,
-            "valid_at": event.time,
-            "known_at": known_at,
-            "sequence": event.sequence,
-            "bulk": bulk if edge.src is node else kind_of(edge.src) in BULK_KINDS,
-        }
-        changes.append(Put("edges", row))
+    rows: Folded = {"ledger": [_ledger(event, record, node, known_at)]}
+    if edges:
+        bulk = kind_of(node) in BULK_KINDS
+        rows["edges"] = [
+            (
+                event.id,
+                number,
+                edge.src,
+                edge.relation,
+                edge.role,
+                edge.dst,
+                edge.scope,
+                edge.present,
+                edge.detail,
+                event.time,
+                known_at,
+                event.sequence,
+                bulk if edge.src is node else kind_of(edge.src) in BULK_KINDS,
+            )
+            for number, edge in enumerate(edges)
+        ]
     if isinstance(event.data, PredictionLogged) and event.data.client_ids:
-        rows = client_ids(event.table or b"")
-        changes += [Put("prediction_ids", {"event_id": event.id, "known_at": known_at, **row}) for row in rows]
-    return changes
+        ids = client_ids(event.table or b"")
+        rows["prediction_ids"] = [(event.id, row["row"], row["prediction_id"], known_at) for row in ids]
+    return rows
 
 
-def _ledger(event: Event, record: Record, node: str, data: bytes) -> Row:
-    return {
-        "event_id": event.id,
-        "type": type(event.data).__name__,
-        "node": node,
-        "subject": event.subject,
-        "sequence": event.sequence,
-        "actor": event.actor,
-        "time": event.time,
-        "recorded": event.recorded or record.recorded,
-        "causationid": event.causationid,
-        "correlationid": event.correlationid,
-        "topic": record.topic,
-        "partition": record.partition,
-        "offset": record.offset,
-        "leaf": leaf_hash(data),
-        "entry": data.decode(),
-    }
+def project(event: Event, record: Record) -> list[Put]:
+    """The rows of one event as changes: its ledger entry first, then its edges, then its clients' prediction ids."""
+    return [
+        Put(table, dict(zip(COLUMNS[table], row, strict=True)))
+        for table, rows in fold(event, record).items()
+        for row in rows
+    ]
+
+
+def inserts(folded: Iterable[Folded]) -> list[Insert]:
+    """The new rows of many events, in columns."""
+    gathered: Folded = {table: [] for table in COLUMNS}
+    for one in folded:
+        for table, rows in one.items():
+            gathered[table] += rows
+    return [
+        Insert(table, dict(zip(COLUMNS[table], map(list, zip(*rows, strict=True)), strict=True)))
+        for table, rows in gathered.items()
+        if rows
+    ]
+
+
+def _ledger(event: Event, record: Record, node: str, known_at: datetime) -> tuple[Any, ...]:
+    data = entry(record)
+    return (
+        event.id,
+        type(event.data).__name__,
+        node,
+        event.subject,
+        event.sequence,
+        event.actor,
+        event.time,
+        known_at,
+        event.causationid,
+        event.correlationid,
+        record.topic,
+        record.partition,
+        record.offset,
+        leaf_hash(data),
+        data.decode(),
+    )

@@ -5,8 +5,7 @@ An edge's `role` says what PROV has no word for: champion, training_data, goal, 
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from shared.events import audit, deployer, feedback, monitor, registry
 from shared.events.batches import prediction_id
@@ -28,8 +27,7 @@ DEFINITION = "definition"
 BULK_KINDS = frozenset({"batch", "joined", "outcome", "window"})
 
 
-@dataclass(frozen=True, slots=True)
-class Edge:
+class Edge(NamedTuple):
     """One edge as an event states it. `scope`: see `asof`; `present` False: said to have ended."""
 
     src: str

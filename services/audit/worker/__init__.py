@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
-from services.audit.projection import project
+from services.audit.projection import Folded, fold, inserts
 from services.audit.worker.verifications import Verifier
 from shared.events.catalog import TOPICS
 from shared.log.store import UnitOfWork
-from shared.log.tables import Change, Query, Where
+from shared.log.tables import Query, Where
 from shared.runtime.consumer import Consumer, Received
 from shared.runtime.service import Service
 from shared.runtime.tasks import Periodic
@@ -16,7 +16,9 @@ LEDGER = "audit.ledger"
 
 def consumers(service: Service) -> list[Consumer]:
     """One consumer over all topics."""
-    return [Consumer(LEDGER, TOPICS, service.log, service.store, record_all, service.settings, together=True)]
+    return [
+        Consumer(LEDGER, TOPICS, service.log, service.store, record_all, service.settings, together=True, fold=fold)
+    ]
 
 
 def periodic(service: Service) -> list[Periodic]:
@@ -27,15 +29,18 @@ def periodic(service: Service) -> list[Periodic]:
 
 async def record_all(unit: UnitOfWork, received: Sequence[Received]) -> None:
     """Enter each event once: what was sent to the log again (a retry after a lost answer) bears the same id, and the
-    first of them stays."""
-    ids = [item.event.id for item in received]
-    query = Query("ledger", (Where("event_id", "in", ids),), limit=len(ids), columns=("event_id",))
-    known = {row["event_id"] for row in await unit.find(query)}
-    changes: list[Change] = []
+    first of them stays. Of events in streams the consumer itself keeps that, by their sequence."""
+    direct = [item.event.id for item in received if not item.event.sequence]
+    known: set[str] = set()
+    if direct:
+        query = Query("ledger", (Where("event_id", "in", direct),), limit=len(direct), columns=("event_id",))
+        known = {row["event_id"] for row in await unit.find(query)}
+    folded: list[Folded] = []
     for item in received:
-        if item.event.id in known:
-            continue
-        known.add(item.event.id)
-        changes += project(item.event, item.record)
-    if changes:
-        await unit.apply(changes)
+        if not item.event.sequence:
+            if item.event.id in known:
+                continue
+            known.add(item.event.id)
+        folded.append(item.folded or fold(item.event, item.record))
+    if folded:
+        await unit.apply(inserts(folded))

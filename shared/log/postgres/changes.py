@@ -5,7 +5,7 @@ from typing import Any
 
 from shared.log.postgres.ddl import SQL_TYPES, quoted, view_name
 from shared.log.postgres.values import clean, json_text
-from shared.log.tables import Change, ColumnType, Delete, Put, Row, Table
+from shared.log.tables import ColumnType, Delete, Insert, Put, Row, Table
 
 Key = tuple[Any, ...]
 
@@ -19,7 +19,7 @@ class _Rows:
         self.deletes: set[Key] = set()
         self._checked: set[tuple[str, ...]] = set()
 
-    def add(self, change: Change) -> None:
+    def add(self, change: Put | Delete) -> None:
         given = change.row if isinstance(change, Put) else change.key
         key = self._key(given)
         if isinstance(change, Delete):
@@ -46,7 +46,9 @@ class _Rows:
         return key
 
 
-def statements(schema: str, tables: dict[str, Table], changes: Sequence[Change]) -> Iterator[tuple[str, list[Any]]]:
+def statements(
+    schema: str, tables: dict[str, Table], changes: Sequence[Put | Delete]
+) -> Iterator[tuple[str, list[Any]]]:
     """The statements, with their parameters, that make these changes in order.
 
     Several changes of one row come to one. Rows are written in the order of their keys, so that two writers of the same
@@ -67,6 +69,22 @@ def statements(schema: str, tables: dict[str, Table], changes: Sequence[Change])
             groups.setdefault(tuple(column for column in rows.table.columns if column in row), []).append(row)
         for columns, group in groups.items():
             yield _upsert(schema, rows.table, columns, group)
+
+
+def records(table: Table, insert: Insert) -> Iterator[tuple[Any, ...]]:
+    """New rows as COPY takes them. Raises ValueError for unknown columns, missing keys, columns of several lengths."""
+    unknown = [name for name in insert.columns if name not in table.columns]
+    missing = [name for name in table.key if None in insert.columns.get(name, [None])]
+    if unknown or missing:
+        raise ValueError(f"insert into {table.name}: unknown columns {unknown}, key columns without value {missing}")
+    return zip(*(_copied(table.columns[name], values) for name, values in insert.columns.items()), strict=True)
+
+
+def _copied(kind: ColumnType, values: list[Any]) -> list[Any]:
+    if kind == "text":
+        dirty = any(value is not None and "\x00" in value for value in values)
+        return list(map(clean, values)) if dirty else values
+    return list(map(clean, values)) if kind in ("integer", "bigint") else values
 
 
 def _upsert(schema: str, table: Table, columns: tuple[str, ...], rows: Sequence[Row]) -> tuple[str, list[Any]]:

@@ -1,7 +1,7 @@
 """Connections: a pool with our codecs, and which errors mean that the database is away."""
 
 import asyncio
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, contextmanager
 from typing import Any, Protocol
 
@@ -45,6 +45,10 @@ class Executor(Protocol):
 
 class Connection(Executor, Protocol):
     def transaction(self) -> AbstractAsyncContextManager[object]: ...
+
+    async def copy_records_to_table(
+        self, table_name: str, *, schema_name: str, columns: Sequence[str], records: Iterable[Any]
+    ) -> str: ...
 
     async def add_listener(self, channel: str, callback: Any) -> None: ...
 

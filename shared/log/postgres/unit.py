@@ -1,17 +1,20 @@
 """One transaction of a store in PostgreSQL."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from typing import Any, cast
 
-from shared.log.postgres.changes import statements
+import asyncpg  # pyright: ignore[reportMissingTypeStubs]
+
+from shared.log.postgres.changes import records, statements
 from shared.log.postgres.connection import Connection, Executor
-from shared.log.postgres.ddl import number
+from shared.log.postgres.ddl import number, view_name
 from shared.log.postgres.letters import Letters
 from shared.log.postgres.query import get_sql, select_sql
 from shared.log.postgres.streams import Streams
 from shared.log.postgres.values import clean
 from shared.log.store import Claim, Fenced, IdempotencyRecord, InFlight
-from shared.log.tables import Change, Query, Row, Table
+from shared.log.tables import Change, Delete, DuplicateKey, Insert, Put, Query, Row, Table
 
 
 class PostgresUnit(Streams, Letters):
@@ -24,8 +27,24 @@ class PostgresUnit(Streams, Letters):
         self.answers_kept = 0
 
     async def apply(self, changes: Sequence[Change]) -> None:
-        for sql, parameters in statements(self._schema, self._tables, changes):
-            await self._connection.execute(sql, *parameters)
+        for inserted, run in groupby(changes, key=lambda change: isinstance(change, Insert)):
+            if inserted:
+                for insert in cast("Iterator[Insert]", run):
+                    await self._insert_rows(self._tables[insert.table], insert)
+                continue
+            for sql, parameters in statements(self._schema, self._tables, cast("list[Put | Delete]", list(run))):
+                await self._connection.execute(sql, *parameters)
+
+    async def _insert_rows(self, table: Table, insert: Insert) -> None:
+        try:
+            await self._connection.copy_records_to_table(
+                view_name(table.name),
+                schema_name=self._schema,
+                columns=list(insert.columns),
+                records=records(table, insert),
+            )
+        except asyncpg.UniqueViolationError as error:
+            raise DuplicateKey(f"{table.name}: {error}") from error
 
     async def get(self, table: str, *key: Any) -> Row | None:
         return await get_row(self._connection, self._schema, self._tables[table], key)

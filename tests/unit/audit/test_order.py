@@ -1,18 +1,22 @@
 """Whatever the order in which partitions are read and whatever comes twice, the tables are the same."""
 
 import asyncio
+from collections import Counter
 from itertools import groupby
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.audit.projection import FOLDED, TABLES
+from services.audit.projection import FOLDED, TABLES, fold
 from services.audit.worker import record_all
+from shared.events.catalog import TOPICS, topic_of
 from shared.events.codec import decode
-from shared.log.memory import MemoryStore
+from shared.events.envelope import Event
+from shared.log.memory import MemoryLog, MemoryStore
 from shared.log.records import Record
 from shared.log.tables import Query
-from shared.runtime.consumer import Received
+from shared.runtime.consumer import Consumer
+from shared.runtime.settings import Settings
 from tests.replay.samples import PAYLOADS
 from tests.unit.audit.facts import event, logged, predictions, stored
 
@@ -22,11 +26,13 @@ BATCHES = {"PredictionLogged", "OutcomeLogged", "OutcomesJoined"}
 def world() -> list[list[Record]]:
     """Partitions with records, in order; batches come twice, as after a retry."""
     partitions: dict[tuple[str, int], list[Record]] = {}
-    events = [
-        event(number, payload, f"s/{number % 5}", number, happened=number, recorded=100 + number)
-        for number, payload in enumerate(PAYLOADS, 1)
-        if type(payload).__name__ not in BATCHES
-    ]
+    lengths: Counter[str] = Counter()
+    events: list[Event] = []
+    for number, payload in enumerate(PAYLOADS, 1):
+        if type(payload).__name__ not in BATCHES:
+            subject = f"{topic_of(payload)}/{number % 5}"
+            lengths[subject] += 1
+            events.append(event(number, payload, subject, lengths[subject], happened=number, recorded=100 + number))
     for number in (91, 92, 91):
         events.append(
             event(number, logged(True), f"batch/{number}", 0, happened=5, table=predictions(["a", f"{number}"]))
@@ -44,9 +50,12 @@ WORLD = world()
 def tables(chunks: list[list[Record]]) -> dict[str, list]:
     async def consume() -> dict[str, list]:
         store = MemoryStore("audit", TABLES)
+        consumer = Consumer("audit.ledger", TOPICS, MemoryLog(2), store, record_all, Settings(), fold=fold)
         for chunk in chunks:
-            async with store.begin() as unit:
-                await record_all(unit, [Received(decode(record), record) for record in chunk])
+            for place, records in groupby(chunk, key=lambda record: record.place):
+                await consumer.catch_up(place, list(records))
+        async with store.begin() as unit:
+            assert not await unit.dead_letters()
         return {table.name: await store.find(Query(table.name, limit=10_000)) for table in FOLDED}
 
     return asyncio.run(consume())

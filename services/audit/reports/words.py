@@ -1,0 +1,74 @@
+"""How numbers, times and lists are written, the same in every format of a report."""
+
+import math
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any
+
+
+def instant(moment: datetime) -> str:
+    """A time to the second, as `2013-04-01 21:00:00 UTC`."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def minute(moment: datetime) -> str:
+    """A time to the minute, without its zone, for columns that say UTC."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M")
+
+
+def date(moment: datetime) -> str:
+    return moment.astimezone(UTC).strftime("%Y-%m-%d")
+
+
+def parsed(text: str) -> datetime:
+    """An RFC 3339 time of an event's data."""
+    return datetime.fromisoformat(text)
+
+
+def number(value: float | None) -> str:
+    """Four significant digits; whole numbers whole, with commas at the thousands."""
+    if value is None or not math.isfinite(value):
+        return "–"
+    if float(value).is_integer() and abs(value) < 1e15:
+        return f"{int(value):,}"
+    if abs(value) >= 1e6 or abs(value) < 1e-4:
+        return f"{value:.3e}"
+    digits = max(0, 3 - math.floor(math.log10(abs(value))))
+    return f"{value:,.{digits}f}"
+
+
+def percent(part: float, whole: float) -> str:
+    return f"{100 * part / whole:.1f} %" if whole else "–"
+
+
+def count(amount: int, one: str, many: str = "") -> str:
+    """`1 flag`, `3 flags`, `no flags`."""
+    if amount == 1:
+        return f"1 {one}"
+    return f"{'no' if amount == 0 else format(amount, ',')} {many or one + 's'}"
+
+
+def listed(items: Iterable[str]) -> str:
+    """`a, b and c`."""
+    names = list(items)
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1]))) if names else ""
+
+
+def figures(values: dict[str, Any]) -> str:
+    """`auc 0.6998; brier 0.1014`."""
+    return "; ".join(f"{name} {shown(value)}" for name, value in sorted(values.items()))
+
+
+def shown(value: Any) -> str:
+    """Any plain value as a reader expects it."""
+    if value is None:
+        return "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int | float):
+        return number(value)
+    if isinstance(value, list | tuple):
+        return ", ".join(map(shown, value)) or "none"
+    if isinstance(value, dict):
+        return figures(value) or "none"
+    return str(value)

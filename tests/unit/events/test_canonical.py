@@ -1,0 +1,28 @@
+"""Canonical JSON is that of RFC 8785 wherever RFC 8785 has a form."""
+
+import rfc8785
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.events.canonical import canonical
+
+EXACT = 2**53 - 1
+NUMBERS = st.integers(-EXACT, EXACT) | st.floats(allow_nan=False, allow_infinity=False)
+VALUES = st.recursive(
+    st.none() | st.booleans() | NUMBERS | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=20,
+)
+
+
+@given(VALUES)
+def test_canonical_bytes_are_those_of_rfc_8785(value):
+    assert canonical(value) == rfc8785.dumps(value)
+
+
+def test_whole_numbers_that_no_double_holds_keep_their_digits():
+    assert canonical({"b": 1e-7, "a": 2**60 + 1}) == b'{"a":1152921504606846977,"b":1e-7}'
+
+
+def test_names_are_ordered_by_their_utf_16_form():
+    assert canonical({"\ufb33": 1, "\U0001f600": 2}) == '{"\U0001f600":2,"\ufb33":1}'.encode()
