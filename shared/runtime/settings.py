@@ -95,6 +95,55 @@ class Settings(BaseSettings):
     reference_values: int = 10_000
     """Values per feature that a version's reference may hold."""
 
+    archive_url: str = ""
+    """Where blocks of archived predictions lie: a folder or `s3://BUCKET/PREFIX`; empty: `archive` in `data_dir`."""
+
+    archive_direct_rows: int = 20_000
+    """Predictions of one deployment, version and day that, coming at once, are written as a block at once."""
+
+    archive_block_rows: int = 200_000
+    """Young predictions that are packed into one block at most."""
+
+    archive_after_seconds: float = 3_600.0
+    """How long fewer predictions than a block wait for others before they are packed."""
+
+    archive_pack_seconds: float = 10.0
+    """How often young predictions are looked at for packing."""
+
+    archive_sweep_seconds: float = 3_600.0
+    """How often files that no block names are looked for, and what exceeds its retention removed."""
+
+    archive_orphan_seconds: float = 3_600.0
+    """Age from which a file that no block names counts as left by a killed process."""
+
+    archive_orphan_days: int = 7
+    """Age in days from which such a file is left alone all the same: it may come from before a rebuild."""
+
+    archive_retention_days: int = 0
+    """Days for which a deployment's predictions are kept where it has no policy of its own; 0: for ever."""
+
+    max_exports: int = 2
+    """Exports of predictions that one process streams at once."""
+
+    explanation_seconds: float = 20.0
+    """How long one explanation may take, its waiting and the start of the explaining process included."""
+
+    explanation_background: int = 100
+    """Rows of a version's reference against which a prediction is explained."""
+
+    explanation_evaluations: int = 500_000
+    """Rows that the model answers for one explanation at most."""
+
+    explanation_cache: int = 1_000
+    """Explanations that one process remembers."""
+
+    max_explanations: int = 8
+    """Explanations that wait or run in one process; who asks then is told to try again."""
+
+    explanation_cases: int = 5
+    explanation_search_rows: int = 50_000
+    """Past predictions, the newest first, among which the nearest cases are looked for."""
+
     flags_open_threshold: int = 10
     """Open flags of one deployed version at which `FlagThresholdBreached` is stated."""
 
