@@ -10,6 +10,7 @@ from shared.events.envelope import Payload
 Stage = Literal["staging", "production"]
 EvidenceKind = Literal["quality", "performance", "security", "availability", "compliance"]
 RiskTier = Literal["low", "medium", "high"]
+Task = Literal["binary", "multiclass", "regression"]
 
 
 class Part(BaseModel):
@@ -23,9 +24,10 @@ class Formula(Part):
 
     `output` names the output column that holds the score; None takes the only one.
     `metric`: a quality metric of the window by its name, such as `auc` or `mae`.
+    `formula`: an `expression` of such metrics (`shared.events.expression`), in `unit` for all cases together.
     """
 
-    kind: Literal["cost", "metric"]
+    kind: Literal["cost", "metric", "formula"]
     output: str | None = None
     threshold: float | None = None
     true_positive: float = 0.0
@@ -33,6 +35,7 @@ class Formula(Part):
     false_negative: float = 0.0
     true_negative: float = 0.0
     metric: str | None = None
+    expression: str | None = None
 
 
 class Column(Part):
@@ -79,6 +82,20 @@ class Field(Part):
 class Signature(Part):
     inputs: tuple[Field, ...]
     outputs: tuple[Field, ...]
+
+
+class Protected(Part):
+    """An attribute by which nobody may be treated worse: groups by the values of an input, or by the predictions'
+    `segment` (`feature` None).
+
+    `edges`, ascending: of a number input, where one band ends and the next begins (each band holds its lower edge).
+    `reference`: the group that others are compared with; None takes the one with the most predictions.
+    """
+
+    name: str
+    feature: str | None = None
+    edges: tuple[float, ...] = ()
+    reference: str | None = None
 
 
 class Rule(Part):
@@ -152,7 +169,11 @@ class ModelRegistered(RegistryPayload):
 
 
 class ModelVersionRegistered(RegistryPayload):
-    """`reference`: what each feature looked like in training, as values (numbers, strings, booleans or null)."""
+    """`reference`: what each feature looked like in training, as values (numbers, strings, booleans or null).
+
+    `task`: what kind of problem the outputs answer; None leaves it to the outputs' types, the KPIs and names.
+    `classes`: of a multiclass problem, in the order of the codes that outcomes name them by (0, 1, …).
+    """
 
     model: str
     version: int
@@ -168,6 +189,9 @@ class ModelVersionRegistered(RegistryPayload):
     parents: tuple[int, ...] = ()
     reference: dict[str, tuple[float | str | bool | None, ...]] = {}
     description: str = ""
+    task: Task | None = None
+    classes: tuple[str, ...] = ()
+    protected: tuple[Protected, ...] = ()
 
 
 class EvidenceRecorded(RegistryPayload):

@@ -8,12 +8,14 @@ import base64
 import json
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from shared.events import batches
 from shared.events.catalog import TYPES
 from shared.events.codec import Undecodable, decode, encode, structured
+from shared.events.envelope import Payload
 from shared.log.records import Outgoing, Record
 from tests.replay.samples import PAYLOADS, sample
 
@@ -29,6 +31,11 @@ def name_of(type_name: str) -> str:
     return f"{type_name}.v{TYPES[type_name].VERSION}.json"
 
 
+def _with_later_fields(payload: Payload, kept: dict[str, Any]) -> dict[str, Any]:
+    """The data as it was kept; a field added to the type since reads as its default."""
+    return payload.model_validate(kept, strict=False).model_dump(mode="json")
+
+
 def test_every_type_has_a_golden_file_of_its_newest_version() -> None:
     assert {name_of(name) for name in TYPES} <= {path.name for path in FILES}
 
@@ -38,7 +45,7 @@ def test_a_golden_record_still_reads_the_same(path: Path) -> None:
     kept = json.loads(path.read_text())
     headers = tuple((name, value.encode()) for name, value in kept["headers"])
     event = decode(record_of(Outgoing(kept["key"], headers, base64.b64decode(kept["value"]))))
-    assert structured(event) == kept["event"]
+    assert structured(event) == {**kept["event"], "data": _with_later_fields(event.data, kept["event"]["data"])}
     if event.table is not None:
         assert json.loads(json.dumps(batches.read(event.table).to_pylist(), default=str)) == kept["rows"]
 

@@ -124,7 +124,12 @@ class ModelBody(Body):
 
 
 class VersionBody(Body):
-    """`parents` left out: the newest version of the branch. `signature` left out: features are not checked."""
+    """`parents` left out: the newest version of the branch. `signature` left out: features are not checked.
+
+    `task`: binary, multiclass (with `classes`) or regression; left out, it follows from outputs and KPIs.
+    `protected`: attributes by which the monitor compares groups: `{name, feature?, edges?, reference?}`; without a
+    feature the groups are those of the predictions' `segment`.
+    """
 
     artifact: ArtifactBody
     framework: str = ""
@@ -138,6 +143,9 @@ class VersionBody(Body):
     parents: tuple[int, ...] | None = None
     reference: dict[str, tuple[bool | int | float | str | None, ...]] = {}
     description: Text = ""
+    task: facts.Task | None = None
+    classes: Annotated[tuple[Annotated[str, Field(min_length=1, max_length=200)], ...], Field(max_length=100)] = ()
+    protected: Annotated[tuple[facts.Protected, ...], Field(max_length=20)] = ()
 
 
 class EvidenceBody(Body):

@@ -121,6 +121,7 @@ def add_versions(routes: APIRouter, service: Service) -> None:
 
 async def _given(service: Service, unit: UnitOfWork, name: str, body: VersionBody) -> ModelVersionRegistered:
     simple = {"framework", "params", "metrics", "pipeline_run", "branch", "reference", "description"}
+    simple |= {"task", "classes"}
     return ModelVersionRegistered(
         model=name,
         version=0,
@@ -128,5 +129,6 @@ async def _given(service: Service, unit: UnitOfWork, name: str, body: VersionBod
         signature=Signature(inputs=body.signature.inputs, outputs=body.signature.outputs),
         training_data=await dataset_refs(service, unit, body.training_data),
         code=body.code,
+        protected=body.protected,
         **body.model_dump(include=simple),
     )

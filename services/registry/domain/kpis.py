@@ -7,12 +7,17 @@ from decimal import Decimal
 from services.registry.domain.frozen import register_once
 from services.registry.domain.names import check_name
 from shared.events.envelope import Event, Payload
+from shared.events.expression import NotAnExpression, names_in
 from shared.events.plain import not_plain
 from shared.events.refusal import Refused
 from shared.events.registry import Formula, KpiDefined
 
 initial: KpiDefined | None = None
 _GRID = Decimal("0.001")
+_MEANT = {
+    "metric": "the name of a quality metric such as 'auc'",
+    "formula": "sums and products of quality metrics such as '300 * false_negatives + 60 * false_positives'",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,14 +40,23 @@ def check_formula(formula: Formula) -> None:
     """Raises Refused 422 `bad-formula` with the reason."""
     if reason := not_plain(formula.model_dump(), "formula"):
         _bad(f"{reason}.")
-    if formula.kind == "metric":
-        if not formula.metric:
-            _bad("a formula of kind 'metric' needs 'metric', the name of a quality metric such as 'auc'.")
-        return
-    if formula.metric is not None:
-        _bad("'metric' belongs to formulas of kind 'metric', not 'cost'.")
+    for kind, named, value in (("metric", "metric", formula.metric), ("formula", "expression", formula.expression)):
+        if formula.kind == kind and not value:
+            _bad(f"a formula of kind '{kind}' needs '{named}', {_MEANT[kind]}.")
+        if formula.kind != kind and value is not None:
+            _bad(f"'{named}' belongs to formulas of kind '{kind}', not '{formula.kind}'.")
+    if formula.expression is not None:
+        try:
+            names_in(formula.expression)
+        except NotAnExpression as error:
+            _bad(f"'expression' {error}.")
+    _check_threshold(formula)
+
+
+def _check_threshold(formula: Formula) -> None:
     if formula.threshold is None:
-        _bad("a formula of kind 'cost' needs 'threshold', the score from which on a case counts as positive.")
+        if formula.kind == "cost":
+            _bad("a formula of kind 'cost' needs 'threshold', the score from which on a case counts as positive.")
     elif not 0 <= formula.threshold <= 1:
         _bad(f"the threshold {formula.threshold} is no score: it lies between 0 and 1.")
     elif Decimal(str(formula.threshold)) % _GRID:

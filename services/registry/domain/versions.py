@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from services.registry.domain.judged import check_protected, check_task
 from services.registry.domain.model_state import ModelState
 from services.registry.domain.names import check_name, check_sha256
 from shared.events.plain import not_plain
@@ -22,6 +23,8 @@ def complete(
     check_name("branch", given.branch)
     check_signature(given.signature)
     check_reference(given.reference, given.signature, limit)
+    check_task(given.task, given.classes, given.signature)
+    check_protected(given.protected, given.signature)
     check_plain(given.params, "params")
     return given.model_copy(
         update={
