@@ -93,7 +93,8 @@ class Health:
 
 async def _probe(work: Awaitable[T], found: dict[str, str], name: str) -> T | None:
     try:
-        return await asyncio.wait_for(work, PROBE_SECONDS)
+        async with asyncio.timeout(PROBE_SECONDS):  # wait_for may swallow a cancellation before Python 3.12
+            return await work
     except TimeoutError:
         found[name] = f"no answer within {PROBE_SECONDS:g} s"
     except Exception as error:
