@@ -3,6 +3,7 @@
 from typing import Any
 
 from services.monitor.domain.bins import as_json, bins_of
+from services.monitor.views import archive, references
 from shared.events.deployer import Deployed, Promoted, Retired, RolledBack, Traffic, TrafficChanged
 from shared.events.envelope import Event
 from shared.events.monitor import WindowMeasured
@@ -105,11 +106,17 @@ TABLES = (
     DIRTY,
     WATERMARKS,
     MEASURED,
+    *references.TABLES,
+    *archive.TABLES,
 )
 
 
 def project(event: Event) -> list[Change]:
-    """The rows that a control fact sets. Facts that no figure rests on set none."""
+    """The rows that a control fact sets. Facts that no view rests on set none."""
+    return [*_figures(event), *references.project(event), *archive.project(event)]
+
+
+def _figures(event: Event) -> list[Change]:
     match event.data:
         case Deployed(deployment=name, model=model, environment=environment, traffic=traffic):
             row: dict[str, Any] = {"deployment": name, "model": model, "environment": environment, "retired": False}

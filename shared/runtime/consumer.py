@@ -81,6 +81,9 @@ class Consumer:
     store: Store
     handle: Handler
     settings: Settings
+    marks: bool = True
+    """Whether `?after=` waits for this one; of several consumers of a topic within a service only one may tell."""
+
     together: bool = False
     """Whether `handle` may get the records of several partitions at once: small partitions then share a transaction."""
     fold: Callable[[Event, Record], Any] | None = None
@@ -252,7 +255,8 @@ class Consumer:
             if fresh:
                 await self.handle(unit, fresh)
                 await unit.set_heads(self.name, heads)
-                await unit.mark_seen(self.name, [item.event.id for item in fresh])
+                if self.marks:
+                    await unit.mark_seen(self.name, [item.event.id for item in fresh])
             if letters:
                 await unit.park(letters)
             advanced = [await unit.advance(self.name, claim, mine[-1].offset + 1) for claim, mine in owned]

@@ -39,5 +39,6 @@ async def _replay_one(consumer: Consumer, record: Record) -> None:
             await consumer.handle(unit, [Received(event, record)])
             if event.sequence:
                 await unit.set_heads(consumer.name, {event.subject: event.sequence})
-            await unit.mark_seen(consumer.name, [event.id])
+            if consumer.marks:
+                await unit.mark_seen(consumer.name, [event.id])
         await unit.remove_dead_letter(consumer.name, record.place, record.offset)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from services.monitor import archive
 from services.monitor.facts import Facts
 from services.monitor.projection import project
 from services.monitor.worker.joining import source_lock
@@ -23,21 +24,24 @@ CONTROL = ("muniment.registry", "muniment.deployer", OWN)
 
 
 def consumers(service: Service) -> list[Consumer]:
-    """`monitor.facts` for what others state, `monitor.predictions` for predictions and their outcomes."""
+    """`monitor.facts` for what others state, `monitor.predictions` for predictions and their outcomes, and
+    `monitor.archive` for keeping predictions."""
     log, store, settings = service.log, service.store, service.settings
     return [
         Consumer(FACTS, CONTROL, log, store, facts_handler(service), settings),
         Consumer(CONSUMER, (TOPIC_PREDICTIONS, TOPIC_OUTCOMES), log, store, data_handler(service), settings),
+        archive.consumer(service),
     ]
 
 
 def periodic(service: Service) -> list[Periodic]:
-    """Measuring closed windows, and looking again at outcomes that wait."""
+    """Measuring closed windows, looking again at outcomes that wait, and keeping the archive in order."""
     seconds = service.settings.window_measure_seconds
     sweeping = Sweeping(service.store, Tables(service.log), service.settings, service.live)
     return [
         Periodic("monitor.measure", seconds, Measuring(service, Facts()).run),
         Periodic("monitor.sweep", seconds, sweeping.run),
+        *archive.periodic(service),
     ]
 
 
