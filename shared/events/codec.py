@@ -9,10 +9,12 @@ from typing import Any
 
 import orjson
 from pydantic import ValidationError
+from pydantic_core import PydanticSerializationError
 
 from shared.events.canonical import canonical
 from shared.events.catalog import TYPES, upcast
 from shared.events.envelope import BatchPayload, Event, Payload
+from shared.events.refusal import Refused
 from shared.log.records import Headers, Outgoing, Record
 
 JSON = b"application/json"
@@ -25,12 +27,17 @@ class Undecodable(ValueError):
 
 def rfc3339(moment: datetime) -> str:
     """A UTC moment as RFC 3339 with microseconds and `Z`, so that text order is time order."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return moment.astimezone(UTC).isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
 
 
 def payload_json(payload: Payload) -> bytes:
-    """The data of an event as canonical JSON: one fact, one sequence of bytes."""
-    return canonical(payload.model_dump(mode="json"))
+    """The data of an event as canonical JSON: one fact, one sequence of bytes. Raises Refused 422 `not-plain` on what
+    JSON here cannot hold: whole numbers beyond 64 bits, text that is no Unicode."""
+    try:
+        return canonical(payload.model_dump(mode="json"))
+    except (TypeError, UnicodeEncodeError, PydanticSerializationError) as error:
+        detail = f"{type(payload).__name__} cannot be kept: {error}."
+        raise Refused("not-plain", detail, status=422) from error
 
 
 def encode(event: Event) -> Outgoing:
