@@ -71,12 +71,13 @@ class Artifact(Part):
 
 
 class Field(Part):
-    """One input or output of a model. `type`: double, long, boolean or string."""
+    """One input or output of a model. `type`: double, long, boolean or string; `unit`: of its numbers, such as `min`."""
 
     name: str
     type: Literal["double", "long", "boolean", "string"]
     required: bool = True
     description: str = ""
+    unit: str = ""
 
 
 class Signature(Part):

@@ -53,6 +53,8 @@ class Running:
 
     async def start(self) -> None:
         """Start the parts as tasks; each runs until `stop`."""
+        for begin in self.service.on_start:
+            begin()
         if not self.works:
             return
         if self.relay is not None:

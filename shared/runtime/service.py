@@ -44,6 +44,7 @@ class AsyncMessages(Protocol):
 class Service:
     """One running service: its ports and its command loop. Handed to `api.router` and `worker.consumers`.
 
+    `on_start`: called once the process begins its work, within its loop; none may wait.
     `on_close`: awaited one after another when the last request has ended, before the ports close; a writer puts its
     flush here. `closing` is set as soon as the process is asked to stop, so that endless answers can end.
     """
@@ -54,6 +55,7 @@ class Service:
     log: EventLog
     live: Live
     commands: CommandLoop
+    on_start: list[Callable[[], None]] = field(default_factory=list["Callable[[], None]"])
     on_close: list[Callable[[], Awaitable[None]]] = field(default_factory=list["Callable[[], Awaitable[None]]"])
     closing: asyncio.Event = field(default_factory=asyncio.Event)
 

@@ -128,6 +128,9 @@ class Settings(BaseSettings):
     explanation_seconds: float = 20.0
     """How long one explanation may take, its waiting and the start of the explaining process included."""
 
+    explanation_warm_seconds: float = 30.0
+    """How long after its start a process starts its explaining process, unless it was asked before; 0: only then."""
+
     explanation_background: int = 100
     """Rows of a version's reference against which a prediction is explained."""
 
