@@ -1,6 +1,7 @@
 """Every setting in one place, read from `MUNIMENT_…` environment variables. All that grows has its limit here."""
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -153,3 +154,24 @@ class Settings(BaseSettings):
     idempotency_seconds: int = 86_400
     lineage_max_depth: int = 20
     lineage_max_nodes: int = 10_000
+
+    public_url: str = ""
+    """Where readers of reports reach this system; empty: as the request did, or at host and port where it was none."""
+
+    reports_url: str = ""
+    """Where issued reports lie: a folder or `s3://BUCKET/PREFIX`; empty: `reports` in `data_dir`."""
+
+    report_schedule: Literal["off", "daily", "weekly", "monthly", "quarterly"] = "off"
+    """How often a report on each model, and on all, is issued as of the period's end (UTC)."""
+
+    report_check_seconds: float = 60.0
+    """How often the schedule is looked at."""
+
+    report_max_events: int = 50_000
+    """Events that one question of a report or export reads; beyond it the newest count, and the report says so."""
+
+    max_reports: int = 2
+    """Reports that one process renders at once."""
+
+    max_export_rows: int = 5_000_000
+    """Events that one export of the log holds at most."""

@@ -162,6 +162,15 @@ PAYLOADS: tuple[Payload, ...] = (
 )
 
 
+    audit.ReportIssued(
+        report=BATCH,
+        model="late-flights",
+        number=1,
+        at=AT,
+        known_at=RECORDED,
+        gaps=3,
+        files=(audit.IssuedFile(format="pdf", sha256="cd" * 32, length=600_000),),
+    ),
 def sample(payload: Payload) -> Event:
     """The payload in a full envelope."""
     name = type(payload).__name__

@@ -7,20 +7,19 @@ import orjson
 from fastapi import APIRouter, Depends
 from fastapi import Query as Parameter
 
-from services.audit.api import verifications
+from services.audit.api import reports, verifications
 from services.audit.api.estate import estate
 from services.audit.api.graph import Direction, must_exist, walk
+from services.audit.api.moments import At, KnownAt, moment, utc
 from services.audit.api.predictions import Located, locate, story
 from services.audit.api.reader import Moment, Reader
 from services.audit.api.timeline import backdated, timeline
 from shared.log.tables import Query, Row, Where, equal
 from shared.runtime.commands import now
 from shared.runtime.http import Answer, Call, page, reading
-from shared.runtime.problems import Problem, not_found
+from shared.runtime.problems import not_found
 from shared.runtime.service import Service
 
-At = Annotated[datetime | None, Parameter(description="What was true at this time; default now.")]
-KnownAt = Annotated[datetime | None, Parameter(description="As it was known at this time; default now.")]
 From = Annotated[datetime | None, Parameter(alias="from", description="Happened at or after.")]
 To = Annotated[datetime | None, Parameter(description="Happened at or before.")]
 RecordedFrom = Annotated[datetime | None, Parameter(description="Recorded at or after.")]
@@ -35,23 +34,8 @@ def router(service: Service) -> APIRouter:
     _timeline(api, service)
     _events(api, service)
     verifications.add_routes(api, service)
+    reports.add_routes(api, service)
     return api
-
-
-def moment(at: datetime | None, known_at: datetime | None) -> Moment:
-    """Both times in UTC; the future may be asked about. Raises Problem 422 where a time has no offset."""
-    return Moment(utc(at) or now(), utc(known_at) or now())
-
-
-def utc(time: datetime | None) -> datetime | None:
-    if time is None:
-        return None
-    if time.tzinfo is None:
-        raise Problem(422, "time-without-zone", f"'{time.isoformat()}' has no offset.", "Write it as RFC 3339, with Z.")
-    try:
-        return time.astimezone(UTC)
-    except OverflowError as error:
-        raise Problem(422, "time-out-of-range", f"'{time.isoformat()}' cannot be told in UTC.") from error
 
 
 def _lineage(api: APIRouter, service: Service) -> None:

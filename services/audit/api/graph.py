@@ -14,7 +14,7 @@ from shared.runtime.settings import Settings
 
 Direction = Literal["up", "down", "both"]
 _KINDS = """actor approval batch breach dataset deployment drift evidence flag gate goal joined kpi model outcome
-pipeline policy prediction run verification version window"""
+pipeline policy prediction report run verification version window"""
 KINDS = tuple(_KINDS.split())
 
 

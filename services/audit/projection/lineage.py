@@ -269,6 +269,11 @@ _SAYS: dict[type[Payload], Callable[[Event, Any], Said]] = {
     registry.ModelVersionRegistered: _version,
     registry.EvidenceRecorded: _evidence,
     registry.ApprovalGranted: _approval,
+def _report(event: Event, data: audit.ReportIssued) -> Said:
+    node = f"report/{data.report}"
+    return node, [Edge(node, DERIVED, f"model/{data.model}", "report")] if data.model else []
+
+
     registry.ApprovalRejected: _approval,
     registry.GateChanged: _gate,
     registry.AliasMoved: _alias,
@@ -303,3 +308,4 @@ _SAYS: dict[type[Payload], Callable[[Event, Any], Said]] = {
 def unknown(types: Iterable[type[Payload]]) -> list[str]:
     """Types of the language that the graph does not know; a test holds this empty."""
     return [cls.__name__ for cls in types if cls not in _SAYS]
+    audit.ReportIssued: _report,

@@ -190,7 +190,13 @@ def _part(part: Part, number: int, register: _Register) -> dict[str, Any]:
         }
         for place, section in enumerate(part.sections, 1)
     ]
-    return {"number": str(number), "name": part.name, "title": part.title, "standard": part.standard, "sections": sections}
+    return {
+        "number": str(number),
+        "name": part.name,
+        "title": part.title,
+        "standard": part.standard,
+        "sections": sections,
+    }
 
 
 def _block(block: Block, register: _Register) -> dict[str, Any]:

@@ -86,7 +86,8 @@ class Facts:
     def live(self) -> dict[str, tuple[Fact, Mapping[str, Any]]]:
         """Deployment name → (fact that says so, traffic) of those that serve at the report's moment."""
         return {
-            name: (said[-1], traffic_after(said[-1])) for name, said in self.deployments.items()
+            name: (said[-1], traffic_after(said[-1]))
+            for name, said in self.deployments.items()
             if said[-1].type != "Retired"
         }
 

@@ -26,7 +26,7 @@ def parsed(text: str) -> datetime:
 
 
 def number(value: float | None) -> str:
-    """Four significant digits; whole numbers whole, with commas at the thousands."""
+    """Four significant digits without idle zeros; whole numbers whole, with commas at the thousands."""
     if value is None or not math.isfinite(value):
         return "–"
     if float(value).is_integer() and abs(value) < 1e15:
@@ -34,7 +34,8 @@ def number(value: float | None) -> str:
     if abs(value) >= 1e6 or abs(value) < 1e-4:
         return f"{value:.3e}"
     digits = max(0, 3 - math.floor(math.log10(abs(value))))
-    return f"{value:,.{digits}f}"
+    text = f"{value:,.{digits}f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def percent(part: float, whole: float) -> str:
@@ -57,6 +58,11 @@ def listed(items: Iterable[str]) -> str:
 def figures(values: dict[str, Any]) -> str:
     """`auc 0.6998; brier 0.1014`."""
     return "; ".join(f"{name} {shown(value)}" for name, value in sorted(values.items()))
+
+
+def settings(values: dict[str, Any]) -> str:
+    """Parameters as they were set, without any rounding: `C 1; tol 0.0001`."""
+    return "; ".join(f"{name} {value}" for name, value in sorted(values.items()))
 
 
 def shown(value: Any) -> str:

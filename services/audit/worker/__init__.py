@@ -2,7 +2,9 @@
 
 from collections.abc import Sequence
 
-from services.audit.projection import Folded, fold, inserts
+from services.audit.projection import FOLDED, Folded, fold, inserts
+from services.audit.reports.press import Press
+from services.audit.worker.reports import Issuer
 from services.audit.worker.verifications import Verifier
 from shared.events.catalog import TOPICS
 from shared.log.store import UnitOfWork
@@ -22,9 +24,14 @@ def consumers(service: Service) -> list[Consumer]:
 
 
 def periodic(service: Service) -> list[Periodic]:
-    """Looks once a second for a verification to run; runs of all processes exclude one another in the store."""
+    """Looks once a second for a verification to run, and now and then for a report that is due; runs of all processes
+    exclude one another in the store."""
     verifier = Verifier(service, LEDGER)
-    return [Periodic("audit.verifications", 1.0, verifier.run_waiting)]
+    issuer = Issuer(service, Press(service))
+    return [
+        Periodic("audit.verifications", 1.0, verifier.run_waiting),
+        Periodic("audit.reports", service.settings.report_check_seconds, issuer.run),
+    ]
 
 
 async def record_all(unit: UnitOfWork, received: Sequence[Received]) -> None:

@@ -1,0 +1,62 @@
+"""Reports from facts: of one model, and of all of them."""
+
+from collections.abc import Sequence
+
+from services.audit.reports.document import Part, Report
+from services.audit.reports.facts import Facts
+from services.audit.reports.sections import annex_iv, crosswalk, estate, model_card
+from services.audit.reports.sections.changes import changes_of_use
+from services.audit.reports.sections.development import development
+from services.audit.reports.sections.findings import findings
+from services.audit.reports.sections.inventory import inventory, purpose
+from services.audit.reports.sections.limits import limitations, overrides
+from services.audit.reports.sections.logs import article_12, article_72
+from services.audit.reports.sections.monitoring import monitoring
+from services.audit.reports.sections.outcomes import outcomes
+from services.audit.reports.sections.summary import summary
+from services.audit.reports.sections.validation import approvals, validation
+
+MODEL_RISK = (
+    inventory, purpose, development, validation, approvals, changes_of_use, monitoring, outcomes, limitations,
+    overrides, findings,
+)  # fmt: skip
+
+
+def model_report(facts: Facts, base_url: str) -> Report:
+    """The report on one model as of its facts' moment. `base_url`: where its links lead."""
+    eu = (*annex_iv.sections(facts), article_12(facts), article_72(facts))
+    parts = (
+        Part("summary", "Summary", "", (summary(facts),)),
+        Part(
+            "model-risk",
+            "Model risk management",
+            "SR 26-2, with the mapping to SR 11-7",
+            tuple(one(facts) for one in MODEL_RISK),
+        ),
+        Part("ai-act", "EU AI Act", "Regulation (EU) 2024/1689: Annex IV, Articles 12 and 72", eu),
+        Part("model-card", "Model card", "Mitchell et al. 2019", model_card.sections(facts)),
+        Part(
+            "about",
+            "About this report",
+            "",
+            (crosswalk.crosswalk(facts), crosswalk.proof(facts), crosswalk.claims(facts)),
+        ),
+    )
+    return Report(
+        f"model/{facts.model}", f"Model report: {facts.model}", facts.at, facts.known_at, base_url, parts, facts.by_id
+    )
+
+
+def inventory_report(models: Sequence[Facts], everything: Facts, base_url: str) -> Report:
+    """The report on all models. `everything`: facts of no single model, and the moment."""
+    parts = (
+        Part(
+            "inventory",
+            "Model inventory",
+            "SR 26-2, governance and controls · SR 11-7 VI",
+            estate.sections(models, everything),
+        ),
+        Part("about", "About this report", "", (crosswalk.proof(everything), crosswalk.claims(everything))),
+    )
+    facts = {event: fact for one in (everything, *models) for event, fact in one.by_id.items()}
+    return Report("inventory", "Model inventory", everything.at, everything.known_at, base_url, parts, facts)

@@ -1,0 +1,135 @@
+"""Reads the facts of a report from the ledger, as of one moment and within limits."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import orjson
+
+from services.audit.api.reader import EVENT_COLUMNS, Moment
+from services.audit.reports.facts import Fact, Facts, ordered
+from shared.log.store import Store
+from shared.log.tables import Query, Row, Where, cursor_of, equal
+
+PAGE = 1_000
+
+
+class Gathering:
+    """Questions to the ledger for one report. `limit`: events that one question may bring; what meets it is told in
+    `limits`, and then the newest are there."""
+
+    def __init__(self, store: Store, moment: Moment, limit: int) -> None:
+        self.store, self.moment, self.limit = store, moment, limit
+        self.limits: list[str] = []
+
+    async def model(self, name: str) -> Facts | None:
+        """The facts about one model; None where it was not registered at that moment."""
+        own = await self.where("what the registry said", *equal(subject=f"model/{name}"))
+        if not any(fact.type == "ModelRegistered" for fact in own):
+            return None
+        found = [*own, *await self._purpose(own), *await self._origins(own), *await self._use(name)]
+        found += [fact for fact in await self.common() if fact.type != "KpiDefined"]
+        return self.facts(name, found)
+
+    async def models(self) -> list[str]:
+        """Names of all models registered by that moment."""
+        found = await self.where("models", *equal(type="ModelRegistered"))
+        return sorted({fact.data["model"] for fact in found})
+
+    def facts(self, name: str, found: Iterable[Fact]) -> Facts:
+        return Facts(name, self.moment.at, self.moment.known_at, ordered(found), tuple(self.limits))
+
+    async def common(self) -> list[Fact]:
+        """What concerns every model: policies and verifications."""
+        return [
+            *await self.where("policies", *equal(type="PolicyAdopted")),
+            *await self.where("verifications", *equal(type="VerificationCompleted")),
+        ]
+
+    async def _purpose(self, own: Sequence[Fact]) -> list[Fact]:
+        goals = {fact.data["goal"] for fact in own if fact.type == "ModelRegistered" and fact.data["goal"]}
+        found: list[Fact] = []
+        for goal in sorted(goals):
+            found += await self.where("what was said of the goal", *equal(subject=f"goal/{goal}"))
+        if goals:
+            kpis = await self.where("KPIs", *equal(type="KpiDefined"))
+            found += [fact for fact in kpis if fact.data["goal"] in goals]
+        return found
+
+    async def _origins(self, own: Sequence[Fact]) -> list[Fact]:
+        """Runs, pipelines and data sets that the versions came from."""
+        versions = [fact for fact in own if fact.type == "ModelVersionRegistered"]
+        names = sorted({fact.data["pipeline_run"] for fact in versions if fact.data["pipeline_run"]})
+        nodes = [f"run/{name}" for name in names]
+        aliases = await self._edges(*(Where("src", "in", nodes), *equal(relation="alternateOf"))) if nodes else []
+        nodes += [row["dst"] for row in aliases]
+        runs = await self.where("pipeline runs", Where("node", "in", nodes)) if nodes else []
+        pipelines = sorted({f"pipeline/{fact.data['pipeline']}" for fact in runs})
+        found = [*runs, *(await self.where("pipelines", Where("node", "in", pipelines)) if pipelines else [])]
+        refs = [ref for fact in versions for ref in fact.data["training_data"]]
+        refs += [ref for fact in runs for ref in (*fact.data["inputs"], *fact.data["outputs"])]
+        sets = sorted({f"dataset/{ref['dataset']}@{ref['version']}" for ref in refs})
+        return [*found, *(await self.where("data sets", Where("node", "in", sets)) if sets else [])]
+
+    async def _use(self, model: str) -> list[Fact]:
+        """Deployments of the model, what was measured of them, and what experts said."""
+        deployed = await self.where("deployments", *equal(type="Deployed"))
+        names = sorted({fact.data["deployment"] for fact in deployed if fact.data["model"] == model})
+        found: list[Fact] = []
+        for name in names:
+            found += await self.where(f"changes of {name}", *equal(subject=f"deployment/{name}"))
+            found += await self.where(f"what was measured of {name}", Where("subject", "prefix", f"window/{name}/"))
+            found += await self._predictions(name)
+            found += await self._flags(name)
+        return [fact for fact in found if fact.data.get("model", model) == model]
+
+    async def _predictions(self, deployment: str) -> list[Fact]:
+        """The first and the last batch that the log took; between them lie those that windows count."""
+        ends: list[Row] = []
+        for order in ("valid_at", "-valid_at"):
+            where = (*equal(dst=f"deployment/{deployment}", bulk=True), Where("src", "prefix", "batch/"))
+            ends += await self.store.find(Query("edges", (*where, *self.moment.facts), (order,), 1))
+        ids = [row["event_id"] for row in ends]
+        return await self.where("batches", Where("event_id", "in", ids)) if ids else []
+
+    async def _flags(self, deployment: str) -> list[Fact]:
+        edges = await self._edges(*equal(dst=f"deployment/{deployment}", bulk=False), Where("src", "prefix", "flag/"))
+        nodes = sorted({row["src"] for row in edges})
+        found: list[Fact] = []
+        for start in range(0, len(nodes), PAGE):
+            found += await self.where("flags", Where("node", "in", nodes[start : start + PAGE]))
+        breached = await self.where("flag limits", *equal(type="FlagThresholdBreached"))
+        return [*found, *(fact for fact in breached if fact.data["deployment"] == deployment)]
+
+    async def _edges(self, *where: Where) -> list[Row]:
+        return await self._paged(Query("edges", (*where, *self.moment.facts), ("-valid_at",)), "edges")
+
+    async def where(self, what: str, *where: Where) -> list[Fact]:
+        """Events that meet these conditions, the newest `limit` of them."""
+        query = Query("ledger", (*where, *self.moment.events), ("-time",), columns=EVENT_COLUMNS)
+        return [fact_of(row) for row in await self._paged(query, what)]
+
+    async def _paged(self, query: Query, what: str) -> list[Row]:
+        table, rows = self.store.tables[query.table], list[Row]()
+        while True:
+            page = await self.store.find(replace(query, limit=PAGE, columns=_with_key(query, table.key)))
+            rows += page
+            if len(page) < PAGE:
+                return rows
+            if len(rows) >= self.limit:
+                self.limits.append(f"of {what} only the newest {len(rows):,} were read.")
+                return rows
+            query = replace(query, after=cursor_of(table, query, page[-1]))
+
+
+def _with_key(query: Query, key: Sequence[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys((*query.columns, *key))) if query.columns else ()
+
+
+def fact_of(row: Row) -> Fact:
+    """A ledger row as a fact; of a version without the values of its reference, which no report shows."""
+    data: dict[str, Any] = orjson.loads(row["entry"])["data"]
+    if "reference" in data:
+        data["reference"] = {}
+    place = (row["event_id"], row["type"], row["subject"], row["sequence"])
+    return Fact(*place, row["time"], row["recorded"], row["actor"], data)

@@ -1,0 +1,92 @@
+"""Which paragraph is answered where, what the record proves, and what this report does not claim."""
+
+from services.audit.reports.document import Block, Row, Section, Statement, Table
+from services.audit.reports.facts import Facts, ids
+from services.audit.reports.sections.common import say
+from services.audit.reports.words import minute
+
+_ROWS = (
+    ("Overview; model risk, materiality", "III Overview of model risk management", "Inventory; Purpose and use"),
+    (
+        "Model development and model use",
+        "IV Model development, implementation, and use",
+        "Purpose and use; Development; Changes in use; Limitations",
+    ),
+    (
+        "Model validation and monitoring: conceptual soundness",
+        "V.1 Evaluation of conceptual soundness",
+        "Validation; Limitations",
+    ),
+    (
+        "Model validation and monitoring: ongoing monitoring",
+        "V.2 Ongoing monitoring",
+        "Ongoing monitoring; Overrides and expert challenge",
+    ),
+    ("Model validation and monitoring: outcomes analysis", "V.3 Outcomes analysis", "Outcomes analysis"),
+    (
+        "Governance and controls",
+        "VI Governance, policies, and controls",
+        "Approvals and gates; Changes in use; Findings",
+    ),
+    ("Governance and controls: model inventory", "VI Model inventory", "Inventory"),
+    ("Governance and controls: documentation", "VI Documentation", "The whole report, each statement with its events"),
+    (
+        "Vendor and other third-party products",
+        "V Validation of vendor products",
+        "Development (artifacts served elsewhere have the uri external:…)",
+    ),
+)
+
+
+def crosswalk(facts: Facts) -> Section:
+    rows = tuple(Row(row) for row in _ROWS)
+    columns = ("SR 26-2 (17 April 2026)", "SR 11-7 (4 April 2011, superseded)", "In this report")
+    return Section(
+        "crosswalk", "SR 26-2 and SR 11-7", "SR 26-2; SR 11-7", (Table("", columns, rows, wide=(2, 2, 2.4)),)
+    )
+
+
+def proof(facts: Facts) -> Section:
+    blocks: list[Block] = [
+        say(
+            "Each statement names its events: E for one event, S for a set. The register at the end resolves them. "
+            "An event "
+            "is read at its address; its inclusion proof ties it to a signed checkpoint, which anyone can verify "
+            "without "
+            "trusting this system."
+        ),
+        say("Whoever asks for the same moment in both times gets the same statements, today and in years."),
+        *_checks(facts),
+    ]
+    return Section("proof", "How to verify this report", "RFC 6962; C2SP signed notes", tuple(blocks))
+
+
+def _checks(facts: Facts) -> list[Statement]:
+    checks = facts.of("VerificationCompleted")
+    if not checks:
+        return []
+    last = checks[-1]
+    text = (
+        f"The log was last replayed from zero and compared with the views on {minute(last.time)} UTC: "
+        f"{last.data['outcome']}, {last.data['events']:,} events, {last.data['rows']:,} rows."
+    )
+    return [Statement(text, ids([last]))]
+
+
+def claims(facts: Facts) -> Section:
+    blocks = (
+        say(
+            "This report says what is on record, and where nothing is on record it says so. It is not legal advice, "
+            "not a "
+            "conformity assessment, not a validation, and no statement that the model is fit for its use."
+        ),
+        say(
+            "It does not decide whether the model is a model in the sense of SR 26-2, or a high-risk AI system in "
+            "the sense "
+            "of Article 6 of Regulation (EU) 2024/1689. SR 26-2 is guidance and sets no enforceable standard."
+        ),
+        say(
+            "Muniment cannot know what was never recorded: meetings, documents and decisions that took place elsewhere."
+        ),
+    )
+    return Section("claims", "What this report does not claim", "Muniment", blocks)

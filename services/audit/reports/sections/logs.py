@@ -1,0 +1,109 @@
+"""Records kept automatically (Article 12) and monitoring in use (Article 72) of Regulation (EU) 2024/1689."""
+
+from services.audit.reports.document import Block, Row, Section, Table, gap
+from services.audit.reports.facts import Fact, Facts, ids
+from services.audit.reports.sections.common import say
+from services.audit.reports.words import count, instant, minute
+
+_SERVES = {
+    "WindowMeasured": "12(2)(b), (c)",
+    "DriftDetected": "12(2)(a), (b)",
+    "KpiBreached": "12(2)(a), (b)",
+    "FeedbackFlagged": "12(2)(a), (b)",
+    "FlagResolved": "12(2)(b)",
+    "FlagThresholdBreached": "12(2)(a)",
+    "Deployed": "12(2)(a), (c)",
+    "TrafficChanged": "12(2)(a), (c)",
+    "Promoted": "12(2)(a), (c)",
+    "RolledBack": "12(2)(a), (c)",
+    "Retired": "12(2)(a), (c)",
+    "PredictionLogged": "12(1), 12(2)(c)",
+    "ModelVersionRegistered": "12(2)(a)",
+}
+"""Event type → the paragraph whose purpose it serves."""
+
+
+def article_12(facts: Facts) -> Section:
+    blocks: list[Block] = [
+        say("Every event about this model is logged automatically and cannot be changed; this is a summary by type."),
+        _period(facts),
+        _types(facts),
+        gap(
+            "the categories of Annex III, point 1(a), for which Article 12(3) asks for more; whether the model "
+            "belongs to "
+            "them is not recorded."
+        ),
+    ]
+    return Section("article-12", "Article 12: record-keeping", "Regulation (EU) 2024/1689, Article 12", tuple(blocks))
+
+
+def _period(facts: Facts) -> Block:
+    batches = sorted(facts.of("PredictionLogged"), key=lambda fact: fact.data["start"])
+    if not batches:
+        return gap("a logged prediction.", ids(facts.of("Deployed")))
+    first, last = batches[0], max(batches, key=lambda fact: fact.data["end"])
+    text = (
+        f"Use on record: predictions from {first.data['start'][:19].replace('T', ' ')} UTC to "
+        f"{last.data['end'][:19].replace('T', ' ')} UTC, each with its inputs, its output and its version."
+    )
+    return say(text, first, last)
+
+
+def _types(facts: Facts) -> Block:
+    found: dict[str, list[Fact]] = {}
+    for fact in facts.facts:
+        if fact.type != "PredictionLogged":
+            found.setdefault(fact.type, []).append(fact)
+    rows = [
+        Row(
+            (
+                name,
+                f"{len(said):,}",
+                minute(min(one.time for one in said)),
+                minute(max(one.time for one in said)),
+                _SERVES.get(name, "–"),
+            ),
+            ids(said),
+        )
+        for name, said in sorted(found.items())
+    ]
+    columns = ("Event", "Number", "First (UTC)", "Last (UTC)", "Serves Article")
+    return Table("Events about this model", columns, tuple(rows), wide=(1.8, 0.7, 1.2, 1.2, 1.1))
+
+
+def article_72(facts: Facts) -> Section:
+    windows, drift, breaches = facts.windows, facts.of("DriftDetected"), facts.of("KpiBreached")
+    blocks: list[Block] = []
+    if windows:
+        text = (
+            f"Data on performance in use is collected by window: {count(len(windows), 'window')}, the last one until "
+            f"{windows[-1].data['window_end'][:10]}."
+        )
+        blocks.append(say(f"[72(2)] {text}", *windows))
+    else:
+        blocks.append(gap("[72(2)] data on performance in use.", ids(facts.of("Deployed"))))
+    raised = f"{count(len(drift), 'drift alarm')} and {count(len(breaches), 'missed target')}"
+    blocks.append(say(f"[72(2)] It was analysed for drift and against the targets: {raised}.", *drift, *breaches))
+    blocks += [
+        *_corrective(facts),
+        gap("[72(3)] a post-market monitoring plan."),
+        gap("[72(2)] interaction with other AI systems."),
+    ]
+    return Section(
+        "article-72", "Article 72: post-market monitoring", "Regulation (EU) 2024/1689, Article 72", tuple(blocks)
+    )
+
+
+def _corrective(facts: Facts) -> list[Block]:
+    acts = facts.of("RolledBack", "Retired", "Promoted")
+    resolved = facts.of("FlagResolved")
+    found: list[Block] = []
+    if resolved:
+        found.append(
+            say(f"[72(2)] Experts' reports from use were answered: {count(len(resolved), 'flag')} resolved.", *resolved)
+        )
+    for fact in acts:
+        what = {"RolledBack": "rolled back", "Retired": "retired", "Promoted": "given a new champion"}[fact.type]
+        reason = fact.data.get("reason") or "no reason given"
+        found.append(say(f"[72(2)] {fact.data['deployment']} was {what} on {instant(fact.time)}: {reason}", fact))
+    return found
