@@ -3,13 +3,13 @@
 import math
 from dataclasses import dataclass
 
+from services.monitor.domain.cost import mean_and_variance
 from services.monitor.domain.figures import figure
-from services.monitor.domain.kpi import cost
 from services.monitor.domain.quality import Confusion
+from services.monitor.domain.quality.intervals import Z_95
 from shared.events.registry import Formula
 
 LEVEL = 0.05
-Z_95 = 1.959963984540054
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,20 +31,6 @@ class Comparison:
     low: float | None
     high: float | None
     p_value: float | None
-
-
-def mean_and_variance(formula: Formula, counts: Confusion) -> tuple[float, float]:
-    """Mean cost of a case and its sample variance (n - 1), from how many cases cost how much; NaN below two cases."""
-    if counts.cases < 2:
-        return (cost(formula, counts) / counts.cases if counts.cases else math.nan), math.nan
-    mean = cost(formula, counts) / counts.cases
-    spread = (
-        counts.true_positive * (formula.true_positive - mean) ** 2
-        + counts.false_positive * (formula.false_positive - mean) ** 2
-        + counts.false_negative * (formula.false_negative - mean) ** 2
-        + counts.true_negative * (formula.true_negative - mean) ** 2
-    )
-    return mean, spread / (counts.cases - 1)
 
 
 def compare(formula: Formula, champion: Arm, other: Arm) -> Comparison:

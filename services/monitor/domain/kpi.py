@@ -1,11 +1,14 @@
-"""KPIs of joined cases: money by the confusion at a threshold, or a quality metric by its name."""
+"""KPIs of joined cases: money by the confusion at a threshold, a quality metric by name, or a formula of metrics."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from services.monitor.domain.cost import cost
 from services.monitor.domain.figures import figure
-from services.monitor.domain.quality import Confusion, confusion, quality
-from services.monitor.domain.sketch import Joined
+from services.monitor.domain.joined import Joined, Scores
+from services.monitor.domain.plan import Known
+from services.monitor.domain.quality import Quality, confusion, quality, scores_of_part
+from shared.events.expression import value_of
 from shared.events.monitor import KpiValue
 from shared.events.registry import Formula
 
@@ -22,6 +25,10 @@ class Kpi:
     target: float | None
     formula: Formula
 
+    @property
+    def threshold(self) -> float:
+        return DEFAULT_THRESHOLD if self.formula.threshold is None else self.formula.threshold
+
     def breached(self, per_case: float) -> bool:
         """Whether the value is on the wrong side of the target."""
         if self.target is None:
@@ -30,7 +37,7 @@ class Kpi:
 
 
 def score_column(kpis: Sequence[Kpi], outputs: Sequence[str]) -> str | None:
-    """The output that is the score: what a KPI names, else the first of the version's number outputs."""
+    """The output that is the score: what a KPI names, else the first of the version's outputs that can be judged."""
     named = next((kpi.formula.output for kpi in kpis if kpi.formula.output in outputs), None)
     return named if named is not None else next(iter(outputs), None)
 
@@ -40,35 +47,38 @@ def threshold_of(kpis: Sequence[Kpi]) -> float:
     return next((kpi.formula.threshold for kpi in kpis if kpi.formula.threshold is not None), DEFAULT_THRESHOLD)
 
 
-def values(kpis: Sequence[Kpi], joined: Joined, column: str | None) -> list[KpiValue]:
-    """Each KPI that can be computed from these cases."""
-    found = (value(kpi, joined, column) for kpi in kpis)
-    return [one for one in found if one is not None]
-
-
-def value(kpi: Kpi, joined: Joined, column: str | None) -> KpiValue | None:
-    """One KPI of these cases; None without cases or without its metric."""
+def value(kpi: Kpi, scores: Scores, task: Known, classes: Sequence[str] = ()) -> KpiValue | None:
+    """One KPI of the cases of a part; None without cases, without its metric, or where its kind does not fit the
+    task."""
     formula = kpi.formula
-    output = formula.output or column
-    threshold = DEFAULT_THRESHOLD if formula.threshold is None else formula.threshold
     if formula.kind == "cost":
-        counts = confusion(joined, output, threshold)
-        if counts is None or not counts.cases:
+        if task != "binary":
             return None
-        total = cost(formula, counts)
-        return _stated(kpi, total, counts.cases, total / counts.cases)
-    metric = quality(joined, output, threshold).get(formula.metric or "")
-    return None if metric is None else _stated(kpi, metric, joined.outcomes, metric)
+        counts = confusion(scores, kpi.threshold)
+        return _of_total(kpi, cost(formula, counts), counts.cases) if counts.cases else None
+    found = quality(scores, task, kpi.threshold, classes)
+    if not found.cases:
+        return None
+    if formula.kind == "metric":
+        metric = found.figures.get(formula.metric or "")
+        return None if metric is None else _stated(kpi, metric, found.cases, metric)
+    total = value_of(formula.expression or "", named(scores, found))
+    return None if total is None else _of_total(kpi, total, found.cases)
 
 
-def cost(formula: Formula, counts: Confusion) -> float:
-    """The money these cases cost, in the KPI's unit."""
-    return (
-        formula.true_positive * counts.true_positive
-        + formula.false_positive * counts.false_positive
-        + formula.false_negative * counts.false_negative
-        + formula.true_negative * counts.true_negative
-    )
+def named(scores: Scores, found: Quality) -> dict[str, float]:
+    """What a formula may name: the figures of the part, and how many predictions, outcomes and cases it has."""
+    counts = {name: float(scores.tally(name)) for name in ("predictions", "outcomes")}
+    return {**found.figures, **counts, "cases": float(found.cases)}
+
+
+def scores_for(kpi: Kpi, joined: Joined, column: str | None, attribute: str = "", group: str | None = "") -> Scores:
+    """The part of the output that a KPI speaks of."""
+    return scores_of_part(joined, kpi.formula.output or column, attribute, group)
+
+
+def _of_total(kpi: Kpi, total: float, cases: int) -> KpiValue:
+    return _stated(kpi, total, cases, total / cases)
 
 
 def _stated(kpi: Kpi, total: float, cases: int, per_case: float) -> KpiValue:
