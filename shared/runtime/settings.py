@@ -52,6 +52,9 @@ class Settings(BaseSettings):
     consumer_max_lag: int = 1_000_000
     """Records behind the log's end at which readiness fails."""
 
+    consumer_load_lag: int = 20_000
+    """Records behind the log's end at which a consumer that starts makes the indexes of its views only at the end."""
+
     consumer_retry_seconds: float = 1.0
     consumer_not_yet_seconds: float = 300.0
     """How long a record waits for what another topic still has to bring, before it goes to the dead letters."""
@@ -92,7 +95,35 @@ class Settings(BaseSettings):
     max_categories: int = 1_000
     """Distinct values counted per categorical feature and window; the rest is counted together."""
 
+    max_groups: int = 50
+    """Groups of a segment or of a protected attribute told apart per window; the rest is counted together."""
+
     drift_psi_threshold: float = 0.2
+    drift_jensen_shannon_threshold: float | None = None
+    drift_ks_threshold: float | None = None
+    drift_wasserstein_threshold: float | None = None
+    """Each of these distances drifts a feature from its threshold on; None: it does not count. Wasserstein in standard
+    deviations of what is compared with."""
+
+    drift_auc_threshold: float = 0.65
+    """Area under the ROC curve of telling a window's rows from the reference's from which on all features drifted."""
+
+    drift_level: float = 0.01
+    """Expected share of false alarms among the features said to have drifted, over all features of a window."""
+
+    integrity_outside: float = 0.05
+    integrity_missing: float = 0.05
+    integrity_new_categories: float = 0.05
+    integrity_duplicates: float = 0.5
+    """Shares of rows at which a window's data breach: outside the reference's range, missing and repeated (both above
+    the reference's own share), of categories not in the reference."""
+
+    integrity_traffic: float = 3.0
+    """So many times the usual rows, or one so manieth of them, breach."""
+
+    silence_seconds: float = 86_400.0
+    """How long no prediction of a deployment may come, by the clock, before it is said to be silent."""
+
     reference_values: int = 10_000
     """Values per feature that a version's reference may hold."""
 

@@ -130,6 +130,9 @@ PAYLOADS: tuple[Payload, ...] = (
         kpis=(monitor.KpiValue(kpi="cost", unit="USD", total=60.0, cases=1, per_case=60.0),),
     ),
     monitor.DriftDetected(**V1, **WINDOW, feature="hour", statistic="psi", value=0.31, threshold=0.2),
+    monitor.IntegrityBreached(**V1, **WINDOW, check="missing", subject="wind", value=0.3, threshold=0.07),
+    monitor.DeploymentSilent(**V1, last_heard=AT, seconds=86400.0),
+    monitor.DeploymentHeard(**V1, silent_since=AT, heard=RECORDED),
     monitor.KpiBreached(**V1, **WINDOW, kpi="cost", unit="USD", value=60.0, target=40.0),
     monitor.RetentionSet(deployment="late-flights", days=365, reason="policy 7"),
     monitor.PredictionsExpired(deployment="late-flights", before=AT, days=365, rows=40, batches=2),
@@ -159,9 +162,6 @@ PAYLOADS: tuple[Payload, ...] = (
     audit.VerificationCompleted(
         verification=BATCH, outcome="equal", events=10, rows=40, digest_live="ef" * 32, digest_replayed="ef" * 32
     ),
-)
-
-
     audit.ReportIssued(
         report=BATCH,
         model="late-flights",
@@ -171,6 +171,9 @@ PAYLOADS: tuple[Payload, ...] = (
         gaps=3,
         files=(audit.IssuedFile(format="pdf", sha256="cd" * 32, length=600_000),),
     ),
+)
+
+
 def sample(payload: Payload) -> Event:
     """The payload in a full envelope."""
     name = type(payload).__name__

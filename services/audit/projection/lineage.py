@@ -211,6 +211,16 @@ def _drift(event: Event, data: monitor.DriftDetected) -> Said:
     return node, [*_of_version(node, data), Edge(node, DERIVED, _window_node(data), "window")]
 
 
+def _integrity(event: Event, data: monitor.IntegrityBreached) -> Said:
+    node = f"breach/{event.id}"
+    return node, [*_of_version(node, data), Edge(node, DERIVED, _window_node(data), "window")]
+
+
+def _silence(event: Event, data: monitor.DeploymentSilent | monitor.DeploymentHeard) -> Said:
+    node = f"breach/{event.id}"
+    return node, _of_version(node, data)
+
+
 def _kpi_breach(event: Event, data: monitor.KpiBreached) -> Said:
     node = f"breach/{event.id}"
     edges = [Edge(node, DERIVED, _window_node(data), "window"), Edge(node, INFLUENCED, f"kpi/{data.kpi}", "kpi")]
@@ -259,6 +269,11 @@ def _alert_route(event: Event, data: monitor.AlertRouteAdded | monitor.AlertRout
     return f"alert-route/{data.route}", []
 
 
+def _report(event: Event, data: audit.ReportIssued) -> Said:
+    node = f"report/{data.report}"
+    return node, [Edge(node, DERIVED, f"model/{data.model}", "report")] if data.model else []
+
+
 _SAYS: dict[type[Payload], Callable[[Event, Any], Said]] = {
     registry.GoalStated: _goal,
     registry.KpiDefined: _kpi,
@@ -269,11 +284,6 @@ _SAYS: dict[type[Payload], Callable[[Event, Any], Said]] = {
     registry.ModelVersionRegistered: _version,
     registry.EvidenceRecorded: _evidence,
     registry.ApprovalGranted: _approval,
-def _report(event: Event, data: audit.ReportIssued) -> Said:
-    node = f"report/{data.report}"
-    return node, [Edge(node, DERIVED, f"model/{data.model}", "report")] if data.model else []
-
-
     registry.ApprovalRejected: _approval,
     registry.GateChanged: _gate,
     registry.AliasMoved: _alias,
@@ -288,6 +298,9 @@ def _report(event: Event, data: audit.ReportIssued) -> Said:
     monitor.OutcomesJoined: _joined,
     monitor.WindowMeasured: _window,
     monitor.DriftDetected: _drift,
+    monitor.IntegrityBreached: _integrity,
+    monitor.DeploymentSilent: _silence,
+    monitor.DeploymentHeard: _silence,
     monitor.KpiBreached: _kpi_breach,
     monitor.RetentionSet: _retention,
     monitor.PredictionsExpired: _retention,
@@ -302,10 +315,10 @@ def _report(event: Event, data: audit.ReportIssued) -> Said:
     feedback.FlagResolved: _flag_only,
     feedback.FlagThresholdBreached: _flag_breach,
     audit.VerificationCompleted: _verification,
+    audit.ReportIssued: _report,
 }
 
 
 def unknown(types: Iterable[type[Payload]]) -> list[str]:
     """Types of the language that the graph does not know; a test holds this empty."""
     return [cls.__name__ for cls in types if cls not in _SAYS]
-    audit.ReportIssued: _report,

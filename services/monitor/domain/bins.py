@@ -1,7 +1,8 @@
-"""How a version's reference is cut into cells, so that a window of any size is counted in the same cells.
+"""How the values of each feature are counted: a number in the cells of its grid, a category by its name.
 
-Numeric: CELLS cells of equal width between the 0.5 % and 99.5 % quantiles of the reference, one below, one above.
-Categorical (text, boolean): the reference's own values, most frequent first; all others together.
+Numbers: the grid lies over the middle 99 % of the reference; each whole number has a cell of its own where that fits
+(whole numbers that span at most 250), and where much of the reference would crowd into one of the equal cells, the
+cells are bent. Categories (text, boolean): the reference's own values, most frequent first, are declared.
 """
 
 # pyright: reportUnknownMemberType=false
@@ -13,15 +14,22 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
+from services.monitor.domain.grid import CELLS, INNER, OPEN, Floats, Grid
 from shared.events.registry import Signature
 
-CELLS = 256
-BELOW, ABOVE = 0, CELLS + 1
-TAIL = 0.005
+EDGE_SHARES = (0.005, 0.025, 0.1)
+"""The share of the reference that lies below the inner cells, and above them; more where extremes crowd the rest."""
+
+MOST_WHOLE = 250
+CROWDED = 0.05
+"""A cell that holds more of the reference than this, other than by one value, tells that the cells are too wide."""
+
 _VAST = 1e300
 """Differences of numbers no greater than this are finite."""
+
+MAX_NAME = 200
+"""Characters of a category's name."""
 
 Kind = Literal["numeric", "categorical"]
 Reference = float | str | bool | None
@@ -29,26 +37,16 @@ Reference = float | str | bool | None
 
 @dataclass(frozen=True, slots=True)
 class FeatureBins:
-    """The reference of one feature: where its cells lie and how its values fall into them.
-
-    `cells`: (cell, count) of the cells not empty; `counts`: (value, count); `other`: values beyond the limit.
-    """
+    """How one feature is counted. Numbers: `grid`, the reference's own range, and whether all values are whole and each
+    inner cell holds a `single` one; categories: those `declared`."""
 
     feature: str
     kind: Kind
-    low: float = 0.0
-    high: float = 0.0
-    cells: tuple[tuple[int, int], ...] = ()
-    counts: tuple[tuple[str, int], ...] = ()
-    other: int = 0
-    missing: int = 0
-
-    def dense(self) -> NDArray[np.int64]:
-        """The reference's counts in all CELLS + 2 cells."""
-        cells = np.zeros(CELLS + 2, np.int64)
-        for cell, count in self.cells:
-            cells[cell] = count
-        return cells
+    grid: Grid = OPEN
+    least: float = -math.inf
+    most: float = math.inf
+    declared: tuple[str, ...] = ()
+    single: bool = False
 
 
 Bins = Mapping[str, FeatureBins]
@@ -61,22 +59,57 @@ def bins_of(
     types = {field.name: field.type for field in signature.inputs}
     bins: dict[str, FeatureBins] = {}
     for feature, values in sorted(reference.items()):
-        known = [value for value in values if not _missing(value)]
+        known = [value for value in values if not missing(value)]
         if not known:
             continue
-        missing = len(values) - len(known)
-        if _categorical(types.get(feature), known):
-            bins[feature] = _categories(feature, known, missing, max_categories)
+        if categorical(types.get(feature), known):
+            counts = Counter(category(value) for value in known)
+            ranked = sorted(counts, key=lambda name: (-counts[name], name))
+            bins[feature] = FeatureBins(feature, "categorical", declared=tuple(ranked[:max_categories]))
         else:
-            bins[feature] = _cells(feature, np.array(known, np.float64), missing)
+            numbers = np.array(known, np.float64)
+            grid = grid_of(numbers)
+            single = types.get(feature) == "long" and grid.high - grid.low == INNER and grid.low % 1 == 0.5
+            least, most = float(numbers.min()), float(numbers.max())
+            bins[feature] = FeatureBins(feature, "numeric", grid, least, most, single=single)
     return bins
 
 
-def cells_of(values: NDArray[np.float64], low: Any, high: Any) -> NDArray[np.int64]:
-    """The cell of each finite value: BELOW, 1 to CELLS, or ABOVE. `low` and `high` broadcast against `values`."""
-    with np.errstate(over="ignore"):  # what overflows lies above or below all cells
-        places = np.floor((values - low) * (CELLS / (high - low)))
-    return np.clip(places, -1, CELLS, out=places).astype(np.int64) + 1
+def grid_of(known: Floats) -> Grid:
+    """The grid for numbers like these (finite, at least one)."""
+    known = np.sort(np.clip(known, -_VAST, _VAST))
+    first, last = float(known[0]), float(known[-1])
+    if last - first <= MOST_WHOLE and max(abs(first), abs(last)) < 2**52 and (known == np.rint(known)).all():
+        low = first - 0.5 - (INNER - int(last - first) - 1) // 2
+        return Grid(low, low + INNER)
+    best, least = _around(first), math.inf
+    for share in EDGE_SHARES:
+        for grid in _candidates(known, share):
+            crowd = _crowd(grid, known)
+            if crowd < least:
+                best, least = grid, crowd
+            if crowd <= CROWDED:
+                return best
+    return best
+
+
+def _around(value: float) -> Grid:
+    """The grid of a constant, or of what is as good as one."""
+    half = max(0.5, abs(value) * 1e-6)
+    return Grid(value - half, value + half)
+
+
+def _candidates(known: Floats, share: float) -> list[Grid]:
+    """Equal cells, then cells bent around the middle and around either end of what lies between the edges."""
+    low, early, quarter, middle, threequarters, late, high = (
+        float(edge) for edge in np.quantile(known, [share, 0.05, 0.25, 0.5, 0.75, 0.95, 1 - share])
+    )
+    if not _divisible(low, high):
+        return []
+    least = (high - low) * 2.0**-40
+    bends = [(middle, (threequarters - quarter) / 32), (low, (early - low) / 8), (high, (high - late) / 8)]
+    curved = [Grid(low, high, pivot, max(unit, least)) for pivot, unit in bends]
+    return [Grid(low, high), *(one for one in curved if math.isfinite(one.bend[1]))]
 
 
 def as_json(bins: Bins) -> list[dict[str, Any]]:
@@ -85,12 +118,10 @@ def as_json(bins: Bins) -> list[dict[str, Any]]:
         {
             "feature": one.feature,
             "kind": one.kind,
-            "low": one.low,
-            "high": one.high,
-            "cells": [list(pair) for pair in one.cells],
-            "counts": [list(pair) for pair in one.counts],
-            "other": one.other,
-            "missing": one.missing,
+            "grid": [one.grid.low, one.grid.high, one.grid.pivot, one.grid.unit],
+            "range": None if one.kind == "categorical" else [one.least, one.most],
+            "declared": list(one.declared),
+            "single": one.single,
         }
         for _, one in sorted(bins.items())
     ]
@@ -98,48 +129,55 @@ def as_json(bins: Bins) -> list[dict[str, Any]]:
 
 def from_json(data: Sequence[Mapping[str, Any]]) -> dict[str, FeatureBins]:
     """The bins that `as_json` wrote."""
-    return {
-        one["feature"]: FeatureBins(
-            one["feature"],
-            one["kind"],
-            float(one["low"]),
-            float(one["high"]),
-            tuple((int(cell), int(count)) for cell, count in one["cells"]),
-            tuple((str(value), int(count)) for value, count in one["counts"]),
-            int(one["other"]),
-            int(one["missing"]),
+    found: dict[str, FeatureBins] = {}
+    for one in data:
+        least, most = one["range"] or (-math.inf, math.inf)
+        low, high, pivot, unit = one["grid"]
+        grid = Grid(float(low), float(high), None if pivot is None else float(pivot), float(unit))
+        declared = tuple(str(name) for name in one["declared"])
+        found[one["feature"]] = FeatureBins(
+            one["feature"], one["kind"], grid, float(least), float(most), declared, bool(one["single"])
         )
-        for one in data
-    }
+    return found
 
 
 def category(value: object) -> str:
     """How a categorical value is named in counts."""
-    return ("true" if value else "false") if isinstance(value, bool) else str(value)
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return short(str(value))
 
 
-def _missing(value: Reference) -> bool:
+def short(name: str) -> str:
+    """A name of at most MAX_NAME characters; one that is cut ends with how long it was."""
+    if len(name) <= MAX_NAME:
+        return name
+    end = f"… ({len(name)} characters)"
+    return name[: MAX_NAME - len(end)] + end
+
+
+def missing(value: Reference) -> bool:
+    """Whether a reference's value is none."""
     return value is None or (isinstance(value, float) and not math.isfinite(value))
 
 
-def _categorical(stated: str | None, known: Sequence[Reference]) -> bool:
+def categorical(stated: str | None, known: Sequence[Reference]) -> bool:
+    """Whether a feature is counted by its values, by the signature's word or else by what they are."""
     if stated is not None:
         return stated in ("string", "boolean")
     return any(isinstance(value, str | bool) for value in known)
 
 
-def _categories(feature: str, known: Sequence[Reference], missing: int, limit: int) -> FeatureBins:
-    counts = Counter(category(value) for value in known)
-    ranked = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
-    other = sum(count for _, count in ranked[limit:])
-    return FeatureBins(feature, "categorical", counts=tuple(ranked[:limit]), other=other, missing=missing)
+def _divisible(low: float, high: float) -> bool:
+    return high > low and math.isfinite(INNER / (high - low)) and low + (high - low) / INNER > low
 
 
-def _cells(feature: str, known: NDArray[np.float64], missing: int) -> FeatureBins:
-    low, high = (float(edge) for edge in np.quantile(np.clip(known, -_VAST, _VAST), [TAIL, 1 - TAIL]))
-    if not math.isfinite(CELLS / (high - low) if high > low else math.inf):  # constant, or as good as that
-        half = max(0.5, abs(low) * 1e-6)
-        low, high = low - half, high + half
-    counts = np.bincount(cells_of(known, low, high), minlength=CELLS + 2)
-    filled = tuple((int(cell), int(counts[cell])) for cell in np.flatnonzero(counts))
-    return FeatureBins(feature, "numeric", low, high, filled, missing=missing)
+def _crowd(grid: Grid, known: Floats) -> float:
+    """The largest share of sorted values in one cell, beyond the most frequent value of that cell."""
+    cells = grid.cells(known)
+    counts = np.bincount(cells, minlength=CELLS)
+    worst = 0
+    for cell in np.flatnonzero(counts > CROWDED * len(known)):
+        _, repeats = np.unique(known[cells == cell], return_counts=True)
+        worst = max(worst, int(counts[cell]) - int(repeats.max()))
+    return worst / len(known)

@@ -1,94 +1,151 @@
-"""A window's state as bytes: one state, one sequence of bytes. Little-endian; counts are sparse, moments dense."""
+"""A window's state as bytes: one state, one sequence of bytes.
+
+Magic, length of the header, a JSON header, then the arrays one after another, little-endian. Counts are kept sparse
+(places and counts of those that are not zero) in the smallest unsigned type that holds them.
+"""
 
 import json
 import struct
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from services.monitor.domain.sketch import Categories, Floats, Ints, Joined, Numbers, Sketch
+from services.monitor.domain.categories import DEPTH, WIDTH, Categories
+from services.monitor.domain.grid import CELLS, Ints
+from services.monitor.domain.joined_bytes import decode_joined, encode_joined
+from services.monitor.domain.rows import Rows
+from services.monitor.domain.sketch import Numbers, Sketch
 
-MAGIC = b"MWS1"
+MAGIC = b"MWS2"
+_SIZES = ("<u1", "<u2", "<u4", "<u8")
 
 
 class NotASketch(ValueError):
-    """Bytes that `encode` did not write."""
+    """Bytes that `encode` of this version did not write."""
 
 
 def encode(sketch: Sketch) -> bytes:
-    """The state as bytes: magic, length of the header, JSON header, then the arrays one after another."""
+    """The state as bytes."""
+    rows = sketch.rows
     header = {
         "predictions": sketch.predictions,
         "limit": sketch.limit,
-        "features": list(sketch.features.names),
-        "outputs": list(sketch.outputs.names),
-        "joined": list(sketch.joined.names),
-        "outcomes": sketch.joined.outcomes,
-        "categories": {
-            name: [dict(sorted(one.counts.items())), one.other, one.missing]
-            for name, one in sorted(sketch.categories.items())
-        },
+        "faults": dict(sorted(sketch.faults.items())),
+        "features": _named(sketch.features),
+        "outputs": _named(sketch.outputs),
+        "categories": {name: _categories(one) for name, one in sorted(sketch.categories.items())},
+        "rows": [list(rows.names), list(rows.text_names), len(rows.hashes), rows.texts.tolist()],
     }
-    head = json.dumps(header, sort_keys=True, separators=(",", ":")).encode()
-    parts = [MAGIC, struct.pack("<I", len(head)), head]
-    for numbers in (sketch.features, sketch.outputs):
-        parts += [_sparse(numbers.missing), _dense(numbers.moments), _sparse(numbers.cells)]
-    joined = sketch.joined
-    parts += [_sparse(joined.cells), _sparse(joined.binary), _dense(joined.errors)]
-    return b"".join(parts)
+    parts = [_text(header), _numbers(sketch.features), _numbers(sketch.outputs)]
+    parts += [_sparse(one.rest) for _, one in sorted(sketch.categories.items()) if one.rest is not None]
+    parts += [rows.hashes.astype("<u8").tobytes(), _sparse(rows.counts), rows.values.astype("<f4").tobytes()]
+    joined = encode_joined(sketch.joined)
+    return b"".join([MAGIC, *parts, joined])
 
 
 def decode(data: bytes) -> Sketch:
     """The state that `encode` wrote. Raises NotASketch."""
     if data[:4] != MAGIC:
-        raise NotASketch("no window state of this version")
-    (length,) = struct.unpack_from("<I", data, 4)
-    header: dict[str, Any] = json.loads(data[8 : 8 + length])
-    reader = _Reader(data, 8 + length)
-    features = _numbers(reader, header["features"], 258)
-    outputs = _numbers(reader, header["outputs"], 0)
-    names = tuple(header["joined"])
-    joined = Joined(
-        header["outcomes"],
-        names,
-        reader.sparse(len(names), 2, 1_001),
-        reader.sparse(len(names), 3),
-        reader.dense(len(names), 6),
+        raise NotASketch(
+            f"a window state that begins with {data[:4]!r} instead of {MAGIC!r}: it was written by another version; "
+            "rebuild the monitor's views from the log (docs/how-to.md, Rebuild a service's views)"
+        )
+    reader = _Reader(data, 4)
+    header = reader.text()
+    features = reader.numbers(header["features"])
+    outputs = reader.numbers(header["outputs"])
+    categories: dict[str, Categories] = {}
+    for name, (declared, counts, other, missing, overflown) in header["categories"].items():
+        rest = reader.sparse(DEPTH, WIDTH) if overflown else None
+        categories[name] = Categories(declared, counts, other, missing, rest)
+    rows = reader.rows(*header["rows"])
+    joined = decode_joined(data[reader.place :])
+    faults: dict[str, int] = header["faults"]
+    return Sketch(header["predictions"], features, categories, outputs, joined, header["limit"], rows, faults)
+
+
+def _text(header: Any) -> bytes:
+    head = json.dumps(header, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode(
+        "utf-8", "surrogatepass"
     )
-    categories = {name: Categories(*values) for name, values in header["categories"].items()}
-    return Sketch(header["predictions"], features, categories, outputs, joined, header["limit"])
+    return struct.pack("<I", len(head)) + head
+
+
+def _named(numbers: Numbers) -> list[Any]:
+    return [list(numbers.names), numbers.sums.tolist()]
+
+
+def _numbers(numbers: Numbers) -> bytes:
+    bounds = np.stack([numbers.low, numbers.high]).astype("<f8").tobytes()
+    return _sparse(numbers.missing) + _sparse(numbers.outside) + bounds + _sparse(numbers.cells)
+
+
+def _categories(one: Categories) -> list[Any]:
+    return [
+        dict(sorted(one.declared.items())),
+        dict(sorted(one.counts.items())),
+        one.other,
+        one.missing,
+        one.rest is not None,
+    ]
+
+
+def _sparse(values: Ints) -> bytes:
+    flat = values.ravel()
+    places = np.flatnonzero(flat)
+    return _packed(places) + _packed(flat[places])
+
+
+def _packed(values: NDArray[Any]) -> bytes:
+    """How many, the code of their type, and the numbers; none is negative."""
+    most = int(values.max(initial=0))
+    code = next(code for code, size in enumerate((8, 16, 32, 64)) if most < 2**size)
+    return struct.pack("<IB", len(values), code) + values.astype(_SIZES[code]).tobytes()
 
 
 class _Reader:
     def __init__(self, data: bytes, place: int) -> None:
         self.data, self.place = data, place
 
-    def dense(self, *shape: int) -> Floats:
-        count = int(np.prod(shape))
-        values = np.frombuffer(self.data, "<f8", count, self.place).astype(np.float64).reshape(shape)
-        self.place += 8 * count
-        return values
+    def text(self) -> dict[str, Any]:
+        (length,) = struct.unpack_from("<I", self.data, self.place)
+        begin = self.place + 4
+        self.place = begin + length
+        return json.loads(self.data[begin : self.place].decode("utf-8", "surrogatepass"))
+
+    def numbers(self, named: list[Any]) -> Numbers:
+        names, sums = named
+        count = len(names)
+        missing, outside = self.sparse(count), self.sparse(count)
+        low, high = self._array("<f8", 2 * count).astype(np.float64).reshape(2, count)
+        whole: Any = np.empty((count, 2), object)
+        for place, pair in enumerate(sums):
+            whole[place] = pair
+        return Numbers(tuple(names), missing, outside, self.sparse(count, CELLS), low, high, whole)
+
+    def rows(self, names: list[str], text_names: list[str], count: int, texts: list[list[str | None]]) -> Rows:
+        hashes = self._array("<u8", count).astype(np.uint64)
+        counts = self.sparse(count)
+        values = self._array("<f4", count * len(names)).astype(np.float32).reshape(count, len(names))
+        kept: Any = np.full((count, len(text_names)), None, np.object_)
+        if text_names:
+            for place, row in enumerate(texts):
+                kept[place] = row
+        return Rows(tuple(names), tuple(text_names), hashes, counts, values, kept)
 
     def sparse(self, *shape: int) -> Ints:
-        (count,) = struct.unpack_from("<I", self.data, self.place)
-        places = np.frombuffer(self.data, "<u4", count, self.place + 4)
-        values = np.frombuffer(self.data, "<i8", count, self.place + 4 + 4 * count)
-        self.place += 4 + 12 * count
+        places, values = self._packed(), self._packed()
         array = np.zeros(int(np.prod(shape)), np.int64)
         array[places] = values
         return array.reshape(shape)
 
+    def _packed(self) -> Ints:
+        count, code = struct.unpack_from("<IB", self.data, self.place)
+        self.place += 5
+        return self._array(_SIZES[code], count).astype(np.int64)
 
-def _numbers(reader: _Reader, names: list[str], cells: int) -> Numbers:
-    count = len(names)
-    return Numbers(tuple(names), reader.sparse(count), reader.dense(count, 5), reader.sparse(count, cells))
-
-
-def _dense(values: Floats) -> bytes:
-    return values.astype("<f8").tobytes()
-
-
-def _sparse(values: Ints) -> bytes:
-    flat = values.ravel()
-    places = np.flatnonzero(flat)
-    return struct.pack("<I", len(places)) + places.astype("<u4").tobytes() + flat[places].astype("<i8").tobytes()
+    def _array(self, kind: str, count: int) -> NDArray[Any]:
+        values = np.frombuffer(self.data, kind, count, self.place)
+        self.place += values.nbytes
+        return values

@@ -4,28 +4,29 @@
 # pyright: reportUnknownParameterType=false, reportAttributeAccessIssue=false, reportMissingTypeStubs=false
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from hashlib import blake2b
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from services.monitor.domain.bins import CELLS, Bins, cells_of
-from services.monitor.domain.sketch import (
-    Categories,
-    Floats,
-    Ints,
-    Numbers,
-    Sketch,
-    limited,
-    no_joined,
-    no_moments,
-    no_numbers,
-)
+from services.monitor.domain.bins import Bins, FeatureBins, category
+from services.monitor.domain.categories import Categories, counted
+from services.monitor.domain.grid import UNIT_INTERVAL, Floats, Ints
+from services.monitor.domain.joined import no_joined
+from services.monitor.domain.rows import Hashes, Rows, kept_names, lowest, mixed, no_rows, no_texts, single
+from services.monitor.domain.schema import faults_of
+from services.monitor.domain.sketch import EMPTY, Sketch, merge, no_numbers
+from services.monitor.domain.tally import BLOCK, Columns, Tally
 from shared.events import batches
+from shared.events.registry import Signature
 
 MICROSECONDS = 1_000_000
+_UNKNOWN = FeatureBins("", "numeric")
+_OUTPUT = FeatureBins("", "numeric", UNIT_INTERVAL)
 
 
 def times_of(batch: pa.RecordBatch) -> Ints:
@@ -50,24 +51,24 @@ def by_window(batch: pa.RecordBatch, seconds: int) -> Iterator[tuple[int, pa.Rec
         yield int(start) * width, batch.take(pa.array(rows))
 
 
-def sketch_of(batch: pa.RecordBatch, bins: Bins, limit: int = 1_000) -> Sketch:
-    """The state of a window that holds just these predictions. `limit`: values counted per categorical feature."""
-    numeric: list[str] = []
-    categorical: list[str] = []
-    outputs: list[str] = []
-    for field in batch.schema:
-        if field.name.startswith(batches.FEATURE):
-            (numeric if is_number(field.type) else categorical).append(field.name)
-        elif field.name.startswith(batches.OUTPUT) and is_number(field.type):
-            outputs.append(field.name)
-    return Sketch(
-        batch.num_rows,
-        _features(batch, sorted(numeric), bins),
-        {_bare(name): _categories(batch.column(name), bins.get(_bare(name)), limit) for name in categorical},
-        _outputs(batch, sorted(outputs)),
-        no_joined(),
-        limit,
-    )
+def sketch_of(
+    batch: pa.RecordBatch | Sequence[pa.RecordBatch], bins: Bins, limit: int = 1_000, signature: Signature | None = None
+) -> Sketch:
+    """The state of a window that holds just these predictions, of one batch or several: together they cost less.
+
+    `limit`: values counted by name per categorical feature beyond those declared; `signature`: what faults are told by.
+    """
+    if isinstance(batch, pa.RecordBatch):
+        return _sketch([batch], bins, limit, signature)
+    groups: dict[Any, list[pa.RecordBatch]] = {}
+    for one in batch:
+        key = tuple(zip(one.schema.names, one.schema.types, strict=True))
+        groups.setdefault(key, []).append(one)
+    sketch = EMPTY
+    for group in groups.values():
+        found = _sketch(group, bins, limit, signature)
+        sketch = found if sketch is EMPTY else merge(sketch, found)
+    return sketch
 
 
 def is_number(kind: pa.DataType) -> bool:
@@ -83,87 +84,168 @@ def matrix(batch: pa.RecordBatch, columns: Sequence[str]) -> Floats:
     return values
 
 
+@dataclass(frozen=True, slots=True)
+class _Layout:
+    """Columns of a batch by how they are counted, as they are called there."""
+
+    numeric: tuple[str, ...]
+    categorical: tuple[str, ...]
+    outputs: tuple[str, ...]
+
+    @classmethod
+    def of(cls, schema: pa.Schema) -> "_Layout":
+        numeric: list[str] = []
+        categorical: list[str] = []
+        outputs: list[str] = []
+        for field in schema:
+            if field.name.startswith(batches.FEATURE):
+                (numeric if is_number(field.type) else categorical).append(field.name)
+            elif field.name.startswith(batches.OUTPUT) and is_number(field.type):
+                outputs.append(field.name)
+        return cls(tuple(sorted(numeric)), tuple(sorted(categorical)), tuple(sorted(outputs)))
+
+    @property
+    def measured(self) -> tuple[str, ...]:
+        return self.numeric + self.outputs
+
+
+def _sketch(parts: list[pa.RecordBatch], bins: Bins, limit: int, signature: Signature | None) -> Sketch:
+    """Of batches of one schema."""
+    layout = _Layout.of(parts[0].schema)
+    rows = sum(part.num_rows for part in parts)
+    categories, codes = _categories(parts, layout, bins, limit)
+    hashes = np.zeros(rows, np.uint64)
+    for name, found in codes.items():
+        hashes += _text_hashes(name, found)
+    features, outputs = no_numbers(), no_numbers()
+    if layout.measured:
+        tally = Tally(_columns(layout, bins), min(rows, BLOCK))
+        _measure(parts, layout, tally, hashes)
+        numbers, split = tally.numbers(), len(layout.numeric)
+        features = numbers.at(range(split))
+        outputs = numbers.at(range(split, len(layout.measured)))
+    sample = _sample(parts, layout, codes, mixed(hashes)) if layout.numeric or codes else no_rows()
+    faults = faults_of(parts, signature) if signature is not None else {}
+    return Sketch(rows, features, categories, outputs, no_joined(), limit, sample, faults)
+
+
+def _columns(layout: _Layout, bins: Bins) -> Columns:
+    """Features that are measured here but not in the reference are counted in the open grid."""
+    names = [_bare(name) for name in layout.measured]
+    found = [_measured_bins(bins.get(name)) for name in names[: len(layout.numeric)]]
+    return Columns.of(names, found + [_OUTPUT] * len(layout.outputs))
+
+
+def _measured_bins(found: FeatureBins | None) -> FeatureBins:
+    return found if found is not None and found.kind == "numeric" else _UNKNOWN
+
+
+def _measure(parts: list[pa.RecordBatch], layout: _Layout, tally: Tally, hashes: Hashes) -> None:
+    """Count all numeric columns, and add to each row's hash what its numeric features say."""
+    size = min(len(hashes), BLOCK)
+    values = np.empty((len(layout.measured), size))
+    count = len(layout.numeric)
+    factors = np.array([_factor(name) for name in layout.numeric], np.uint64)[:, None]
+    absences = np.array([_factor(f"no {name}") for name in layout.numeric], np.uint64)[:, None]
+    words = np.empty((count, size), np.uint64)
+    done = 0
+    for size in _filled(parts, layout.measured, values):
+        block = values[:, :size]
+        absent = tally.add(block)
+        turned = words[:, :size]
+        turned.view(np.float64)[...] = block[:count]
+        turned.byteswap(inplace=True)
+        turned *= factors
+        if absent is not None:
+            np.copyto(turned, absences, where=absent[:count])
+        hashes[done : done + size] += turned.sum(axis=0, dtype=np.uint64)
+        done += size
+
+
+def _filled(parts: list[pa.RecordBatch], columns: Sequence[str], into: Floats) -> Iterator[int]:
+    """Fill `into` block by block with the rows of all parts; yields how many rows each block has."""
+    held = 0
+    for part in parts:
+        values = _tensor(part, columns)
+        start = 0
+        while start < values.shape[1]:
+            size = min(values.shape[1] - start, into.shape[1] - held)
+            into[:, held : held + size] = values[:, start : start + size]
+            held, start = held + size, start + size
+            if held == into.shape[1]:
+                yield held
+                held = 0
+    if held:
+        yield held
+
+
+def _tensor(part: pa.RecordBatch, columns: Sequence[str]) -> NDArray[Any]:
+    """[columns, rows] numbers, NaN where missing."""
+    chosen = part.select(columns)
+    kinds = set(chosen.schema.types)
+    if kinds != {pa.float64()}:
+        return matrix(part, columns)
+    return chosen.to_tensor(null_to_nan=True, row_major=False).to_numpy().T
+
+
+def _categories(
+    parts: list[pa.RecordBatch], layout: _Layout, bins: Bins, limit: int
+) -> tuple[dict[str, Categories], dict[str, tuple[list[str | None], Ints]]]:
+    """Counts of each text or boolean column, and of each row which of the column's values it has (-1: none)."""
+    categories: dict[str, Categories] = {}
+    codes: dict[str, tuple[list[str | None], Ints]] = {}
+    for column in layout.categorical:
+        coded = pa.concat_arrays([_plain(part.column(column)) for part in parts]).dictionary_encode()
+        names: list[str | None] = [category(value) for value in coded.dictionary.to_pylist()]
+        places = coded.indices.fill_null(len(names)).to_numpy(zero_copy_only=False).astype(np.int64)
+        counts = np.bincount(places, minlength=len(names) + 1)
+        found = bins.get(_bare(column))
+        declared = found.declared if found is not None else ()
+        pairs = zip((str(name) for name in names), counts.tolist(), strict=False)
+        categories[_bare(column)] = counted(pairs, int(counts[-1]), declared, limit)
+        codes[column] = [*names, None], places
+    return categories, codes
+
+
+def _plain(column: Any) -> Any:
+    return column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
+
+
+def _text_hashes(column: str, found: tuple[list[str | None], Ints]) -> Hashes:
+    names, places = found
+    salt = np.uint64(_factor(column))
+    with np.errstate(over="ignore"):
+        return mixed(np.array([_factor(f"={name}") if name is not None else 0 for name in names], np.uint64) * salt)[
+            places
+        ]
+
+
+def _sample(
+    parts: list[pa.RecordBatch],
+    layout: _Layout,
+    codes: dict[str, tuple[list[str | None], Ints]],
+    hashes: Hashes,
+) -> Rows:
+    places, found, counts = lowest(hashes)
+    numeric = kept_names([_bare(name) for name in layout.numeric])
+    named = kept_names([_bare(name) for name in layout.categorical])
+    table = pa.Table.from_batches([part.select([batches.FEATURE + name for name in numeric]) for part in parts])
+    values = np.empty((len(places), len(numeric)))
+    for place, column in enumerate(table.take(pa.array(places)).columns):
+        values[:, place] = column.to_numpy()
+    values[~np.isfinite(values)] = np.nan
+    texts = no_texts(len(places), len(named))
+    for place, name in enumerate(named):
+        names, at = codes[batches.FEATURE + name]
+        texts[:, place] = np.array(names, np.object_)[at[places]]
+    return Rows(numeric, named, found, counts, single(values), texts)
+
+
 def _bare(column: str) -> str:
     return column.split(".", 1)[1]
 
 
-def _features(batch: pa.RecordBatch, columns: list[str], bins: Bins) -> Numbers:
-    if not columns:
-        return no_numbers(CELLS + 2)
-    names = tuple(_bare(name) for name in columns)
-    values = matrix(batch, columns)
-    missing, moments, known = _measured(values)
-    return Numbers(names, missing, moments, _counted(values, known, names, bins))
-
-
-def _outputs(batch: pa.RecordBatch, columns: list[str]) -> Numbers:
-    if not columns:
-        return no_numbers(0)
-    missing, moments, _ = _measured(matrix(batch, columns))
-    return Numbers(tuple(_bare(name) for name in columns), missing, moments, np.zeros((len(columns), 0), np.int64))
-
-
-def _measured(values: Floats) -> tuple[Ints, Floats, NDArray[np.bool_] | None]:
-    """(missing, moments, which values are known or None where all are) of each row of a matrix."""
-    count, rows = values.shape
-    sums = values.sum(axis=1)
-    if np.isfinite(sums).all():
-        moments = np.empty((count, 5))
-        moments[:, 0], moments[:, 1] = rows, sums
-        moments[:, 2] = np.einsum("ij,ij->i", values, values)
-        values.min(axis=1, out=moments[:, 3])
-        values.max(axis=1, out=moments[:, 4])
-        return np.zeros(count, np.int64), moments, None
-    known = np.isfinite(values)
-    held = np.where(known, values, 0.0)
-    moments = no_moments(count)
-    moments[:, 0], moments[:, 1] = known.sum(axis=1), held.sum(axis=1)
-    moments[:, 2] = np.einsum("ij,ij->i", held, held)
-    moments[:, 3] = np.where(known, values, np.inf).min(axis=1)
-    moments[:, 4] = np.where(known, values, -np.inf).max(axis=1)
-    return rows - known.sum(axis=1), moments, known
-
-
-def _counted(values: Floats, known: NDArray[np.bool_] | None, names: tuple[str, ...], bins: Bins) -> Ints:
-    """How many known values of each row fall into each cell; features without a numeric reference have none."""
-    cells = np.zeros((len(names), CELLS + 2), np.int64)
-    edges = [(bins[name].low, bins[name].high) if _has_cells(bins, name) else None for name in names]
-    places = [place for place, edge in enumerate(edges) if edge is not None]
-    if not places:
-        return cells
-    low, high = np.array([edge for edge in edges if edge is not None]).T[:, :, None]
-    whole = len(places) == len(names)
-    chosen = values if whole else values[places]
-    if known is None:
-        found = cells_of(chosen, low, high)
-        found += np.arange(len(places))[:, None] * (CELLS + 2)
-    else:
-        kept = known if whole else known[places]
-        found = cells_of(np.where(kept, chosen, low), low, high)
-        found += np.arange(len(places))[:, None] * (CELLS + 2)
-        found = found[kept]
-    counts = np.bincount(found.ravel(), minlength=len(places) * (CELLS + 2))
-    cells[places] = counts.reshape(len(places), CELLS + 2)
-    return cells
-
-
-def _has_cells(bins: Bins, name: str) -> bool:
-    return name in bins and bins[name].kind == "numeric"
-
-
-def _categories(column: Any, bins: Any, limit: int) -> Categories:
-    """Counts of a text or boolean column: with a reference, of its values only; else of whatever comes."""
-    counted = pc.value_counts(column)
-    values, counts = counted.field("values").to_pylist(), counted.field("counts").to_pylist()
-    known = {value for value, _ in bins.counts} if bins is not None and bins.kind == "categorical" else None
-    found: dict[str, int] = {}
-    missing = other = 0
-    for value, count in zip(values, counts, strict=True):
-        name = value if isinstance(value, str) else ("true" if value else "false")
-        if value is None:
-            missing += count
-        elif known is not None and name not in known:
-            other += count
-        else:
-            found[name] = count
-    return limited(Categories(found, other, missing), limit)
+@lru_cache(maxsize=65_536)
+def _factor(name: str) -> int:
+    """An odd number of 64 bits that stands for a name."""
+    return int.from_bytes(blake2b(name.encode(), digest_size=8).digest(), "little") | 1

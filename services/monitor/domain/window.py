@@ -1,13 +1,32 @@
 """What is stated of a window once it is closed: its measure, and once each, what drifted and which target it missed."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
+from typing import Any
 
-from services.monitor.domain.drift import MIN_ROWS, FeatureDrift
+from services.monitor.domain.drift import FeatureDrift, Rule
+from services.monitor.domain.integrity import Check
 from services.monitor.domain.kpi import Kpi
+from services.monitor.domain.multivariate import Multivariate
+from services.monitor.domain.quality import Quality
 from shared.events.envelope import Event, Payload
-from shared.events.monitor import Drift, DriftDetected, KpiBreached, KpiValue, WindowMeasured
+from shared.events.monitor import (
+    Drift,
+    DriftDetected,
+    IntegrityBreached,
+    IntegrityCheck,
+    KpiBreached,
+    KpiValue,
+    MultivariateDrift,
+    RevisionCause,
+    WindowMeasured,
+)
+
+ALL = "*"
+"""The feature of a drift of all together."""
+
+AUC = "domain_classifier_auc"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +55,11 @@ class Measure:
     quality: dict[str, float]
     values: tuple[KpiValue, ...]
     kpis: tuple[Kpi, ...]
-    psi_threshold: float
+    rule: Rule = field(default_factory=Rule)
+    multivariate: Multivariate | None = None
+    auc_threshold: float = 0.65
+    integrity: tuple[Check, ...] = ()
+    judged: Quality | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,18 +69,19 @@ class State:
     measured: WindowMeasured | None = None
     drifted: frozenset[str] = field(default_factory=frozenset[str])
     breached: frozenset[str] = field(default_factory=frozenset[str])
+    broken: frozenset[tuple[str, str]] = field(default_factory=frozenset[tuple[str, str]])
 
 
 initial = State()
 
 
 def decide(state: State, command: Measure) -> Sequence[Payload]:
-    """A revision where the measure changed; a drift or a missed target only where none was stated before."""
+    """A revision where the measure changed; a drift, a breach or a missed target only where none was stated before."""
     measured = _measured(state, command)
     said: list[Payload] = []
-    if state.measured is None or measured != state.measured.model_copy(update={"revision": measured.revision}):
+    if state.measured is None or _figures(measured) != _figures(state.measured):
         said.append(measured)
-    return [*said, *_drifts(state, command), *_breaches(state, command)]
+    return [*said, *_drifts(state, command), *_broken(state, command), *_breaches(state, command)]
 
 
 def evolve(state: State, event: Event) -> State:
@@ -66,6 +90,8 @@ def evolve(state: State, event: Event) -> State:
             return replace(state, measured=measured)
         case DriftDetected(feature=feature):
             return replace(state, drifted=state.drifted | {feature})
+        case IntegrityBreached(check=check, subject=subject):
+            return replace(state, broken=state.broken | {(check, subject)})
         case KpiBreached(kpi=kpi):
             return replace(state, breached=state.breached | {kpi})
         case _:
@@ -83,13 +109,49 @@ def _measured(state: State, command: Measure) -> WindowMeasured:
         revision=0 if state.measured is None else state.measured.revision + 1,
         predictions=command.predictions,
         outcomes=command.outcomes,
-        drift=tuple(Drift(feature=one.feature, psi=one.psi) for one in command.drift),
+        drift=tuple(Drift.model_validate(asdict(one)) for one in command.drift),
         quality=command.quality,
         kpis=command.values,
+        multivariate=_multivariate(command.multivariate),
+        integrity=tuple(IntegrityCheck.model_validate(asdict(one)) for one in command.integrity),
+        cause=_cause(state.measured, command),
+        **_judged(command.judged),
     )
 
 
+def _judged(found: Quality | None) -> dict[str, Any]:
+    if found is None:
+        return {}
+    told = {name: getattr(found, name) for name in ("task", "invalid", "unscored")}
+    return told | {"intervals": dict(found.intervals)}
+
+
+def _figures(measured: WindowMeasured) -> WindowMeasured:
+    """A measure without what tells revisions apart."""
+    return measured.model_copy(update={"revision": 0, "cause": None})
+
+
+def _cause(before: WindowMeasured | None, command: Measure) -> RevisionCause:
+    """What made the revision; of several causes the first in this order."""
+    if before is None:
+        return "closed"
+    if before.predictions != command.predictions:
+        return "late_predictions"
+    if before.outcomes != command.outcomes:
+        return "late_outcomes"
+    return "corrected_outcomes" if before.quality != command.quality else "definitions"
+
+
+def _multivariate(found: Multivariate | None) -> MultivariateDrift | None:
+    return MultivariateDrift.model_validate({**asdict(found), "told_by": dict(found.told_by)}) if found else None
+
+
 def _drifts(state: State, command: Measure) -> list[Payload]:
+    reached = [(one, command.rule.reached(one)) for one in command.drift]
+    found = [(one.feature, *what, one.adjusted_p_value) for one, what in reached if what is not None]
+    together = command.multivariate
+    if together is not None and together.auc >= command.auc_threshold and together.p_value <= command.rule.level:
+        found.append((ALL, AUC, together.auc, command.auc_threshold, together.p_value))
     window = command.window
     return [
         DriftDetected(
@@ -98,13 +160,33 @@ def _drifts(state: State, command: Measure) -> list[Payload]:
             version=window.version,
             window_start=window.start,
             window_end=window.end,
-            feature=one.feature,
-            statistic="psi",
-            value=one.psi,
-            threshold=command.psi_threshold,
+            feature=feature,
+            statistic=statistic,
+            value=value,
+            threshold=threshold,
+            adjusted_p_value=p_value,
         )
-        for one in command.drift
-        if drifted(one, command.psi_threshold) and one.feature not in state.drifted
+        for feature, statistic, value, threshold, p_value in found
+        if feature not in state.drifted
+    ]
+
+
+def _broken(state: State, command: Measure) -> list[Payload]:
+    window = command.window
+    return [
+        IntegrityBreached(
+            deployment=window.deployment,
+            model=window.model,
+            version=window.version,
+            window_start=window.start,
+            window_end=window.end,
+            check=one.check,
+            subject=one.subject,
+            value=one.value,
+            threshold=one.threshold,
+        )
+        for one in command.integrity
+        if one.breached and (one.check, one.subject) not in state.broken
     ]
 
 
@@ -127,8 +209,3 @@ def _breaches(state: State, command: Measure) -> list[Payload]:
         and targets[one.kpi].breached(one.per_case)
         and one.kpi not in state.breached
     ]
-
-
-def drifted(one: FeatureDrift, threshold: float) -> bool:
-    """Whether a PSI says drift: at or over the threshold, and of enough rows."""
-    return one.rows >= MIN_ROWS and one.psi >= threshold

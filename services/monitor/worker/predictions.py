@@ -1,13 +1,16 @@
 """Batches of predictions into window states, each batch once, whatever is delivered again."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import reduce
 from zlib import crc32
 
 import numpy as np
 import pyarrow as pa
 
+from services.monitor.domain.counting import predicted_of
 from services.monitor.domain.folding import by_window, sketch_of
+from services.monitor.domain.joined import merge_joined
 from services.monitor.facts import Facts, Version
 from services.monitor.worker.joining import Joining, in_chunks, lock_of
 from services.monitor.worker.pending import by_event, taken
@@ -61,6 +64,16 @@ class _Batch:
         return self.rows.column("prediction_id").to_pylist() if self.data.client_ids else []
 
 
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """Rows of a batch that fall into the window which starts at so many microseconds since 1970."""
+
+    target: Target
+    start: int
+    version: Version
+    rows: pa.RecordBatch
+
+
 @dataclass(slots=True)
 class Predictions:
     """Folds records of one partition of muniment.predictions within a unit of work."""
@@ -82,11 +95,15 @@ class Predictions:
         indexed = await in_chunks(unit, "prediction_ids", "prediction_id", sorted(own))
         known = {row["prediction_id"]: row for row in indexed}
         changes: list[Change] = [Put("batches", batch.row()) for batch in fresh]
+        parts: list[_Part] = []
         for batch in fresh:
             rows, added = _indexed(batch, known)
             changes += added
-            await self._fold(unit, states, batch, rows)
+            if rows.num_rows:
+                parts += await self._parts(unit, batch, rows)
+                states.seen(batch.data.deployment, batch.data.end, batch.received.record.recorded)
             self.tables.keep(batch.id, batch.received.record.value)
+        await self._fold(states, parts)
         await unit.apply(changes)
         stated = await self._resolve(unit, states, fresh, pending, known) if pending else []
         await states.write()
@@ -104,13 +121,22 @@ class Predictions:
             fresh.append(_Batch(item, data, _read(item.event.table or b"", data)))
         return fresh
 
-    async def _fold(self, unit: UnitOfWork, states: States, batch: _Batch, rows: pa.RecordBatch) -> None:
-        if not rows.num_rows:
-            return
+    async def _parts(self, unit: UnitOfWork, batch: _Batch, rows: pa.RecordBatch) -> list[_Part]:
         version = await self._version(unit, batch.data)
-        for start, part in by_window(rows, self.settings.window_seconds):
-            await states.add(batch.target, start, sketch_of(part, version.bins, self.settings.max_categories))
-        states.seen(batch.data.deployment, batch.data.end)
+        width = self.settings.window_seconds
+        return [_Part(batch.target, start, version, part) for start, part in by_window(rows, width)]
+
+    async def _fold(self, states: States, parts: Sequence[_Part]) -> None:
+        """Fold what belongs to one window together, which costs less than one by one."""
+        windows: dict[tuple[Target, int], list[_Part]] = {}
+        for part in parts:
+            windows.setdefault((part.target, part.start), []).append(part)
+        for (target, start), found in windows.items():
+            version, tables = found[0].version, [part.rows for part in found]
+            sketch = sketch_of(tables, version.bins, self.settings.max_categories, version.signature)
+            plan = version.plan(self.settings.max_groups)
+            scored = reduce(merge_joined, [predicted_of(table, plan) for table in tables])
+            await states.add(target, start, replace(sketch, joined=scored))
 
     async def _version(self, unit: UnitOfWork, data: PredictionLogged) -> Version:
         version = await self.facts.version(unit, data.model, data.version)
@@ -123,7 +149,8 @@ class Predictions:
     ) -> list[Event]:
         """Join outcomes that came before their predictions."""
         by_id = {batch.id: batch.row() for batch in fresh}
-        joining = Joining(unit, states, self.tables, fresh[-1].received.record.recorded)
+        recorded = fresh[-1].received.record.recorded
+        joining = Joining(unit, states, self.tables, self.facts, self.settings.max_groups, recorded)
         for event, told in by_event(pending, by_id, known):
             await joining.join(event, told)
         await joining.write()

@@ -41,7 +41,7 @@ class States:
     place: TopicPartition
     window_seconds: int
     _held: dict[tuple[str, int, int], _Held] = field(default_factory=dict[tuple[str, int, int], _Held])
-    _watermarks: dict[str, datetime] = field(default_factory=dict[str, datetime])
+    _watermarks: dict[str, tuple[datetime, datetime]] = field(default_factory=dict[str, tuple[datetime, datetime]])
 
     async def add(self, target: Target, start: int, sketch: Sketch) -> None:
         """Add to the window that starts at so many microseconds since 1970."""
@@ -51,19 +51,20 @@ class States:
             held = self._held[key] = await self._read(target, moment(start))
         held.sketch = merge(held.sketch, sketch)
 
-    def seen(self, deployment: str, until: datetime) -> None:
-        """Predictions of this deployment reach up to this event time."""
-        self._watermarks[deployment] = max(until, self._watermarks.get(deployment, until))
+    def seen(self, deployment: str, until: datetime, heard: datetime) -> None:
+        """Predictions of this deployment reach up to event time `until`; the log took the last at `heard`."""
+        before = self._watermarks.get(deployment, (until, heard))
+        self._watermarks[deployment] = max(until, before[0]), max(heard, before[1])
 
     async def write(self) -> None:
         """Put what was touched, that it changed, and how far event time has come."""
         changes: list[Change] = []
         for held in self._held.values():
             changes += self._rows(held)
-        for deployment, until in self._watermarks.items():
+        for deployment, (until, heard) in self._watermarks.items():
             row = await self.unit.get("watermarks", deployment, self.place.topic, self.place.partition)
-            if row is None or row["at"] < until:
-                changes.append(Put("watermarks", {"deployment": deployment, **self._source(), "at": until}))
+            at = until if row is None else max(until, row["at"])
+            changes.append(Put("watermarks", {"deployment": deployment, **self._source(), "at": at, "heard": heard}))
         if changes:
             await self.unit.apply(changes)
 
@@ -83,7 +84,8 @@ class States:
             "window_end": held.start + timedelta(seconds=self.window_seconds),
             "model": held.target.model,
         }
-        return [Put("window_states", window | {"state": encode(held.sketch)}), Put("window_changes", window)]
+        state = {"predictions": held.sketch.predictions, "state": encode(held.sketch)}
+        return [Put("window_states", window | state), Put("window_changes", window)]
 
     def _source(self) -> dict[str, str | int]:
         return {"topic": self.place.topic, "partition": self.place.partition}

@@ -1,0 +1,154 @@
+"""How far a deployment's inputs are from what its version learnt on, from a past window, or from the champion's."""
+
+import asyncio
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Query
+
+from services.monitor.api.windows import Since, Until, VersionNumber, utc
+from services.monitor.comparing import drift_items, integrity_items, multivariate_item
+from services.monitor.domain.drift import Base
+from services.monitor.domain.integrity import checks
+from services.monitor.domain.multivariate import domain_classifier
+from services.monitor.domain.sketch import EMPTY, Sketch
+from services.monitor.facts import Facts, Version
+from services.monitor.reading import Reading, Span
+from shared.log.tables import Row
+from shared.runtime.http import Answer, Call, reading
+from shared.runtime.problems import Problem, not_found
+from shared.runtime.service import Service
+
+Against = Annotated[
+    str,
+    Query(
+        max_length=100,
+        description="`reference` (what the version learnt on), `champion` (its predictions of the same range), or "
+        "`window:START` (this version's window that starts then, RFC 3339).",
+    ),
+]
+MICROSECOND = timedelta(microseconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What is compared: the predictions of a version in a range."""
+
+    row: Row
+    version: int
+    span: Span
+    sketch: Sketch
+    known: Version | None
+
+
+def add(router: APIRouter, service: Service) -> None:
+    """GET /deployments/{name}/drift and /integrity."""
+    figures = Reading.of(service, Facts())
+    settings = service.settings
+    read = reading(service)
+
+    async def asked(name: str, version: int | None, since: datetime | None, until: datetime | None) -> _Asked:
+        row = await figures.deployment(name)
+        number = version if version is not None else row["traffic"]["champion"]
+        span = Span(name, number, utc(since), utc(until))
+        totals = await figures.total(span)
+        return _Asked(row, number, span, totals.get(number, EMPTY), await figures.version(row["model"], number))
+
+    @router.get("/deployments/{name}/drift")
+    async def get_drift(
+        name: str,
+        version: VersionNumber = None,
+        since: Since = None,
+        until: Until = None,
+        against: Against = "reference",
+        call: Call = Depends(read),
+    ) -> Answer:
+        """Each feature and all together over the range (default version: the champion). What the figures mean, and how
+        exact they are: docs/reference/statistics.md."""
+        found = await asked(name, version, since, until)
+        base = await _base(figures, found, against)
+        bins = found.known.bins if found.known is not None else {}
+        items: list[dict[str, Any]] = []
+        together = None
+        if base is not None and found.sketch.predictions:
+            items = drift_items(found.sketch, bins, base, figures.rule, outputs=against != "reference")
+            together = await asyncio.to_thread(domain_classifier, found.sketch.rows, base.sketch.rows)
+        return Answer(
+            {
+                "version": found.version,
+                "against": against,
+                "rows": found.sketch.predictions,
+                "base_rows": base.sketch.predictions if base is not None else 0,
+                "items": items,
+                "multivariate": multivariate_item(together, settings.drift_auc_threshold, figures.rule.level),
+                "next": None,
+            }
+        )
+
+    @router.get("/deployments/{name}/integrity")
+    async def get_integrity(
+        name: str,
+        version: VersionNumber = None,
+        since: Since = None,
+        until: Until = None,
+        call: Call = Depends(read),
+    ) -> Answer:
+        """Whether the data of the range are what the version was made for: faults against the signature, values out of
+        the reference's range, missing and new values, constant and repeated inputs. Traffic is compared per window."""
+        found = await asked(name, version, since, until)
+        known = found.known
+        told = [] if known is None else checks(found.sketch, known.reference, known.bins, figures.limits)
+        silent = await service.store.get("silences", name)
+        return Answer(
+            {
+                "version": found.version,
+                "rows": found.sketch.predictions,
+                "distinct_rows": round(found.sketch.rows.distinct()),
+                "silent_since": None if silent is None else silent["since"],
+                "items": integrity_items(told),
+                "next": None,
+            }
+        )
+
+
+async def _base(figures: Reading, found: _Asked, against: str) -> Base | None:
+    """Raises Problem 404, 422."""
+    if against == "reference":
+        return None if found.known is None else Base(found.known.reference, found.known.bins)
+    if against == "champion":
+        return await _champion(figures, found)
+    kind, _, text = against.partition(":")
+    if kind != "window":
+        detail = f"'{against}' is nothing to compare with."
+        raise Problem(422, "unknown-base", detail, "Use reference, champion, or window:2013-04-01T00:00:00Z.")
+    return await _window(figures, found, _moment(text))
+
+
+async def _champion(figures: Reading, found: _Asked) -> Base | None:
+    champion = found.row["traffic"]["champion"]
+    if champion == found.version:
+        detail = f"Version {champion} is the champion itself."
+        raise Problem(422, "champion-against-itself", detail, "Name another version, or compare with the reference.")
+    span = Span(found.span.deployment, champion, found.span.since, found.span.until)
+    sketch = (await figures.total(span)).get(champion)
+    known = await figures.version(found.row["model"], champion)
+    return None if sketch is None or known is None else Base(sketch, known.bins)
+
+
+async def _window(figures: Reading, found: _Asked, start: datetime) -> Base:
+    name = found.span.deployment
+    sketch = (await figures.total(Span(name, found.version, start, start + MICROSECOND))).get(found.version)
+    if sketch is None:
+        starts = await figures.starts(name, found.version)
+        not_found("window", start.strftime("%Y-%m-%dT%H:%M:%SZ"), [f"{one:%Y-%m-%dT%H:%M:%SZ}" for one in starts])
+    return Base(sketch, found.known.bins if found.known is not None else {})
+
+
+def _moment(text: str) -> datetime:
+    try:
+        at = datetime.fromisoformat(text.replace(" ", "+"))
+    except ValueError as error:
+        detail = f"'{text}' is no time."
+        raise Problem(422, "not-a-time", detail, "Write it as RFC 3339, such as 2013-04-01T00:00:00Z.") from error
+    return utc(at) or at.astimezone(UTC)

@@ -1,0 +1,51 @@
+"""What of a batch goes against the signature of the version that answered: faults, counted in rows.
+
+The monitor's own intake refuses such rows; others write predictions too, and a fault there must show.
+"""
+
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+# pyright: reportUnknownParameterType=false, reportUnknownLambdaType=false, reportAttributeAccessIssue=false, reportMissingTypeStubs=false
+
+from collections.abc import Callable, Sequence
+
+import pyarrow as pa
+
+from shared.events import batches
+from shared.events.registry import Field, Signature
+
+ABSENT, UNKNOWN, WRONG_TYPE, EMPTY_VALUE = "absent", "unknown", "type", "null"
+
+_FITS: dict[str, Callable[[pa.DataType], bool]] = {
+    "double": lambda kind: pa.types.is_floating(kind) or pa.types.is_integer(kind),
+    "long": pa.types.is_integer,
+    "boolean": pa.types.is_boolean,
+    "string": lambda kind: pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_dictionary(kind),
+}
+
+
+def faults_of(parts: Sequence[pa.RecordBatch], signature: Signature) -> dict[str, int]:
+    """Rows by fault, `KIND:COLUMN`, of batches of one schema. A signature without inputs (or outputs) allows any."""
+    rows = sum(part.num_rows for part in parts)
+    faults: dict[str, int] = {}
+    schema = parts[0].schema
+    for prefix, fields in ((batches.FEATURE, signature.inputs), (batches.OUTPUT, signature.outputs)):
+        if not fields:
+            continue
+        stated = {prefix + field.name: field for field in fields}
+        there = {one.name: one.type for one in schema if one.name.startswith(prefix)}
+        for name in there.keys() - stated.keys():
+            faults[f"{UNKNOWN}:{name}"] = rows
+        for name, field in stated.items():
+            faults |= _fault(parts, name, field, there.get(name), rows)
+    return dict(sorted(faults.items()))
+
+
+def _fault(
+    parts: Sequence[pa.RecordBatch], name: str, field: Field, kind: pa.DataType | None, rows: int
+) -> dict[str, int]:
+    if kind is None:
+        return {f"{ABSENT}:{name}": rows} if field.required else {}
+    if not _FITS[field.type](kind):
+        return {f"{WRONG_TYPE}:{name}": rows}
+    empty = sum(part.column(name).null_count for part in parts) if field.required else 0
+    return {f"{EMPTY_VALUE}:{name}": empty} if empty else {}
