@@ -8,9 +8,15 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from pydantic import Field
+
 from services.monitor.domain.bins import FeatureBins, from_json
+from services.monitor.domain.coding import decode
+from services.monitor.domain.joined import MAX_GROUPS
 from services.monitor.domain.kpi import Kpi
-from shared.events.registry import Formula, Signature
+from services.monitor.domain.plan import Plan, plan_of
+from services.monitor.domain.sketch import Sketch
+from shared.events.registry import Formula, Part, Protected, Signature, Task
 from shared.log.tables import Query, Row, equal
 
 MAX_KEPT = 10_000
@@ -27,6 +33,15 @@ class Reader(Protocol):
     def find(self) -> Callable[[Query], Awaitable[list[Row]]]: ...
 
 
+class Judged(Part):
+    """What was registered of how a version is judged."""
+
+    task: Task | None = None
+    classes: tuple[str, ...] = ()
+    protected: tuple[Protected, ...] = ()
+    metrics: dict[str, float] = Field(default_factory=dict)
+
+
 @dataclass(frozen=True, slots=True)
 class Version:
     """A registered version: its signature and what its reference looked like."""
@@ -35,6 +50,13 @@ class Version:
     version: int
     signature: Signature
     bins: dict[str, FeatureBins]
+    reference: Sketch
+    judged: Judged
+
+    def plan(self, max_groups: int = MAX_GROUPS) -> Plan:
+        """What of its predictions is counted against outcomes, and by which groups, so many of an attribute at most."""
+        told = self.judged
+        return plan_of(self.signature, told.task, told.classes, told.protected, max_groups)
 
     @property
     def scores(self) -> list[str]:
@@ -73,7 +95,12 @@ class Facts:
                 return None
             _bound(self._versions)
             self._versions[key] = Version(
-                model, version, Signature.model_validate(row["signature"]), from_json(row["bins"])
+                model,
+                version,
+                Signature.model_validate(row["signature"]),
+                from_json(row["bins"]),
+                decode(row["reference"]),
+                Judged.model_validate(row["judged"] or {}),
             )
         return self._versions[key]
 

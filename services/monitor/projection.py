@@ -3,7 +3,9 @@
 from typing import Any
 
 from services.monitor.domain.bins import as_json, bins_of
-from services.monitor.views import archive, references
+from services.monitor.domain.coding import encode
+from services.monitor.domain.reference import reference_of
+from services.monitor.views import archive, inputs, references
 from shared.events.deployer import Deployed, Promoted, Retired, RolledBack, Traffic, TrafficChanged
 from shared.events.envelope import Event
 from shared.events.monitor import WindowMeasured
@@ -21,7 +23,16 @@ DEPLOYMENTS = Table(
 )
 MODELS = Table("models", ("model",), {"model": "text", "goal": "text"})
 VERSIONS = Table(
-    "versions", ("model", "version"), {"model": "text", "version": "integer", "signature": "json", "bins": "json"}
+    "versions",
+    ("model", "version"),
+    {
+        "model": "text",
+        "version": "integer",
+        "signature": "json",
+        "bins": "json",
+        "reference": "bytes",
+        "judged": "json",
+    },
 )
 KPIS = Table(
     "kpis",
@@ -74,6 +85,7 @@ STATES = Table(
         "window_end": "timestamp",
         "model": "text",
         "stamp": "bigint",
+        "predictions": "bigint",
         "state": "bytes",
     },
     (("deployment", "window_start"),),
@@ -84,7 +96,9 @@ DIRTY = Table(
     {**_WINDOW, **_SOURCE, "stamp": "bigint", "window_end": "timestamp", "model": "text"},
 )
 WATERMARKS = Table(
-    "watermarks", ("deployment", "topic", "partition"), {"deployment": "text", **_SOURCE, "at": "timestamp"}
+    "watermarks",
+    ("deployment", "topic", "partition"),
+    {"deployment": "text", **_SOURCE, "at": "timestamp", "heard": "timestamp"},
 )
 MEASURED = Table(
     "measured_windows",
@@ -106,6 +120,7 @@ TABLES = (
     DIRTY,
     WATERMARKS,
     MEASURED,
+    *inputs.TABLES,
     *references.TABLES,
     *archive.TABLES,
 )
@@ -113,7 +128,7 @@ TABLES = (
 
 def project(event: Event) -> list[Change]:
     """The rows that a control fact sets. Facts that no view rests on set none."""
-    return [*_figures(event), *references.project(event), *archive.project(event)]
+    return [*_figures(event), *inputs.project(event), *references.project(event), *archive.project(event)]
 
 
 def _figures(event: Event) -> list[Change]:
@@ -152,6 +167,8 @@ def _version(version: ModelVersionRegistered) -> Change:
             "version": version.version,
             "signature": version.signature.model_dump(mode="json"),
             "bins": as_json(bins),
+            "reference": encode(reference_of(version.reference, bins)),
+            "judged": version.model_dump(mode="json", include={"task", "classes", "protected", "metrics"}),
         },
     )
 

@@ -1,24 +1,30 @@
 """Figures of windows, merged over the sources of each at the moment of reading."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
 from typing import Any
 
+from services.monitor.comparing import drift_items, integrity_items, limits_of, rule_of
 from services.monitor.domain.coding import decode
-from services.monitor.domain.drift import FeatureDrift, drift
-from services.monitor.domain.kpi import Kpi, score_column, threshold_of, value
-from services.monitor.domain.quality import calibration, quality
+from services.monitor.domain.drift import Base, Rule
+from services.monitor.domain.integrity import Limits, checks
+from services.monitor.domain.joined import Joined, merge_joined, no_joined
+from services.monitor.domain.judging import Judge
+from services.monitor.domain.kpi import Kpi
+from services.monitor.domain.plan import Plan
 from services.monitor.domain.sketch import EMPTY, Sketch, merge
-from services.monitor.domain.window import drifted
 from services.monitor.facts import Facts, Version, kpis_of
+from services.monitor.showing import kpi_of, quality_of
 from shared.log.store import Store
 from shared.log.tables import Query, Row, Where, equal
 from shared.runtime.problems import not_found
+from shared.runtime.service import Service
 
 PART = 200
 SOURCES = 10_000
+CALIBRATION = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +53,13 @@ class Reading:
 
     store: Store
     facts: Facts
-    psi_threshold: float
+    rule: Rule
+    limits: Limits
+
+    @classmethod
+    def of(cls, service: Service, facts: Facts) -> "Reading":
+        """With the thresholds of a process."""
+        return cls(service.store, facts, rule_of(service.settings), limits_of(service.settings))
 
     async def deployment(self, name: str) -> Row:
         """The deployment. Raises Problem 404 with what exists nearby."""
@@ -84,24 +96,38 @@ class Reading:
             totals[key["version"]] = merge(totals.get(key["version"], EMPTY), sketch)
         return dict(sorted(totals.items()))
 
+    async def known_outcomes(self, deployment: str, version: int) -> Joined:
+        """Scores and outcomes of the version's latest windows, as many as CALIBRATION states hold."""
+        where = equal(deployment=deployment, version=version)
+        query = Query("window_states", where, ("-window_start",), CALIBRATION, columns=("window_start", "state"))
+        found = no_joined()
+        for row in await self.store.find(query):
+            found = merge_joined(found, decode(row["state"]).joined)
+        return found
+
     async def version(self, model: str, number: int) -> Version | None:
         """A registered version."""
         return await self.facts.version(self.store, model, number)
 
     def drift(self, sketch: Sketch, version: Version | None) -> list[dict[str, Any]]:
         """One item per feature that has a reference."""
-        found = drift(sketch, version.bins) if version is not None else []
-        return [self._drift(one) for one in found]
+        if version is None:
+            return []
+        return drift_items(sketch, version.bins, Base(version.reference, version.bins), self.rule)
 
-    def _drift(self, one: FeatureDrift) -> dict[str, Any]:
-        return {
-            "feature": one.feature,
-            "kind": one.kind,
-            "psi": one.psi,
-            "rows": one.rows,
-            "threshold": self.psi_threshold,
-            "drifted": drifted(one, self.psi_threshold),
-        }
+    async def starts(self, deployment: str, version: int) -> list[datetime]:
+        """When the latest windows of a version began."""
+        where = equal(deployment=deployment, version=version)
+        query = Query("window_states", where, ("-window_start",), PART, columns=("window_start",))
+        return sorted({row["window_start"] for row in await self.store.find(query)})
+
+    async def inputs(self, key: Row, sketch: Sketch, version: Version | None) -> dict[str, Any]:
+        """What is told of a window's inputs: as stated once it is closed, else as far as it is known."""
+        stated = await self.store.get("window_inputs", key["deployment"], key["version"], key["window_start"])
+        if stated is not None:
+            return {"multivariate": stated["multivariate"], "integrity": stated["integrity"]}
+        found = [] if version is None else checks(sketch, version.reference, version.bins, self.limits)
+        return {"multivariate": None, "integrity": integrity_items(found)}
 
     async def _merged(self, span: Span) -> AsyncIterator[tuple[Row, Sketch]]:
         """Each window with its sources merged, in the order of start and version."""
@@ -127,7 +153,8 @@ class Reading:
     async def _item(self, key: Row, sketch: Sketch, kpis: list[Kpi]) -> dict[str, Any]:
         version = await self.version(key["model"], key["version"])
         closed = await self.store.get("measured_windows", key["deployment"], key["version"], key["window_start"])
-        column = score_column(kpis, (version.scores if version else ()) or sketch.joined.names)
+        judge = judge_of(version, kpis, sketch.joined)
+        told = quality_of(judge, sketch.joined)
         return {
             "version": key["version"],
             "window_start": key["window_start"],
@@ -136,28 +163,18 @@ class Reading:
             "revision": closed["revision"] if closed else None,
             "predictions": sketch.predictions,
             "outcomes": sketch.joined.outcomes,
-            "quality": quality(sketch.joined, column, threshold_of(kpis))
-            | {"calibration": calibration(sketch.joined, column)},
-            "kpis": [item for kpi in kpis if (item := kpi_item(kpi, sketch, column)) is not None],
+            **{name: told[name] for name in ("task", "invalid", "unscored", "quality", "intervals", "bounds")},
+            "kpis": [item for kpi in kpis if (item := kpi_of(judge, kpi, sketch.joined)) is not None],
             "drift": self.drift(sketch, version),
+            **await self.inputs(key, sketch, version),
         }
 
 
-def kpi_item(kpi: Kpi, sketch: Sketch, column: str | None) -> dict[str, Any] | None:
-    """A KPI of these windows, with its target."""
-    found = value(kpi, sketch.joined, column)
-    if found is None:
-        return None
-    return {
-        "kpi": found.kpi,
-        "unit": found.unit,
-        "total": found.total,
-        "cases": found.cases,
-        "per_case": found.per_case,
-        "direction": kpi.direction,
-        "target": kpi.target,
-        "met": None if kpi.target is None else not kpi.breached(found.per_case),
-    }
+def judge_of(version: Version | None, kpis: Sequence[Kpi], joined: Joined) -> Judge:
+    """How predictions of a version are judged; of one that is not known as if nothing was registered."""
+    if version is None:
+        return Judge.of(Plan(), kpis, {}, joined)
+    return Judge.of(version.plan(), kpis, version.judged.metrics, joined)
 
 
 def _same(left: Row, right: Row) -> bool:

@@ -1,16 +1,16 @@
-"""How a deployment does: windows, drift, KPIs and experiments."""
+"""How a deployment does: windows and experiments."""
 
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query
 
-from services.monitor.domain.experiment import Arm, compare, mean_and_variance, winner
-from services.monitor.domain.kpi import DEFAULT_THRESHOLD, Kpi, score_column
+from services.monitor.domain.cost import mean_and_variance
+from services.monitor.domain.experiment import Arm, compare, winner
+from services.monitor.domain.kpi import Kpi, scores_for
 from services.monitor.domain.quality import Confusion, confusion
-from services.monitor.domain.sketch import Sketch
 from services.monitor.facts import Facts, kpis_of
-from services.monitor.reading import Reading, Span, kpi_item
+from services.monitor.reading import Reading, Span, judge_of
 from shared.runtime.http import Answer, Call, reading
 from shared.runtime.problems import Problem
 from shared.runtime.service import Service
@@ -23,8 +23,8 @@ Cursor = Annotated[datetime | None, Query(description="`next` of the page before
 
 
 def add(router: APIRouter, service: Service) -> None:
-    """GET /deployments/{name}/windows, /drift, /kpis and /experiments."""
-    figures = Reading(service.store, Facts(), service.settings.drift_psi_threshold)
+    """GET /deployments/{name}/windows and /experiments."""
+    figures = Reading.of(service, Facts())
     read = reading(service)
 
     @router.get("/deployments/{name}/windows")
@@ -39,45 +39,9 @@ def add(router: APIRouter, service: Service) -> None:
     ) -> Answer:
         """Windows by start and version, each merged from all that is known now, closed or not."""
         await figures.deployment(name)
-        span = Span(name, version, _utc(cursor) or _utc(since), _utc(until))
+        span = Span(name, version, utc(cursor) or utc(since), utc(until))
         items, following = await figures.windows(span, limit)
         return Answer({"items": items, "next": following})
-
-    @router.get("/deployments/{name}/drift")
-    async def get_drift(
-        name: str,
-        version: VersionNumber = None,
-        since: Since = None,
-        until: Until = None,
-        call: Call = Depends(read),
-    ) -> Answer:
-        """PSI of each feature over the range, against the reference of the version (default: the champion)."""
-        row = await figures.deployment(name)
-        number = version if version is not None else row["traffic"]["champion"]
-        totals = await figures.total(Span(name, number, _utc(since), _utc(until)))
-        known = await figures.version(row["model"], number)
-        items = figures.drift(totals[number], known) if number in totals else []
-        return Answer({"version": number, "items": items, "next": None})
-
-    @router.get("/deployments/{name}/kpis")
-    async def get_kpis(
-        name: str,
-        version: VersionNumber = None,
-        since: Since = None,
-        until: Until = None,
-        call: Call = Depends(read),
-    ) -> Answer:
-        """KPIs of the model's goal over the range, by version."""
-        row = await figures.deployment(name)
-        kpis = await kpis_of(service.store, row["model"])
-        totals = await figures.total(Span(name, version, _utc(since), _utc(until)))
-        items: list[dict[str, Any]] = []
-        for number, sketch in totals.items():
-            column = await _column(figures, row["model"], number, kpis, sketch)
-            found = [kpi_item(kpi, sketch, column) for kpi in kpis]
-            base = {"version": number, "predictions": sketch.predictions, "outcomes": sketch.joined.outcomes}
-            items += [base | item for item in found if item is not None]
-        return Answer({"items": items, "next": None})
 
     @router.get("/deployments/{name}/experiments")
     async def get_experiments(
@@ -92,12 +56,12 @@ def add(router: APIRouter, service: Service) -> None:
         chosen = _cost_kpi(await kpis_of(service.store, row["model"]), kpi)
         if chosen is None:
             return Answer({"items": [], "next": None})
-        totals = await figures.total(Span(name, None, _utc(since), _utc(until)))
+        totals = await figures.total(Span(name, None, utc(since), utc(until)))
         counts: dict[int, Confusion] = {}
         for number, sketch in totals.items():
-            column = await _column(figures, row["model"], number, [chosen], sketch)
-            found = confusion(sketch.joined, column, _threshold(chosen))
-            if found is not None:
+            judge = judge_of(await figures.version(row["model"], number), [chosen], sketch.joined)
+            found = confusion(scores_for(chosen, sketch.joined, judge.column), chosen.threshold)
+            if found.cases:
                 counts[number] = found
         return Answer({"items": [experiment(chosen, row["traffic"], counts)], "next": None})
 
@@ -105,7 +69,7 @@ def add(router: APIRouter, service: Service) -> None:
 def experiment(kpi: Kpi, traffic: dict[str, Any], counts: dict[int, Confusion]) -> dict[str, Any]:
     """One comparison, as it is answered."""
     champion = traffic["champion"]
-    base = Arm(champion, counts.get(champion, Confusion(0, 0, 0, 0, _threshold(kpi))))
+    base = Arm(champion, counts.get(champion, Confusion(0, 0, 0, 0, kpi.threshold)))
     others = [compare(kpi.formula, base, Arm(number, found)) for number, found in counts.items() if number != champion]
     mean, _ = mean_and_variance(kpi.formula, base.counts)
     return {
@@ -149,16 +113,7 @@ def _cost_kpi(kpis: list[Kpi], name: str | None) -> Kpi | None:
     return found
 
 
-def _threshold(kpi: Kpi) -> float:
-    return DEFAULT_THRESHOLD if kpi.formula.threshold is None else kpi.formula.threshold
-
-
-async def _column(figures: Reading, model: str, number: int, kpis: list[Kpi], sketch: Sketch) -> str | None:
-    version = await figures.version(model, number)
-    return score_column(kpis, (version.scores if version else ()) or sketch.joined.names)
-
-
-def _utc(at: datetime | None) -> datetime | None:
+def utc(at: datetime | None) -> datetime | None:
     """Raises Problem 422 where a time has no offset."""
     if at is None:
         return None

@@ -9,6 +9,7 @@ from services.monitor.worker.joining import source_lock
 from services.monitor.worker.measuring import CONSUMER, Measuring
 from services.monitor.worker.outcomes import Outcomes
 from services.monitor.worker.predictions import Predictions
+from services.monitor.worker.silence import Silence
 from services.monitor.worker.sweeping import Sweeping
 from services.monitor.worker.tables import Tables
 from services.monitor.worker.telling import tell
@@ -35,12 +36,14 @@ def consumers(service: Service) -> list[Consumer]:
 
 
 def periodic(service: Service) -> list[Periodic]:
-    """Measuring closed windows, looking again at outcomes that wait, and keeping the archive in order."""
+    """Measuring closed windows, looking for outcomes that wait and for silence, and keeping the archive in order."""
     seconds = service.settings.window_measure_seconds
+    silence = Silence(service)
     sweeping = Sweeping(service.store, Tables(service.log), service.settings, service.live)
     return [
         Periodic("monitor.measure", seconds, Measuring(service, Facts()).run),
         Periodic("monitor.sweep", seconds, sweeping.run),
+        Periodic("monitor.silence", silence.seconds, silence.run),
         *archive.periodic(service),
     ]
 
@@ -59,8 +62,9 @@ def data_handler(service: Service) -> Handler:
     """Fold predictions and join outcomes. What it gets is of one partition; its effect is that unit's alone. Outcomes
     that met their predictions are passed on to listeners."""
     tables = Tables(service.log)
-    predictions = Predictions(Facts(), tables, service.settings)
-    outcomes = Outcomes(tables, service.settings)
+    facts = Facts()
+    predictions = Predictions(facts, tables, service.settings)
+    outcomes = Outcomes(facts, tables, service.settings)
 
     async def handle(unit: UnitOfWork, received: Sequence[Received]) -> None:
         place = received[0].record.place

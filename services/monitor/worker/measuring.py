@@ -5,15 +5,15 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from services.monitor.comparing import rule_of
 from services.monitor.domain import window as windows
 from services.monitor.domain.coding import decode
-from services.monitor.domain.drift import drift
-from services.monitor.domain.kpi import score_column, threshold_of, values
-from services.monitor.domain.quality import quality
+from services.monitor.domain.judging import Judge
 from services.monitor.domain.sketch import EMPTY, Sketch, merge
 from services.monitor.domain.window import Measure, Window
 from services.monitor.facts import Facts, kpis_of
 from services.monitor.projection import DIRTY
+from services.monitor.worker.inputs import inputs_of
 from shared.events.catalog import TOPIC_PREDICTIONS
 from shared.log.records import TopicPartition
 from shared.log.store import UnitOfWork
@@ -96,16 +96,23 @@ class Measuring:
         if version is None:
             return None
         kpis = await kpis_of(unit, window.model)
-        column = score_column(kpis, version.scores or sketch.joined.names)
+        judge = Judge.of(version.plan(), kpis, version.judged.metrics, sketch.joined)
+        judged = judge.quality(sketch.joined)
+        settings = self.service.settings
+        inputs = await inputs_of(unit, settings, window, sketch, version)
         return Measure(
             window,
             sketch.predictions,
             sketch.joined.outcomes,
-            tuple(drift(sketch, version.bins)),
-            quality(sketch.joined, column, threshold_of(kpis)),
-            tuple(values(kpis, sketch.joined, column)),
+            inputs.drift,
+            dict(judged.figures),
+            tuple(judge.values(sketch.joined)),
             tuple(kpis),
-            self.service.settings.drift_psi_threshold,
+            judged=judged,
+            rule=rule_of(settings),
+            multivariate=inputs.multivariate,
+            auc_threshold=settings.drift_auc_threshold,
+            integrity=inputs.integrity,
         )
 
 
