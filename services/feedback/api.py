@@ -27,6 +27,18 @@ _FLAGGERS = (Role.SME, Role.DATA_SCIENTIST, Role.DATA_ENGINEER, Role.SOFTWARE_EN
 _ANSWERERS = (Role.SME, Role.DATA_SCIENTIST, Role.DATA_ENGINEER, Role.DEVOPS, Role.RISK_MANAGER)
 
 
+_RAISED = {
+    "type": "object",
+    "required": ["event_id", "accepted", "items"],
+    "properties": {
+        "event_id": {"type": "string", "format": "uuid", "description": "Of the last flag."},
+        "accepted": {"type": "integer"},
+        "items": {"type": "array", "items": {"$ref": "#/components/schemas/Written"}},
+    },
+}
+_BULK = {"responses": {"201": {"content": {"application/json": {"schema": _RAISED}}}}}
+
+
 class Body(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
@@ -80,7 +92,7 @@ def router(service: Service) -> APIRouter:
 
         return await call.in_unit(work)
 
-    @routes.post("/v1/flags:bulk", status_code=201)
+    @routes.post("/v1/flags:bulk", status_code=201, openapi_extra=_BULK)
     async def raise_flags(body: BulkBody, call: Annotated[Call, flagging]) -> JSONResponse:
         """Flag up to 1,000 predictions, all or none, in the order given."""
 

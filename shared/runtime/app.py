@@ -1,13 +1,12 @@
 """The app factory: the routers of one or more services behind one edge."""
 
 from collections.abc import Sequence
-from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response
 from fastapi.telemetry import TelemetryConfig
 
-from shared.runtime import dead_letters
+from shared.runtime import dead_letters, openapi
 from shared.runtime.answers import handle_errors, problem_response
 from shared.runtime.edge import Edge
 from shared.runtime.health import Health
@@ -21,21 +20,6 @@ VERSION = "0.1.0"
 
 # FastAPI looks for OpenTelemetry's providers anew in every request; here figures go to Prometheus
 _NO_TELEMETRY: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False}
-
-_AFTER = {
-    "name": "after",
-    "in": "query",
-    "required": False,
-    "description": "Wait (bounded) until the views have seen this event: its id, a batch's, or a prediction's.",
-    "schema": {"type": "string", "minLength": 32, "maxLength": 45},
-}
-_KEY = {
-    "name": "Idempotency-Key",
-    "in": "header",
-    "required": False,
-    "description": "Makes a repeated request answer as the first one did.",
-    "schema": {"type": "string", "minLength": 1, "maxLength": 255},
-}
 
 
 def create_app(title: str, parts: Sequence[Running], settings: Settings, routes: bool = True) -> FastAPI:
@@ -54,7 +38,7 @@ def create_app(title: str, parts: Sequence[Running], settings: Settings, routes:
     app.router.routes.extend(dead_letters.router(parts).routes)
     _operations(app, gauges)
     handle_errors(app)
-    _declare_shared_parameters(app)
+    openapi.complete(app)
     app.add_middleware(
         Edge,
         max_body_bytes=settings.max_body_bytes,
@@ -62,22 +46,6 @@ def create_app(title: str, parts: Sequence[Running], settings: Settings, routes:
         log_answers=settings.log_level.upper() == "DEBUG",
     )
     return app
-
-
-def _declare_shared_parameters(app: FastAPI) -> None:
-    """Name in the OpenAPI document what `reading` and `writing` read beside the declared parameters."""
-    plain = app.openapi
-
-    def openapi() -> dict[str, Any]:
-        if app.openapi_schema is None:
-            for path, operations in plain()["paths"].items():
-                for method, operation in operations.items():
-                    if path.startswith("/v1/") and "dead-letters" not in path:
-                        shared = [_AFTER] if method == "get" else [_AFTER, _KEY]
-                        operation.setdefault("parameters", []).extend(shared)
-        return plain()
-
-    app.openapi = openapi
 
 
 def _operations(app: FastAPI, gauges: Gauges) -> None:

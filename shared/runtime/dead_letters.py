@@ -20,6 +20,15 @@ _READERS = frozenset({Role.DEVOPS, Role.ADMIN, Role.DATA_ENGINEER, Role.ARCHITEC
 _REPLAYERS = frozenset({Role.DEVOPS, Role.ADMIN})
 
 
+_COUNTS = {name: {"type": "integer", "minimum": 0} for name in ("applied", "failed", "waiting")}
+_ANSWER = {
+    "type": "object",
+    "required": [*_COUNTS, "consumers"],
+    "properties": _COUNTS | {"consumers": {"type": "array", "items": {"type": "object", "required": [*_COUNTS]}}},
+}
+_REPLAYED = {"responses": {"200": {"content": {"application/json": {"schema": _ANSWER}}}}}
+
+
 class Replay(BaseModel):
     """Whose dead letters to apply again; None: everybody's in this process."""
 
@@ -50,7 +59,7 @@ def router(parts: Sequence[Running]) -> APIRouter:
                 items += [_item(part.name, letter) for letter in letters]
         return {"items": items, "next": None}
 
-    @api.post("/v1/dead-letters:replay")
+    @api.post("/v1/dead-letters:replay", openapi_extra=_REPLAYED)
     async def replay(request: Request, body: Replay) -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]
         authenticated(request, _REPLAYERS)
         consumers: list[dict[str, Any]] = []

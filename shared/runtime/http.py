@@ -27,6 +27,8 @@ Answered = tuple[int, dict[str, Any]]
 """HTTP status and body."""
 
 MAX_IDEMPOTENCY_KEY = 255
+EARLIEST = datetime(1, 1, 2, tzinfo=UTC)
+"""Earlier times cannot be told in every zone."""
 
 
 class Answer(JSONResponse):
@@ -62,8 +64,8 @@ class Call:
     def context(self, at: datetime | None = None, causationid: str | None = None) -> Context:
         """The context of a command: actor, happened time (`at` or now), a new event id, the request's correlation id.
 
-        Raises Problem 422 `time-in-future` where `at` lies further ahead than `max_clock_skew_seconds`, and
-        `time-without-zone` where it has no offset.
+        Raises Problem 422 `time-in-future` where `at` lies further ahead than `max_clock_skew_seconds`,
+        `time-without-zone` where it has no offset, and `time-out-of-range` where it lies before EARLIEST.
         """
         moment = self.moment(at)
         return Context(self.caller.actor, moment, new_id(), self.correlationid, causationid)
@@ -79,6 +81,8 @@ class Call:
         skew = self.service.settings.max_clock_skew_seconds
         if at > now() + timedelta(seconds=skew):
             raise Problem(422, "time-in-future", f"'{at.isoformat()}' lies more than {skew:.0f} s in the future.")
+        if at < EARLIEST:
+            raise Problem(422, "time-out-of-range", f"'{at.isoformat()}' lies before all time kept here.")
         return at.astimezone(UTC)
 
     async def write(

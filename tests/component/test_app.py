@@ -223,9 +223,17 @@ async def test_times_that_cannot_be(system: System):
     is_problem(
         await system.client.post("/v1/goals", json=GOAL | {"at": "2020-01-01T00:00:00"}), 422, "time-without-zone"
     )
+    for early in ("0001-01-01T00:00:00+14:00", "0001-01-01T00:00:00Z"):
+        is_problem(await system.client.post("/v1/goals", json=GOAL | {"at": early}), 422, "time-out-of-range")
     assert (await system.client.post("/v1/goals", json=GOAL | {"at": "2020-01-01T01:00:00+01:00"})).status_code == 201
     await system.settle()
     assert (await system.client.get("/v1/goals/late")).json()["at"] == "2020-01-01T00:00:00Z"
+
+
+async def test_a_time_of_long_ago_reaches_the_views(system: System):
+    assert (await system.client.post("/v1/goals", json=GOAL | {"at": "0510-09-22T06:23:37Z"})).status_code == 201
+    await system.settle()
+    assert (await system.client.get("/v1/goals/late")).json()["at"] == "0510-09-22T06:23:37Z"
 
 
 async def test_after_takes_an_event_id(system: System):
@@ -312,3 +320,14 @@ async def test_the_openapi_document_names_the_shared_parameters(system: System):
     assert listed == ["cursor", "limit", "after"]
     again = (await system.client.get("/openapi.json")).json()["paths"]
     assert again == paths
+
+
+async def test_the_openapi_document_tells_lists_writes_and_problems(system: System):
+    document = (await system.client.get("/openapi.json")).json()
+    stating, listing = document["paths"]["/v1/goals"]["post"], document["paths"]["/v1/goals"]["get"]
+    assert set(stating["responses"]) == {"200", "201", "400", "401", "403", "404", "409", "413", "415", "422", "503"}
+    assert stating["responses"]["409"] == {"$ref": "#/components/responses/Problem409"}
+    said = [stating["responses"]["201"], listing["responses"]["200"]]
+    named = [one["content"]["application/json"]["schema"]["$ref"].rpartition("/")[2] for one in said]
+    assert named == ["Written", "List"]
+    assert "HTTPValidationError" not in str(document)

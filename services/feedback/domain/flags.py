@@ -14,6 +14,7 @@ from shared.events.feedback import (
     Resolution,
     Severity,
 )
+from shared.events.plain import not_plain
 from shared.events.refusal import Refused
 
 State = Literal["none", "open", "triaged", "resolved"]
@@ -82,7 +83,8 @@ initial = Flag()
 
 
 def decide(state: Flag, command: Command) -> Sequence[Payload]:
-    """What follows from a command. Raises Refused: 404 `unknown-flag`, 409 `already-resolved`, `already-flagged`."""
+    """What follows from a command. Raises Refused: 404 `unknown-flag`, 409 `already-resolved`, `already-flagged`, 422
+    `not-plain` where what was expected cannot be kept."""
     if isinstance(command, Raise):
         return _raise(state, command)
     if state.state == "none":
@@ -121,6 +123,8 @@ def evolve(state: Flag, event: Event) -> Flag:
 def _raise(state: Flag, command: Raise) -> Sequence[Payload]:
     if state.state != "none":
         raise Refused("already-flagged", f"Flag {command.flag} exists already.")
+    if reason := not_plain(command.expected, "expected"):
+        raise Refused("not-plain", f"{reason[0].upper()}{reason[1:]}.", status=422)
     place = command.place
     return [
         FeedbackFlagged(

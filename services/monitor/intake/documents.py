@@ -13,10 +13,22 @@ def _object(required: list[str], **properties: Any) -> dict[str, Any]:
     return {"type": "object", "required": required, "additionalProperties": False, "properties": properties}
 
 
+_ACCEPTED = {
+    "type": "object",
+    "required": ["accepted", "batch"],
+    "properties": {
+        "accepted": {"type": "integer", "minimum": 1},
+        "batch": {"type": "string", "format": "uuid", "description": "For ?after=, and the event's id in the log."},
+        "ids": {"type": "array", "items": {"type": "string"}, "description": "Of a JSON body's predictions, in order."},
+    },
+}
+
+
 def _body(schema: dict[str, Any], columns: str) -> dict[str, Any]:
     arrow = {"schema": {"type": "string", "format": "binary", "description": columns}}
     content = {"application/json": {"schema": schema}, MEDIA_TYPE: arrow}
-    return {"requestBody": {"required": True, "content": content}}
+    answer = {"description": "The log has acknowledged it.", "content": {"application/json": {"schema": _ACCEPTED}}}
+    return {"requestBody": {"required": True, "content": content}, "responses": {"202": answer}}
 
 
 PREDICTIONS_DOC = _body(
@@ -27,6 +39,7 @@ PREDICTIONS_DOC = _body(
         predictions={
             "type": "array",
             "minItems": 1,
+            "maxItems": 10_000,
             "items": _object(
                 ["features", "output"],
                 id=_TEXT,
@@ -47,6 +60,7 @@ OUTCOMES_DOC = _body(
         outcomes={
             "type": "array",
             "minItems": 1,
+            "maxItems": 10_000,
             "items": _object(
                 ["prediction_id", "value"], prediction_id=_TEXT, value={"type": ["number", "boolean"]}, at=_TIME
             ),

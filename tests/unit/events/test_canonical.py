@@ -1,10 +1,18 @@
 """Canonical JSON is that of RFC 8785 wherever RFC 8785 has a form."""
 
+from datetime import UTC, datetime
+
+import pytest
 import rfc8785
 from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.events.canonical import canonical
+from shared.events.codec import payload_json, rfc3339
+from shared.events.refusal import Refused
+from shared.events.registry import PipelineRunRecorded
+
+AT = datetime(510, 9, 22, 6, 23, 37, tzinfo=UTC)
 
 EXACT = 2**53 - 1
 NUMBERS = st.integers(-EXACT, EXACT) | st.floats(allow_nan=False, allow_infinity=False)
@@ -22,6 +30,17 @@ def test_canonical_bytes_are_those_of_rfc_8785(value):
 
 def test_whole_numbers_that_no_double_holds_keep_their_digits():
     assert canonical({"b": 1e-7, "a": 2**60 + 1}) == b'{"a":1152921504606846977,"b":1e-7}'
+
+
+def test_what_no_event_can_hold_is_refused():
+    with pytest.raises(Refused) as refused:
+        payload_json(PipelineRunRecorded(pipeline="p", run="r", state="failed", started_at=AT, parameters={"n": 2**64}))
+    assert (refused.value.code, refused.value.status) == ("not-plain", 422)
+
+
+def test_text_order_is_time_order():
+    assert rfc3339(AT) == "0510-09-22T06:23:37.000000Z"
+    assert rfc3339(AT) < rfc3339(AT.replace(year=2013))
 
 
 def test_names_are_ordered_by_their_utf_16_form():

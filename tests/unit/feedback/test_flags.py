@@ -67,6 +67,7 @@ def test_what_follows(given, when, then) -> None:
         ((), Triage("dan", None, ""), "unknown-flag", 404),
         ((), Comment("?"), "unknown-flag", 404),
         ((RAISED,), RAISE, "already-flagged", 409),
+        ((), replace(RAISE, expected={"delay": [2**64]}), "not-plain", 422),
         ((RAISED, RESOLVED), Resolve("model_defect", "again"), "already-resolved", 409),
         ((RAISED, RESOLVED), Triage("dan", None, ""), "already-resolved", 409),
     ],
