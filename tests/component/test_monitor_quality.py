@@ -223,7 +223,7 @@ async def test_late_outcomes_revise_a_window_on_record_to_the_same_figures(order
     async with judging(3, window_lateness_seconds=0) as system:
         batch = await predict(system, "loans", **columns)
         await system.settle()
-            later = {"at": pa.array([AT + 3 * DAY], batches.TIMESTAMP), "output__chance": [0.5]}
+        later = {"at": pa.array([AT + 3 * DAY], batches.TIMESTAMP), "output__chance": [0.5]}
         await predict(system, "loans", **later)
         await system.settle()
         for part in order:

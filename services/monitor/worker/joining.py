@@ -1,7 +1,7 @@
 """Outcomes meet their predictions: the truth of each batch, the windows and `OutcomesJoined`, in one unit of work."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -9,10 +9,12 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from services.monitor.domain.folding import MICROSECONDS, is_number, matrix, times_of
-from services.monitor.domain.joined import joined_of
+from services.monitor.domain.counting import told_of
+from services.monitor.domain.folding import MICROSECONDS, times_of
 from services.monitor.domain.outcomes import Joins, Truth, decode, encode, tell, untold
-from services.monitor.domain.sketch import EMPTY, Sketch
+from services.monitor.domain.plan import Plan
+from services.monitor.domain.sketch import EMPTY
+from services.monitor.facts import Facts
 from services.monitor.worker.states import States
 from services.monitor.worker.tables import Tables
 from shared.events import batches
@@ -22,6 +24,7 @@ from shared.log.records import TopicPartition
 from shared.log.store import UnitOfWork
 from shared.log.tables import Put, Query, Row, Where
 from shared.runtime.commands import new_id
+from shared.runtime.consumer import NotYet
 from shared.runtime.predictions import Target
 
 LOCKS = 256
@@ -66,6 +69,8 @@ class Joining:
     unit: UnitOfWork
     states: States
     tables: Tables
+    facts: Facts
+    max_groups: int
     at: datetime
     stated: list[Event] = field(default_factory=list[Event])
     _truths: dict[str, Truth] = field(default_factory=dict[str, Truth])
@@ -84,8 +89,9 @@ class Joining:
             if not len(joins.rows):
                 continue
             target = Target(row["deployment"], row["model"], row["version"])
-            table = (await self.tables.outputs(row)).take(pa.array(joins.rows))
-            await self._count(target, table, joins)
+            plan = await self._plan(target)
+            table = (await self.tables.outputs(row, plan.columns)).take(pa.array(joins.rows))
+            await self._count(target, table, joins, plan)
             parts.setdefault(target, []).append((row["batch"], _emitted(row["batch"], table, joins)))
         for target, emitted in parts.items():
             await self._state(event, target, emitted)
@@ -103,18 +109,21 @@ class Joining:
         self._changed.add(batch)
         return joins
 
-    async def _count(self, target: Target, table: pa.RecordBatch, joins: Joins) -> None:
+    async def _count(self, target: Target, table: pa.RecordBatch, joins: Joins, plan: Plan) -> None:
         width = self.states.window_seconds * MICROSECONDS
-        columns = sorted(
-            one.name for one in table.schema if one.name.startswith(batches.OUTPUT) and is_number(one.type)
-        )
-        names = tuple(name.removeprefix(batches.OUTPUT) for name in columns)
-        scores, windows = matrix(table, columns), times_of(table) // width
+        windows = times_of(table) // width
         for window in np.unique(windows):
-            chosen = windows == window
-            joined = joined_of(names, scores[:, chosen], joins.values[chosen], joins.weights[chosen])
-            sketch = Sketch(0, EMPTY.features, {}, EMPTY.outputs, joined)
-            await self.states.add(target, int(window) * width, sketch)
+            rows = np.flatnonzero(windows == window)
+            some = table if len(rows) == table.num_rows else table.take(pa.array(rows))
+            joined = told_of(some, plan, joins.values[rows], joins.weights[rows])
+            await self.states.add(target, int(window) * width, replace(EMPTY, joined=joined))
+
+    async def _plan(self, target: Target) -> Plan:
+        """Raises NotYet where the version's registration has not come yet, as while views are rebuilt."""
+        version = await self.facts.version(self.unit, target.model, target.version)
+        if version is None:
+            raise NotYet(f"version {target.version} of model {target.model} is not known yet")
+        return version.plan(self.max_groups)
 
     async def _state(self, event: str, target: Target, emitted: Sequence[tuple[str, pa.RecordBatch]]) -> None:
         names = tuple(sorted({name for name, _ in emitted}))

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from services.monitor.facts import Facts
 from services.monitor.worker.joining import Joining, Told, in_chunks, lock_of
 from services.monitor.worker.states import States, micros
 from services.monitor.worker.tables import Tables
@@ -42,6 +43,7 @@ class _Outcomes:
 class Outcomes:
     """Joins records of one partition of muniment.outcomes within a unit of work."""
 
+    facts: Facts
     tables: Tables
     settings: Settings
 
@@ -57,7 +59,7 @@ class Outcomes:
             await unit.lock(sorted({lock_of(batch) for batch in named}))
         known = {row["batch"]: row for row in await in_chunks(unit, "batches", "batch", named)}
         states = States(unit, received[0].record.place, self.settings.window_seconds)
-        joining = Joining(unit, states, self.tables, fresh[-1].record.recorded)
+        joining = Joining(unit, states, self.tables, self.facts, self.settings.max_groups, fresh[-1].record.recorded)
         await joining.load(list(known.values()))
         changes: list[Change] = []
         for one in tabled:

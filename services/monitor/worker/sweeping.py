@@ -4,9 +4,10 @@ A worker of predictions and one of outcomes can miss each other, since neither s
 They take no common lock, so that no worker waits for another; this job looks again at what waits, a part at a time.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+from services.monitor.facts import Facts
 from services.monitor.projection import PENDING
 from services.monitor.worker.joining import Joining, in_chunks, lock_of, source_lock
 from services.monitor.worker.pending import by_event, taken
@@ -34,6 +35,7 @@ class Sweeping:
     tables: Tables
     settings: Settings
     live: Live
+    facts: Facts = field(default_factory=Facts)
     _after: tuple[Any, ...] | None = None
 
     async def run(self) -> None:
@@ -64,7 +66,7 @@ class Sweeping:
         rows = await in_chunks(unit, "pending_outcomes", "prediction_id", sorted(waiting), limit=100_000)
         still = [row for row in rows if (row["prediction_id"], row["event"]) in keys]
         states = States(unit, PLACE, self.settings.window_seconds)
-        joining = Joining(unit, states, self.tables, now())
+        joining = Joining(unit, states, self.tables, self.facts, self.settings.max_groups, now())
         await joining.load(list(known.values()))
         for event, told in by_event(still, known, own):
             await joining.join(event, told)

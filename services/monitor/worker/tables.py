@@ -5,6 +5,7 @@ behind it along, since outcomes mostly come in the order of their predictions.
 """
 
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import pyarrow as pa
@@ -53,25 +54,28 @@ class Tables:
         """Remember a batch that was just folded."""
         self._young.put(batch, table)
 
-    async def outputs(self, row: Row) -> pa.RecordBatch:
-        """`at`, `segment` and outputs of a row of the view `batches`. Raises LogUnavailable, OffsetOutOfRange."""
-        kept = self._young.get(row["batch"]) or self._old.get(row["batch"])
+    async def outputs(self, row: Row, also: Sequence[str] = ()) -> pa.RecordBatch:
+        """`at`, `segment`, outputs and the columns named of a row of the view `batches`.
+
+        Raises LogUnavailable, OffsetOutOfRange.
+        """
+        kept = self._young.get(row["batch"]) or self._old.get(_name(row["batch"], also))
         if kept is None:
-            kept = await self._read_on(row)
-        return _slim(batches.read(kept))
+            kept = await self._read_on(row, also)
+        return _slim(batches.read(kept), also)
 
     async def whole(self, row: Row) -> pa.RecordBatch:
         """All columns of a row of the view `batches`. Raises LogUnavailable, OffsetOutOfRange."""
         return batches.read(self._first(row, await self.log.read(*_place(row))).value)
 
-    async def _read_on(self, row: Row) -> bytes:
+    async def _read_on(self, row: Row, also: Sequence[str]) -> bytes:
         records = await self.log.read(*_place(row), AHEAD)
         self._first(row, records)
         for record in reversed(records):
             name = header(record.headers, "ce_id")
             if name is not None:
-                self._old.put(name, _slimmed(record))
-        kept = self._old.get(row["batch"])
+                self._old.put(_name(name, also), _slimmed(record, also))
+        kept = self._old.get(_name(row["batch"], also))
         return kept if kept is not None else records[0].value
 
     def _first(self, row: Row, records: list[Record]) -> Record:
@@ -84,15 +88,20 @@ def _place(row: Row) -> tuple[TopicPartition, int]:
     return TopicPartition(row["topic"], row["partition"]), row["offset"]
 
 
-def _slimmed(record: Record) -> bytes:
+def _name(batch: str, also: Sequence[str]) -> str:
+    """What a batch with these columns is kept under."""
+    return "\n".join([batch, *also])
+
+
+def _slimmed(record: Record, also: Sequence[str]) -> bytes:
     try:
-        return batches.write(_slim(batches.read(record.value)))
+        return batches.write(_slim(batches.read(record.value), also))
     except batches.TornBatch:  # its own consumer tells of it
         return b""
 
 
-def _slim(batch: pa.RecordBatch) -> pa.RecordBatch:
-    return batch.select([name for name in batch.schema.names if _needed(name)])
+def _slim(batch: pa.RecordBatch, also: Sequence[str]) -> pa.RecordBatch:
+    return batch.select([name for name in batch.schema.names if _needed(name) or name in also])
 
 
 def _needed(name: str) -> bool:
