@@ -4,7 +4,8 @@ Every write carries an Idempotency-Key, so that trying again after a timeout or 
 """
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -147,6 +148,21 @@ def _worth_another_try(response: httpx.Response) -> bool:
 
 def _checked(response: httpx.Response) -> httpx.Response:
     if response.is_success:
+    @contextmanager
+    def streamed(self, path: str, query: Mapping[str, Any] | None = None) -> Generator[Iterator[bytes], None, None]:
+        """GET a large answer piece by piece; it is not tried again. Raises ProblemError, UnreachableError."""
+        parameters = {name: value for name, value in (query or {}).items() if value is not None}
+        headers = self._headers("GET", None, JSON, None)
+        try:
+            with self.http.stream(
+                "GET", self.url(path), params=parameters, headers=headers, timeout=self.timeout
+            ) as answer:
+                if not answer.is_success:
+                    answer.read()
+                yield _checked(answer).iter_bytes()
+        except httpx.TransportError as error:
+            _give_up(error, self.url(path))
+
         return response
     raise ProblemError(response.status_code, _document(response))
 

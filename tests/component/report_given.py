@@ -11,7 +11,9 @@ from tests.unit.audit.facts import ARTIFACT, day, deployed, event_id, logged, pr
 BATCH, FLAG, EVIDENCE, APPROVED = (event_id(number) for number in (801, 802, 803, 804))
 RAW = registry.DatasetRef(dataset="raw", version=1)
 DATA = registry.DatasetRef(dataset="flights-2013", version=1)
-CODE = registry.Code(repo="https://example.org/flights.git", commit="c0ffee00c0ffee00c0ffee00c0ffee00c0ffee00", path="train.py")
+CODE = registry.Code(
+    repo="https://example.org/flights.git", commit="c0ffee00c0ffee00c0ffee00c0ffee00c0ffee00", path="train.py"
+)
 HOSTILE = "<script>alert(1)</script> & \\ # $x$ [*not bold*] “quoted”"
 """Text that would break a renderer which does not escape."""
 
@@ -97,11 +99,18 @@ async def _made(story: Story) -> None:
     await story.say("dataset/raw", raw, 0)
     columns = (registry.Column(name="hour", type="double", description="of departure", sources=("raw.dep",)),)
     data = registry.DatasetRegistered(
-        dataset="flights-2013", version=1, uri="file:///data/f.parquet", rows=800, columns=columns, description="cleaned"
+        dataset="flights-2013",
+        version=1,
+        uri="file:///data/f.parquet",
+        rows=800,
+        columns=columns,
+        description="cleaned",
     )
     await story.say("dataset/flights-2013", data, 0)
     steps = (registry.Step(name="fit", inputs=("flights-2013",), outputs=("model",)),)
-    await story.say("pipeline/train", registry.PipelineRegistered(pipeline="train", technique="logistic", steps=steps, code=CODE), 0)
+    await story.say(
+        "pipeline/train", registry.PipelineRegistered(pipeline="train", technique="logistic", steps=steps, code=CODE), 0
+    )
     run = registry.PipelineRunRecorded(
         pipeline="train", run="r1", state="succeeded", started_at=day(0.2), ended_at=day(0.5), inputs=(RAW,),
         outputs=(DATA,), code=CODE, parameters={"C": 1.0},
@@ -116,12 +125,23 @@ async def _made(story: Story) -> None:
 async def _judged(story: Story) -> None:
     for number, name in ((1, EVIDENCE), (2, event_id(813))):
         evidence = registry.EvidenceRecorded(
-            model="flights", version=number, evidence=name, kind="quality", name="auc", passed=True, metrics={"auc": 0.71}
+            model="flights",
+            version=number,
+            evidence=name,
+            kind="quality",
+            name="auc",
+            passed=True,
+            metrics={"auc": 0.71},
         )
         await story.say("model/flights", evidence, 3.5, name=name, actor="ci")
     for number, name in ((1, APPROVED), (2, event_id(814))):
         approval = registry.ApprovalGranted(
-            model="flights", version=number, approval=name, role="risk_manager", comment="fine", conditions=("watch summer",)
+            model="flights",
+            version=number,
+            approval=name,
+            role="risk_manager",
+            comment="fine",
+            conditions=("watch summer",),
         )
         await story.say("model/flights", approval, 3.6, actor="rita", name=name)
         rule = registry.Rule(rule="approval", passed=True, reason="rita approved", evidence=(name,))

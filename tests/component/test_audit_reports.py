@@ -166,7 +166,9 @@ async def test_findings_come_from_the_record(system: System, told: Whole):
 
 async def test_gaps_stand_out(system: System, told: Whole):
     document = await model(system)
-    gaps = [block for part in document["parts"] for one in part["sections"] for block in one["blocks"] if block.get("gap")]
+    gaps = [
+        block for part in document["parts"] for one in part["sections"] for block in one["blocks"] if block.get("gap")
+    ]
     rows = [
         row for part in document["parts"] for one in part["sections"] for block in one["blocks"]
         for row in block.get("rows", []) if row["gap"]

@@ -128,8 +128,9 @@ def _with_key(query: Query, key: Sequence[str]) -> tuple[str, ...]:
 
 def fact_of(row: Row) -> Fact:
     """A ledger row as a fact; of a version without the values of its reference, which no report shows."""
-    data: dict[str, Any] = orjson.loads(row["entry"])["data"]
+    entry: dict[str, Any] = orjson.loads(row["entry"])
+    data: dict[str, Any] = entry["data"]
     if "reference" in data:
         data["reference"] = {}
     place = (row["event_id"], row["type"], row["subject"], row["sequence"])
-    return Fact(*place, row["time"], row["recorded"], row["actor"], data)
+    return Fact(*place, row["time"], row["recorded"], row["actor"], data, int(entry["dataschema"].rpartition(":")[2]))

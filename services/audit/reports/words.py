@@ -8,16 +8,21 @@ from typing import Any
 
 def instant(moment: datetime) -> str:
     """A time to the second, as `2013-04-01 21:00:00 UTC`."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    return f"{_plain(moment)} UTC"
 
 
 def minute(moment: datetime) -> str:
     """A time to the minute, without its zone, for columns that say UTC."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M")
+    return _plain(moment)[:16]
 
 
 def date(moment: datetime) -> str:
-    return moment.astimezone(UTC).strftime("%Y-%m-%d")
+    return _plain(moment)[:10]
+
+
+def _plain(moment: datetime) -> str:
+    """Not by strftime, which writes years before 1000 with fewer digits."""
+    return moment.astimezone(UTC).isoformat(" ", "seconds")[:19]
 
 
 def parsed(text: str) -> datetime:
