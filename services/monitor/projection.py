@@ -86,6 +86,8 @@ STATES = Table(
         "model": "text",
         "stamp": "bigint",
         "predictions": "bigint",
+        "since": "timestamp",
+        "until": "timestamp",
         "state": "bytes",
     },
     (("deployment", "window_start"),),

@@ -88,6 +88,12 @@ class Settings(BaseSettings):
     window_lateness_seconds: int = 3_600
     """How long after its end (in event time) a window stays open for predictions that come late."""
 
+    window_grace_seconds: float = 60.0
+    """How much longer, by the clock, until a window closes whose deployment gets no more predictions."""
+
+    window_idle_seconds: float = 300.0
+    """How long such a deployment is silent until its windows of the past (a replay, a backfill) close."""
+
     window_measure_seconds: float = 1.0
     """How often closed or revised windows are measured."""
 

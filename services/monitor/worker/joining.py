@@ -116,7 +116,7 @@ class Joining:
             rows = np.flatnonzero(windows == window)
             some = table if len(rows) == table.num_rows else table.take(pa.array(rows))
             joined = told_of(some, plan, joins.values[rows], joins.weights[rows])
-            await self.states.add(target, int(window) * width, replace(EMPTY, joined=joined))
+            await self.states.add(target, int(window) * width, replace(EMPTY, joined=joined), self.at, self.at)
 
     async def _plan(self, target: Target) -> Plan:
         """Raises NotYet where the version's registration has not come yet, as while views are rebuilt."""

@@ -1,23 +1,29 @@
-"""Closed windows are measured, and measured again when something came late; one worker at a time does it."""
+"""Closed windows are measured, and measured again when something came late; one worker at a time does it.
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+A job of our own, not a hook of whatever carries the records: it looks at what the views hold, so restarts, rebuilds and
+other workers need no notice. What is stated is decided on the window's own stream, so a window closes once.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
 from services.monitor.comparing import rule_of
 from services.monitor.domain import window as windows
+from services.monitor.domain.closing import By, Closing
 from services.monitor.domain.coding import decode
 from services.monitor.domain.judging import Judge
 from services.monitor.domain.sketch import EMPTY, Sketch, merge
 from services.monitor.domain.window import Measure, Window
 from services.monitor.facts import Facts, kpis_of
 from services.monitor.projection import DIRTY
+from services.monitor.worker.counted import Counted
 from services.monitor.worker.inputs import inputs_of
-from shared.events.catalog import TOPIC_PREDICTIONS
+from shared.events.catalog import TOPIC_OUTCOMES, TOPIC_PREDICTIONS
 from shared.log.records import TopicPartition
 from shared.log.store import UnitOfWork
-from shared.log.tables import Change, Delete, Query, Row, cursor_of, equal
+from shared.log.tables import Change, Delete, Query, Row, Where, cursor_of, equal
 from shared.runtime.commands import Context, new_id, now
 from shared.runtime.service import Service
 
@@ -30,12 +36,22 @@ ACTOR = "monitor"
 _Key = tuple[str, int, datetime]
 
 
+@dataclass(frozen=True, slots=True)
+class _Heard:
+    """Of one deployment: how far event time has come, and when the log took its last prediction."""
+
+    reached: datetime
+    heard: datetime | None
+
+
 @dataclass(slots=True)
 class Measuring:
     """Goes through the windows that changed, at most PART * PARTS changes each time."""
 
     service: Service
     facts: Facts
+    clock: Callable[[], datetime] = now
+    _counted: Counted = field(default_factory=Counted)
 
     async def run(self) -> None:
         """Measure every closed window that changed since it was measured last."""
@@ -44,7 +60,8 @@ class Measuring:
             async with self.service.store.begin() as unit:
                 await unit.lock(["monitor.measure"])
                 rows = await unit.find(Query("window_changes", limit=PART, after=after))
-                await self._part(unit, rows)
+                if rows:
+                    await self._part(unit, rows)
             if len(rows) < PART:
                 return
             after = cursor_of(DIRTY, Query("window_changes"), rows[-1])
@@ -53,42 +70,66 @@ class Measuring:
         by_window: dict[_Key, list[Row]] = {}
         for row in rows:
             by_window.setdefault((row["deployment"], row["version"], row["window_start"]), []).append(row)
-        marks = await self._watermarks(unit, {row["deployment"] for row in rows})
-        lateness = timedelta(seconds=self.service.settings.window_lateness_seconds)
+        behind, counted = await self._progress()
+        heard = await self._heard(unit, {row["deployment"] for row in rows}, behind)
         for changed in by_window.values():
-            mark = marks.get(changed[0]["deployment"])
-            if mark is not None and changed[0]["window_end"] + lateness <= mark:
-                await self._measure(unit, changed[0], mark)
-                await unit.apply([_handled(row) for row in changed])
-            else:
+            last = heard.get(changed[0]["deployment"])
+            by = await self._closed_by(unit, changed[0], last, counted)
+            if by is None:
                 await unit.apply([_handled(row) for row in _superseded(changed)])
+                continue
+            at = counted if by == "clock" or last is None else last.reached
+            await self._measure(unit, changed[0], at or self.clock())
+            await unit.apply([_handled(row) for row in changed])
 
-    async def _watermarks(self, unit: UnitOfWork, deployments: set[str]) -> dict[str, datetime]:
+    async def _closed_by(self, unit: UnitOfWork, row: Row, last: _Heard | None, counted: datetime | None) -> By | None:
+        """What closes the window of this change; the window's own sources are only read where the clock might."""
+        settings, end = self.service.settings, row["window_end"]
+        seconds = settings.window_lateness_seconds, settings.window_grace_seconds, settings.window_idle_seconds
+        closing = Closing(*(timedelta(seconds=one) for one in seconds))
+        reached, heard = (last.reached, last.heard) if last is not None else (None, None)
+        by = closing.by(end, reached, None, None, None)
+        if by is not None or counted is None or counted < closing.due(end):
+            return by
+        query = Query("window_states", _key_of(row), limit=MAX_SOURCES, columns=("since", "until"))
+        sources = await unit.find(query)
+        since = min((one["since"] for one in sources if one["since"] is not None), default=None)
+        heard = max((one for one in (heard, *(one["until"] for one in sources)) if one is not None), default=None)
+        return closing.by(end, reached, since, heard, counted)
+
+    async def _heard(self, unit: UnitOfWork, deployments: set[str], behind: set[TopicPartition]) -> dict[str, _Heard]:
         """How far event time has come for each deployment, as far as this service has read.
 
         The latest time of all partitions; a partition that is not read to its end holds it back at its own.
         """
-        behind = await self._behind()
-        marks: dict[str, datetime] = {}
+        found: dict[str, _Heard] = {}
         for deployment in deployments:
             rows = await unit.find(Query("watermarks", equal(deployment=deployment), limit=MAX_SOURCES))
             if rows:
                 held = [row["at"] for row in rows if TopicPartition(row["topic"], row["partition"]) in behind]
-                marks[deployment] = min([max(row["at"] for row in rows), *held])
-        return marks
+                heard = max((row["heard"] for row in rows if row["heard"] is not None), default=None)
+                found[deployment] = _Heard(min([max(row["at"] for row in rows), *held]), heard)
+        return found
 
-    async def _behind(self) -> set[TopicPartition]:
-        kept = await self.service.store.offsets()
-        bounds = await self.service.log.bounds([TOPIC_PREDICTIONS])
-        return {place for place, bound in bounds.items() if kept.get((CONSUMER, place), 0) < bound.end}
+    async def _progress(self) -> tuple[set[TopicPartition], datetime | None]:
+        """The partitions of predictions that are not read to their end, and up to when all input is counted.
 
-    async def _measure(self, unit: UnitOfWork, row: Row, mark: datetime) -> None:
+        Asked while the changes of a unit of work are held, so that no rebuild can begin between the answer and them.
+        """
+        at = self.clock()
+        bounds = await self.service.log.bounds([TOPIC_PREDICTIONS, TOPIC_OUTCOMES])
+        offsets = await self.service.store.offsets()
+        kept = {place: offset for (consumer, place), offset in offsets.items() if consumer == CONSUMER}
+        ends = {place: bound.end for place, bound in bounds.items()}
+        behind = {place for place, end in ends.items() if place.topic == TOPIC_PREDICTIONS and kept.get(place, 0) < end}
+        return behind, self._counted.until(at, ends, kept)
+
+    async def _measure(self, unit: UnitOfWork, row: Row, at: datetime) -> None:
         window = Window(row["deployment"], row["model"], row["version"], row["window_start"], row["window_end"])
-        key = equal(deployment=window.deployment, version=window.version, window_start=window.start)
-        sources = await unit.find(Query("window_states", key, limit=MAX_SOURCES))
+        sources = await unit.find(Query("window_states", _key_of(row), limit=MAX_SOURCES))
         command = await self._command(unit, window, merged(sources))
         if command is not None:
-            context = Context(ACTOR, min(max(mark, window.end), now()), new_id())
+            context = Context(ACTOR, min(max(at, window.end), self.clock()), new_id())
             await self.service.commands.handle_in(unit, windows, window.subject, command, context)
 
     async def _command(self, unit: UnitOfWork, window: Window, sketch: Sketch) -> Measure | None:
@@ -122,6 +163,10 @@ def merged(rows: Sequence[Row]) -> Sketch:
     for row in sorted(rows, key=lambda one: (one["window_start"], one["topic"], one["partition"])):
         sketch = merge(sketch, decode(row["state"]))
     return sketch
+
+
+def _key_of(row: Row) -> tuple[Where, ...]:
+    return equal(deployment=row["deployment"], version=row["version"], window_start=row["window_start"])
 
 
 def _handled(row: Row) -> Change:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import reduce
 from zlib import crc32
 
@@ -72,6 +73,7 @@ class _Part:
     start: int
     version: Version
     rows: pa.RecordBatch
+    recorded: datetime
 
 
 @dataclass(slots=True)
@@ -123,8 +125,8 @@ class Predictions:
 
     async def _parts(self, unit: UnitOfWork, batch: _Batch, rows: pa.RecordBatch) -> list[_Part]:
         version = await self._version(unit, batch.data)
-        width = self.settings.window_seconds
-        return [_Part(batch.target, start, version, part) for start, part in by_window(rows, width)]
+        width, recorded = self.settings.window_seconds, batch.received.record.recorded
+        return [_Part(batch.target, start, version, part, recorded) for start, part in by_window(rows, width)]
 
     async def _fold(self, states: States, parts: Sequence[_Part]) -> None:
         """Fold what belongs to one window together, which costs less than one by one."""
@@ -136,7 +138,8 @@ class Predictions:
             sketch = sketch_of(tables, version.bins, self.settings.max_categories, version.signature)
             plan = version.plan(self.settings.max_groups)
             scored = reduce(merge_joined, [predicted_of(table, plan) for table in tables])
-            await states.add(target, start, replace(sketch, joined=scored))
+            recorded = [part.recorded for part in found]
+            await states.add(target, start, replace(sketch, joined=scored), min(recorded), max(recorded))
 
     async def _version(self, unit: UnitOfWork, data: PredictionLogged) -> Version:
         version = await self.facts.version(unit, data.model, data.version)

@@ -31,6 +31,8 @@ class _Held:
     start: datetime
     stamp: int
     sketch: Sketch
+    since: datetime | None = None
+    until: datetime | None = None
 
 
 @dataclass(slots=True)
@@ -43,13 +45,16 @@ class States:
     _held: dict[tuple[str, int, int], _Held] = field(default_factory=dict[tuple[str, int, int], _Held])
     _watermarks: dict[str, tuple[datetime, datetime]] = field(default_factory=dict[str, tuple[datetime, datetime]])
 
-    async def add(self, target: Target, start: int, sketch: Sketch) -> None:
-        """Add to the window that starts at so many microseconds since 1970."""
+    async def add(self, target: Target, start: int, sketch: Sketch, first: datetime, last: datetime) -> None:
+        """Add to the window that starts at so many microseconds since 1970 what the log took between `first` and
+        `last`."""
         key = (target.deployment, target.version, start)
         held = self._held.get(key)
         if held is None:
             held = self._held[key] = await self._read(target, moment(start))
         held.sketch = merge(held.sketch, sketch)
+        held.since = min(first, held.since or first)
+        held.until = max(last, held.until or last)
 
     def seen(self, deployment: str, until: datetime, heard: datetime) -> None:
         """Predictions of this deployment reach up to event time `until`; the log took the last at `heard`."""
@@ -72,7 +77,7 @@ class States:
         row = await self.unit.get("window_states", target.deployment, target.version, start, *self.place)
         if row is None:
             return _Held(target, start, 0, EMPTY)
-        return _Held(target, start, row["stamp"], decode(row["state"]))
+        return _Held(target, start, row["stamp"], decode(row["state"]), row["since"], row["until"])
 
     def _rows(self, held: _Held) -> Sequence[Change]:
         window = {
@@ -85,6 +90,7 @@ class States:
             "model": held.target.model,
         }
         state = {"predictions": held.sketch.predictions, "state": encode(held.sketch)}
+        state |= {"since": held.since, "until": held.until}
         return [Put("window_states", window | state), Put("window_changes", window)]
 
     def _source(self) -> dict[str, str | int]:
