@@ -41,12 +41,16 @@ PROBLEMS = {
     403: "Too little right.",
     404: "There is no such thing; `nearby` names what there is.",
     409: "It conflicts with what was stated before, or with a request under way.",
+    410: "It was there, and is no longer kept.",
     413: "The body is over the limit.",
     415: "The body is of a type that is not taken here.",
     422: "What was sent is not valid; `errors` tell where.",
-    503: "Store or log cannot be reached, or the views are behind: try again after `Retry-After`.",
+    502: "The remote inference server failed.",
+    503: "Store or log cannot be reached, the views are behind, or all places are taken: try again.",
+    504: "The remote inference server did not answer in time.",
 }
 OF_READING = (400, 401, 403, 404, 422, 503)
+OF_WRITING = (*OF_READING, 409, 413, 415)
 
 SCHEMAS: Json = {
     "Problem": {
@@ -109,6 +113,11 @@ SCHEMAS: Json = {
 }
 
 
+def also(*statuses: int) -> dict[int | str, Json]:
+    """For `responses=` of an endpoint that answers these problems beside those of all."""
+    return {status: {"description": PROBLEMS[status]} for status in statuses}
+
+
 def complete(app: FastAPI) -> None:
     """Let `app.openapi()` and /openapi.json answer the completed document."""
     plain = app.openapi
@@ -147,8 +156,11 @@ def _operation(path: str, method: str, operation: Json) -> None:
         del responses["422"]
     _successes(path, method, operation)
     protocol = path.startswith("/v2")
-    for status in OF_READING if reads else PROBLEMS:
-        responses.setdefault(str(status), _protocol(status) if protocol else _ref("responses", f"Problem{status}"))
+    shared = OF_READING if reads else OF_WRITING
+    own = [int(status) for status in responses if status.isdigit() and int(status) in PROBLEMS]
+    for status in sorted({*shared, *own}):
+        if "content" not in responses.get(str(status), {}):
+            responses[str(status)] = _protocol(status) if protocol else _ref("responses", f"Problem{status}")
 
 
 def _successes(path: str, method: str, operation: Json) -> None:

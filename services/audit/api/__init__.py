@@ -17,6 +17,7 @@ from services.audit.api.timeline import backdated, timeline
 from shared.log.tables import Query, Row, Where, equal
 from shared.runtime.commands import now
 from shared.runtime.http import Answer, Call, page, reading
+from shared.runtime.openapi import also
 from shared.runtime.problems import not_found
 from shared.runtime.service import Service
 
@@ -43,7 +44,7 @@ def _lineage(api: APIRouter, service: Service) -> None:
     settings = service.settings
     depths = Parameter(ge=0, le=settings.lineage_max_depth, description="Edges from the start at most.")
 
-    @api.get("/v1/lineage/{kind}/{name:path}")
+    @api.get("/v1/lineage/{kind}/{name:path}", responses=also(410))
     async def lineage(
         kind: str,
         name: str,
@@ -81,7 +82,7 @@ def _estate(api: APIRouter, service: Service) -> None:
 
 
 def _timeline(api: APIRouter, service: Service) -> None:
-    @api.get("/v1/timeline/{kind}/{name:path}")
+    @api.get("/v1/timeline/{kind}/{name:path}", responses=also(410))
     async def get_timeline(
         kind: str,
         name: str,

@@ -20,6 +20,7 @@ from services.audit.reports.shelf import Missing, Shelf
 from shared.log.tables import Query, Row, equal
 from shared.runtime.http import Answer, Call, page, reading, writing
 from shared.runtime.identity import Role
+from shared.runtime.openapi import also
 from shared.runtime.problems import Problem, not_found
 from shared.runtime.service import Service
 
@@ -127,7 +128,7 @@ def _issued(router: APIRouter, service: Service) -> None:
         """One issued report: its moment, its number, and the digests of its files."""
         return Answer(told(await _stated(service, report)))
 
-    @router.get("/v1/issued-reports/{report}/{wanted}", response_class=Response)
+    @router.get("/v1/issued-reports/{report}/{wanted}", response_class=Response, responses=also(410))
     async def get_file(report: str, wanted: Format, call: Annotated[Call, Depends(reading(service))]) -> Response:
         """The bytes of an issued report, checked against the digest on record."""
         row = await _stated(service, report)

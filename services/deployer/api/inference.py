@@ -19,6 +19,7 @@ from services.deployer.serving.gateway import Asking
 from services.deployer.serving.refusals import bad_request
 from shared.runtime.commands import new_id
 from shared.runtime.http import Answered, Call, encoded, writing
+from shared.runtime.openapi import also
 from shared.runtime.problems import Problem
 from shared.runtime.service import Service
 
@@ -54,7 +55,7 @@ def router(service: Service, serving: Serving) -> APIRouter:
 
         return await call.keep(work)
 
-    @routes.post("/{name}/infer", openapi_extra=_BODY)
+    @routes.post("/{name}/infer", openapi_extra=_BODY, responses=also(502, 504))
     @protocol_errors
     async def infer(request: Request) -> Response:
         """Ask a deployment; its traffic decides which version answers each row. Every answer is a logged prediction,
@@ -66,7 +67,9 @@ def router(service: Service, serving: Serving) -> APIRouter:
         return await answered(request, None)
 
     @routes.post(
-        "/{name}/versions/{version}/infer", openapi_extra=_BODY | {"parameters": [*_BODY["parameters"], _VERSION]}
+        "/{name}/versions/{version}/infer",
+        openapi_extra=_BODY | {"parameters": [*_BODY["parameters"], _VERSION]},
+        responses=also(502, 504),
     )
     @protocol_errors
     async def infer_version(request: Request) -> Response:

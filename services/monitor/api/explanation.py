@@ -8,6 +8,7 @@ from services.monitor.cases import Cases
 from services.monitor.explaining.explainer import Explainer
 from services.monitor.explaining.process import Process
 from shared.runtime.http import Answer, Call, reading
+from shared.runtime.openapi import also
 from shared.runtime.service import Service
 
 Output = Annotated[str | None, Query(max_length=200, description="Output to explain; default: the first number.")]
@@ -22,7 +23,7 @@ def add(router: APIRouter, service: Service) -> None:
     service.on_close.append(process.close)
     explainer = Explainer(service, Cases.of(service), process)
 
-    @router.get("/predictions/{prediction_id}/explanation")
+    @router.get("/predictions/{prediction_id}/explanation", responses=also(409, 410))
     async def get_explanation(prediction_id: str, output: Output = None, call: Call = Depends(read)) -> Answer:
         """What each value did to the output (`contributions` add up to `value` less `base_value`, the mean output of
         the reference), the same in words (`summary`), and the `nearest` past cases with their outcomes.

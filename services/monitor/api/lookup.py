@@ -4,6 +4,7 @@ from fastapi import APIRouter, Depends
 
 from services.monitor.cases import Cases
 from shared.runtime.http import Answer, Call, reading
+from shared.runtime.openapi import also
 from shared.runtime.service import Service
 
 
@@ -11,7 +12,7 @@ def add(router: APIRouter, service: Service) -> None:
     """GET /predictions/{id}."""
     cases = Cases.of(service)
 
-    @router.get("/predictions/{prediction_id}")
+    @router.get("/predictions/{prediction_id}", responses=also(410))
     async def get_prediction(prediction_id: str, call: Call = Depends(reading(service))) -> Answer:
         """What went in, what came out, and what came true, if it is known. 410 where its retention is over."""
         case = await cases.find(prediction_id)

@@ -134,7 +134,10 @@ class Explainer:
                 503, "explanation-failed", f"{error}.", "Try again; the log tells more.", headers=retry
             ) from error
         if "found" in answer:
-            return answer["found"]
+            found = answer["found"]
+            if not np.isfinite([found.answer, found.base, *found.values.values()]).all():
+                raise not_explainable("the model gives no number for this case, or for some rows of its reference")
+            return found
         problem, reason = answer["problem"], answer["reason"]
         if problem == "TooSlow":
             raise _too_slow(reason)
