@@ -1,0 +1,158 @@
+"""Drift, integrity and silence through the API, over the adapters in memory."""
+
+from datetime import timedelta
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from shared.events.codec import decode
+from shared.events.monitor import DeploymentHeard, DeploymentSilent, DriftDetected, IntegrityBreached, WindowMeasured
+from tests.component.monitor_story import AT, DAY, arrow, monitoring, table
+from tests.support import System
+
+DRIFT = "/v1/deployments/late/drift"
+
+
+async def send(system: System, rows: int = 300, at: Any = AT, version: int = 1, seed: int = 0, **columns: Any) -> None:
+    answer = await system.client.post("/v1/predictions", **arrow(table(rows, at, seed, **columns), version))
+    assert answer.status_code == 202, answer.text
+
+
+async def stated(system: System, kind: type) -> list[Any]:
+    bounds = await system.log.bounds(["muniment.monitor"])
+    found = [decode(record) for place, one in bounds.items() for record in await system.log.read(place, 0, one.end)]
+    return [event.data for event in found if isinstance(event.data, kind)]
+
+
+async def drift(system: System, **params: Any) -> dict[str, Any]:
+    answer = await system.client.get(DRIFT, params=params)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+async def test_all_statistics_are_answered_with_how_exact_they_are() -> None:
+    async with monitoring() as system:
+        await send(system, feature__wind=pa.array(np.linspace(10, 30, 300)), feature__carrier=pa.array(["ZZ"] * 300))
+        await system.settle()
+        told = await drift(system)
+        items = {item["feature"]: item for item in told["items"]}
+        assert (told["against"], told["rows"], told["base_rows"]) == ("reference", 300, 960)
+        wind, carrier, hour = items["wind"], items["carrier"], items["hour"]
+        assert wind["ks"] == pytest.approx(0.5, abs=0.01)
+        assert wind["wasserstein"] == pytest.approx(10, abs=wind["wasserstein_error"] + 0.01)
+        assert wind["wasserstein_normed"] == pytest.approx(10 / np.linspace(0, 20, 960).std(), rel=0.02)
+        assert (wind["drifted"], wind["reached_by"], hour["drifted"]) == (True, "psi", False)
+        assert (hour["ks_error"], hour["wasserstein_error"]) == (0.0, 0.0)
+        assert (carrier["new"], carrier["new_values"], carrier["ks"]) == (1.0, [{"value": "ZZ", "rows": 300}], None)
+        assert carrier["jensen_shannon"] == 1.0
+        assert told["multivariate"]["drifted"]
+        assert told["multivariate"]["told_by"]
+
+
+async def test_the_champion_is_a_base_and_outputs_are_compared_with_it() -> None:
+    async with monitoring() as system:
+        await send(system, output__probability=pa.array(np.linspace(0, 0.5, 300)))
+        await send(system, version=2, seed=1, output__probability=pa.array(np.linspace(0.5, 1, 300)))
+        await system.settle()
+        told = await drift(system, version=2, against="champion")
+        items = {item["feature"]: item["drifted"] for item in told["items"]}
+        assert items == {"output.probability": True, "carrier": False, "hour": False, "wind": False}
+        assert (told["version"], told["rows"], told["base_rows"]) == (2, 300, 300)
+
+
+async def test_a_past_window_is_a_base() -> None:
+    async with monitoring() as system:
+        await send(system, feature__wind=pa.array(np.linspace(15, 20, 300)))
+        await send(system, at=AT + DAY, seed=1, feature__wind=pa.array(np.linspace(15, 20, 300)))
+        await system.settle()
+        span = {"from": "2013-04-02T00:00:00Z"}
+        wind = [item for item in (await drift(system, **span))["items"] if item["feature"] == "wind"]
+        assert wind[0]["drifted"]
+        told = await drift(system, **span, against="window:2013-04-01T00:00:00Z")
+        assert {item["feature"]: item["drifted"] for item in told["items"] if item["feature"] == "wind"} == {
+            "wind": False
+        }
+
+
+@pytest.mark.parametrize(
+    ("against", "version", "status", "code"),
+    [
+        ("champion", 1, 422, "champion-against-itself"),
+        ("yesterday", 1, 422, "unknown-base"),
+        ("window:soon", 1, 422, "not-a-time"),
+        ("window:2013-04-01T00:00:00", 1, 422, "time-without-zone"),
+        ("window:2012-04-01T00:00:00Z", 1, 404, "unknown-window"),
+        ("champion", 2, 200, None),
+        ("reference", 9, 200, None),
+    ],
+)
+async def test_a_base_that_is_none_is_told(against: str, version: int, status: int, code: str | None) -> None:
+    async with monitoring() as system:
+        await send(system)
+        await system.settle()
+        answer = await system.client.get(DRIFT, params={"against": against, "version": version})
+        assert answer.status_code == status, answer.text
+        if code is None:
+            assert answer.json()["items"] == []
+        else:
+            assert answer.json()["type"] == f"urn:muniment:problem:{code}"
+
+
+async def test_a_closed_window_states_drift_of_all_together_and_what_its_data_lack() -> None:
+    async with monitoring() as system:
+        gone = pa.array([None, 1.0, 2.0] * 100 + np.linspace(0, 20, 300).tolist(), pa.float64())[150:450]
+        await send(system, feature__wind=gone, feature__hour=pa.array(np.full(300, 7)))
+        await send(system, at=AT + 2 * DAY, seed=1)
+        await system.settle()
+        (measured, *_) = await stated(system, WindowMeasured)
+        assert measured.multivariate is not None
+        assert {one.feature for one in await stated(system, DriftDetected)} >= {"*", "hour"}
+        broken = {(one.check, one.subject): one for one in await stated(system, IntegrityBreached)}
+        assert set(broken) == {("missing", "wind"), ("constant", "hour")}
+        assert broken["missing", "wind"].value == pytest.approx(1 / 6, abs=0.01)
+        window = (await system.client.get("/v1/deployments/late/windows")).json()["items"][0]
+        assert {one["check"] for one in window["integrity"] if one["breached"]} == {"missing", "constant"}
+        assert window["multivariate"]["auc"] == measured.multivariate.auc
+        told = (await system.client.get("/v1/deployments/late/integrity")).json()
+        assert ("missing", "wind") in {(one["check"], one["subject"]) for one in told["items"]}
+        assert (told["rows"], told["silent_since"]) == (600, None)
+
+
+async def test_traffic_out_of_the_ordinary_is_stated() -> None:
+    async with monitoring(window_seconds=3_600, window_lateness_seconds=0) as system:
+        for day in range(4):
+            await send(system, 100, AT + day * DAY, seed=day)
+        await send(system, 400, AT + 4 * DAY, seed=4)
+        await send(system, 100, AT + 4 * DAY + timedelta(hours=3), seed=5)
+        await system.settle()
+        (one,) = [one for one in await stated(system, IntegrityBreached) if one.check == "traffic"]
+        assert (one.value, one.threshold, one.window_start) == (4.0, 3.0, AT + 4 * DAY)
+
+
+async def test_silence_is_stated_by_the_clock_and_ends_with_a_prediction() -> None:
+    async with monitoring(silence_seconds=0.0) as system:
+        await send(system, 10)
+        await system.settle()
+        (silent,) = await stated(system, DeploymentSilent)
+        assert (silent.deployment, silent.version) == ("late", 1)
+        told = (await system.client.get("/v1/deployments/late/integrity")).json()
+        assert told["silent_since"] is not None
+        await send(system, 10, seed=1)
+        await system.settle()
+        (heard,) = await stated(system, DeploymentHeard)
+        assert heard.silent_since == silent.last_heard < heard.heard
+
+
+async def test_a_deployment_that_is_called_is_not_silent() -> None:
+    async with monitoring() as system:
+        await send(system, 10)
+        await system.settle()
+        assert await stated(system, DeploymentSilent) == []
+
+
+@pytest.mark.parametrize("path", ["drift", "integrity"])
+async def test_an_unknown_deployment_is_404(path: str) -> None:
+    async with monitoring() as system:
+        assert (await system.client.get(f"/v1/deployments/lat/{path}")).status_code == 404
