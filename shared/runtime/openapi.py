@@ -136,7 +136,10 @@ def finish(document: Json) -> None:
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)
     schemas |= {name: schema for name, schema in SCHEMAS.items() if name not in schemas}
-    document["components"]["responses"] = {f"Problem{status}": _problem(status) for status in PROBLEMS}
+    answers = {f"Problem{status}": _problem(status) for status in PROBLEMS}
+    if any(path.startswith("/v2") for path in document["paths"]):
+        answers |= {f"Protocol{status}": _protocol(status) for status in PROBLEMS}
+    document["components"]["responses"] = answers
     document["components"]["securitySchemes"] = SECURITY
     document["security"] = [{}, *({name: []} for name in SECURITY)]
     for path, operations in document["paths"].items():
@@ -155,12 +158,12 @@ def _operation(path: str, method: str, operation: Json) -> None:
     if "HTTPValidationError" in str(responses.get("422")):
         del responses["422"]
     _successes(path, method, operation)
-    protocol = path.startswith("/v2")
+    kind = "Protocol" if path.startswith("/v2") else "Problem"
     shared = OF_READING if reads else OF_WRITING
     own = [int(status) for status in responses if status.isdigit() and int(status) in PROBLEMS]
     for status in sorted({*shared, *own}):
         if "content" not in responses.get(str(status), {}):
-            responses[str(status)] = _protocol(status) if protocol else _ref("responses", f"Problem{status}")
+            responses[str(status)] = _ref("responses", f"{kind}{status}")
 
 
 def _successes(path: str, method: str, operation: Json) -> None:
