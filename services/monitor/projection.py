@@ -76,6 +76,11 @@ PENDING = Table(
     },
     (("batch",),),
 )
+SHADOWS = Table(
+    "shadow_links",
+    ("answered", "shadow"),
+    {"answered": "text", "shadow": "text", "rows": "bytes"},
+)
 STATES = Table(
     "window_states",
     ("deployment", "version", "window_start", "topic", "partition"),
@@ -118,6 +123,7 @@ TABLES = (
     PREDICTION_IDS,
     OUTCOME_EVENTS,
     PENDING,
+    SHADOWS,
     STATES,
     DIRTY,
     WATERMARKS,

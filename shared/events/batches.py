@@ -1,7 +1,8 @@
 """Arrow record batches inside events: their columns, and how prediction ids name a batch and a row.
 
-PREDICTIONS: `at` timestamp[us, UTC]; optional `prediction_id`, `entity`, `segment` (utf8); `feature.NAME` and
-`output.NAME` (float64, int64, bool or utf8).
+PREDICTIONS: `at` timestamp[us, UTC]; optional `prediction_id`, `entity`, `segment`, `shadow_of` (utf8); `feature.NAME`
+and `output.NAME` (float64, int64, bool or utf8). `shadow_of`: of a shadow's row the prediction that answered the same
+request, by batch and row, so that what came true of one came true of the other.
 OUTCOMES: `prediction_id` utf8, `at` timestamp[us, UTC], `value` float64.
 JOINED: `batch` utf8, `row` int32, `at` and `outcome_at` timestamp[us, UTC], `value` float64, `weight` int8,
 optional `segment` utf8, and the prediction's `output.NAME` columns.
@@ -18,6 +19,7 @@ TIMESTAMP = pa.timestamp("us", tz="UTC")
 MAX_ROWS = 10_000
 FEATURE = "feature."
 OUTPUT = "output."
+SHADOW_OF = "shadow_of"
 _UUID_LENGTH = 36
 
 

@@ -32,7 +32,8 @@ class OutcomesJoined(BatchPayload):
     """Outcomes that met their predictions. Columns: `shared.events.batches.JOINED`.
 
     A correction is two rows: the old value with weight -1, the new one with weight +1, so that every sum stays exact.
-    `batches` names the prediction batches touched; `outcome_event` the batch of outcomes that came in.
+    `batches` names the prediction batches touched; `outcome_event` the batch of outcomes that came in. Of shadows that
+    were asked beside an answer whose outcome was known already it is empty, and `answered` names the answers' batches.
     """
 
     OWNER: ClassVar[str] = "monitor"
@@ -41,6 +42,7 @@ class OutcomesJoined(BatchPayload):
     version: int
     batches: tuple[str, ...]
     outcome_event: str
+    answered: tuple[str, ...] = ()
 
 
 class Drift(Part):

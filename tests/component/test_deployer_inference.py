@@ -291,6 +291,20 @@ async def test_shadows_are_logged_and_never_answer(system: System, registry: Reg
     assert by_version[3].column("output.p").to_pylist() == [9.0, 21.0]
     assert by_version[3].column("entity").to_pylist() == ["N1", "N1"]
     assert "prediction_id" not in by_version[3].schema.names
+    (answer_batch,) = [event.id for event, _ in events if event.data.version == 1]  # type: ignore[attr-defined]
+    assert by_version[3].column("shadow_of").to_pylist() == [f"{answer_batch}-0", f"{answer_batch}-1"]
+    assert "shadow_of" not in by_version[1].schema.names
+
+
+async def test_a_shadow_knows_which_prediction_answered_each_row(system: System, registry: Registry) -> None:
+    await set_traffic(system, 1, (2, 50.0), shadows=[3])
+    alone = (await infer(system, flights((1, 2))))["parameters"]["prediction_ids"]
+    many = (await infer(system, flights(*[(1.0, 2.0)] * 40)))["parameters"]["prediction_ids"]
+    for close in system.services["deployer"].on_close:
+        await close()
+    shadows = [batch for event, batch in await logged(system) if event.data.version == 3]  # type: ignore[attr-defined]
+    assert [one.column("shadow_of").to_pylist() for one in shadows] == [alone, many]
+    assert len({name[:36] for name in many}) == 2
 
 
 async def test_a_broken_shadow_harms_nobody(system: System, registry: Registry) -> None:

@@ -75,8 +75,9 @@ class Gateway:
         frames = self._frames(route, version, count, named)
         versions = _versions(route, version, frames, rows, asking.seed)
         parts = await self._ask(route, frames, versions)
-        ids = await self._log(route, parts, rows, asking)
-        self._shadow(route, count, named, rows, asking.actor)
+        places = await self._log(route, parts, rows, asking)
+        self._shadow(route, named, rows, asking.actor, places)
+        ids = places if rows.ids is None else rows.ids
         return answer_of(route, parts, versions, ids, outputs, request_id)
 
     def _inputs(self, route: Route, version: int | None) -> list[str]:
@@ -104,14 +105,13 @@ class Gateway:
         return parts
 
     async def _log(self, route: Route, parts: list[Part], rows: Rows, asking: Asking) -> list[str]:
-        """The predictions' ids, row by row, once the log has acknowledged all."""
+        """Row by row the id that names its place in the log, once the log has acknowledged all."""
         if rows.count == 1 and asking.alone:
             part = parts[0]
             row = prediction_row(part.frame, part.outputs, rows)
-            return [await self.writer.one(route.served[part.version].target, row, asking.actor)]
+            batch, place = await self.writer.placed(route.served[part.version].target, row, asking.actor)
+            return [prediction_id(batch, place)]
         batches = await asyncio.gather(*(self._batch(route, part, rows, asking) for part in parts))
-        if rows.ids is not None:
-            return rows.ids
         ids = [""] * rows.count
         for part, batch in zip(parts, batches, strict=True):
             for row, place in enumerate(part.places.tolist()):
@@ -123,14 +123,14 @@ class Gateway:
         target = route.served[part.version].target
         return await self.writer.batch(target, batch, asking.actor, asking.batch_id(part.version), rows.now)
 
-    def _shadow(self, route: Route, count: int, named: dict[str, Tensor], rows: Rows, actor: str) -> None:
+    def _shadow(self, route: Route, named: dict[str, Tensor], rows: Rows, actor: str, answered: list[str]) -> None:
         for version in route.state.traffic.shadows:
             try:
-                frame = frame_of(count, named, self.runtimes.served(route, version).signature)
+                frame = frame_of(rows.count, named, self.runtimes.served(route, version).signature)
             except Problem:  # a shadow may want inputs that nobody sends yet
                 self.shadows.failed[route.name, version] += 1
                 continue
-            self.shadows.ask(Shadowing(route, version, frame, rows, actor))
+            self.shadows.ask(Shadowing(route, version, frame, rows, actor, answered))
 
 
 def _answerable(route: Route, version: int | None) -> None:

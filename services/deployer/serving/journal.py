@@ -9,13 +9,18 @@ from shared.events import batches
 from shared.runtime.predictions import PredictionRow, Value
 
 
-def record_batch(frame: Frame, outputs: Columns, rows: Rows, places: np.ndarray, ids: bool = True) -> pa.RecordBatch:
+def record_batch(
+    frame: Frame, outputs: Columns, rows: Rows, places: np.ndarray, shadow_of: list[str] | None = None
+) -> pa.RecordBatch:
     """The frame's rows, being those at `places` of the request, as a batch of `batches.PREDICTIONS`; NaN is null,
     and rows without a time are left for the writer to date.
 
-    `ids=False` leaves the caller's own ids out: an id names one prediction, and shadows make others of the same row.
+    `shadow_of`: of a shadow's rows the predictions that answered; the caller's own ids are then left out, since an id
+    names one prediction.
     """
-    told = {"prediction_id": rows.ids if ids else None, "at": rows.at, "entity": rows.entity, "segment": rows.segment}
+    own = rows.ids if shadow_of is None else None
+    told = {"prediction_id": own, "at": rows.at, "entity": rows.entity, "segment": rows.segment}
+    told[batches.SHADOW_OF] = shadow_of
     columns: dict[str, pa.Array] = {}
     for name, values in told.items():
         if values is not None:

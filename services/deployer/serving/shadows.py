@@ -22,13 +22,14 @@ logger = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Shadowing:
-    """One request for one shadow."""
+    """One request for one shadow. `answered`: the ids in the log of the predictions that answered its rows."""
 
     route: Route
     version: int
     frame: Frame
     rows: Rows
     actor: str
+    answered: list[str]
 
 
 @dataclass(slots=True)
@@ -78,6 +79,6 @@ class Shadows:
 
     async def _one(self, one: Shadowing) -> None:
         outputs = await self.runtimes.run(one.route, one.version, one.frame)
-        batch = record_batch(one.frame, outputs, one.rows, np.arange(one.frame.rows), ids=False)
+        batch = record_batch(one.frame, outputs, one.rows, np.arange(one.frame.rows), one.answered)
         target = self.runtimes.served(one.route, one.version).target
         await self.writer.batch(target, batch, one.actor, new_id(), one.rows.now)

@@ -81,8 +81,9 @@ class Joining:
         rows = await in_chunks(self.unit, "truths", "batch", [row["batch"] for row in known])
         self._truths |= {row["batch"]: decode(row["truth"]) for row in rows}
 
-    async def join(self, event: str, told: Sequence[tuple[Row, Told]]) -> None:
-        """Join the outcomes of one event; rows of `batches` beside the outcomes of each."""
+    async def join(self, event: str, told: Sequence[tuple[Row, Told]], answered: Sequence[str] = ()) -> None:
+        """Join the outcomes of one event; rows of `batches` beside the outcomes of each. `answered`: see
+        `OutcomesJoined`."""
         parts: dict[Target, list[tuple[str, pa.RecordBatch]]] = {}
         for row, outcomes in told:
             joins = self._tell(row, outcomes)
@@ -94,7 +95,7 @@ class Joining:
             await self._count(target, table, joins, plan)
             parts.setdefault(target, []).append((row["batch"], _emitted(row["batch"], table, joins)))
         for target, emitted in parts.items():
-            await self._state(event, target, emitted)
+            await self._state(event, target, emitted, answered)
 
     async def write(self) -> None:
         """Put the truths that changed."""
@@ -125,7 +126,9 @@ class Joining:
             raise NotYet(f"version {target.version} of model {target.model} is not known yet")
         return version.plan(self.max_groups)
 
-    async def _state(self, event: str, target: Target, emitted: Sequence[tuple[str, pa.RecordBatch]]) -> None:
+    async def _state(
+        self, event: str, target: Target, emitted: Sequence[tuple[str, pa.RecordBatch]], answered: Sequence[str]
+    ) -> None:
         names = tuple(sorted({name for name, _ in emitted}))
         tables = [pa.Table.from_batches([table]) for _, table in emitted]
         table = pa.concat_tables(tables, promote_options="permissive")
@@ -133,19 +136,23 @@ class Joining:
         subject = f"joined/{target.deployment}/{target.version}/{place.topic}.{place.partition}"
         for start in range(0, table.num_rows, batches.MAX_ROWS):
             whole = table.slice(start, batches.MAX_ROWS).combine_chunks().to_batches()[0]
-            event_of = self._event(subject, event, target, names, whole)
-            self.stated += await self.unit.append(subject, None, [event_of])
+            data = self._data(event, target, names, answered, whole.num_rows)
+            told = batches.write(whole)
+            joined = Event(new_id(), "/muniment/monitor", subject, self.at, 0, ACTOR, data, event or None, table=told)
+            self.stated += await self.unit.append(subject, None, [joined])
 
-    def _event(self, subject: str, cause: str, target: Target, names: tuple[str, ...], table: pa.RecordBatch) -> Event:
-        data = OutcomesJoined(
-            rows=table.num_rows,
+    def _data(
+        self, cause: str, target: Target, names: tuple[str, ...], answered: Sequence[str], rows: int
+    ) -> OutcomesJoined:
+        return OutcomesJoined(
+            rows=rows,
             deployment=target.deployment,
             model=target.model,
             version=target.version,
             batches=names,
             outcome_event=cause,
+            answered=tuple(answered),
         )
-        return Event(new_id(), "/muniment/monitor", subject, self.at, 0, ACTOR, data, cause, table=batches.write(table))
 
 
 def _emitted(batch: str, table: pa.RecordBatch, joins: Joins) -> pa.RecordBatch:

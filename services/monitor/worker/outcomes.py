@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from services.monitor.facts import Facts
 from services.monitor.worker.joining import Joining, Told, in_chunks, lock_of
+from services.monitor.worker.shadows import beside, divided, links_of, shadows_in
 from services.monitor.worker.states import States, micros
 from services.monitor.worker.tables import Tables
 from shared.events import batches
@@ -55,18 +56,22 @@ class Outcomes:
         tabled = [_read(item) for item in fresh]
         await _resolve_own(unit, tabled)
         named = sorted({batch for one in tabled for batch in one.batches})
-        if named:
-            await unit.lock(sorted({lock_of(batch) for batch in named}))
-        known = {row["batch"]: row for row in await in_chunks(unit, "batches", "batch", named)}
+        locked = {lock_of(batch) for batch in [*named, *shadows_in(await links_of(unit, named))]}
+        if locked:
+            await unit.lock(sorted(locked))
+        links = await links_of(unit, named)
+        touched = sorted({*named, *shadows_in(links)})
+        known = {row["batch"]: row for row in await in_chunks(unit, "batches", "batch", touched)}
         states = States(unit, received[0].record.place, self.settings.window_seconds)
         joining = Joining(unit, states, self.tables, self.facts, self.settings.max_groups, fresh[-1].record.recorded)
         await joining.load(list(known.values()))
         changes: list[Change] = []
         for one in tabled:
             told, waiting = _divided(one, known)
-            changes += waiting
+            shadows, later = divided(beside(told, links), known, locked)
+            changes += [*waiting, *later]
             changes.append(Put("outcome_events", {"event": one.event, "rows": len(one.ids)}))
-            await joining.join(one.event, told)
+            await joining.join(one.event, [*told, *shadows])
         await unit.apply(changes)
         await joining.write()
         await states.write()

@@ -12,9 +12,11 @@ import pyarrow as pa
 from services.monitor.domain.counting import predicted_of
 from services.monitor.domain.folding import by_window, sketch_of
 from services.monitor.domain.joined import merge_joined
+from services.monitor.domain.outcomes import decode
 from services.monitor.facts import Facts, Version
 from services.monitor.worker.joining import Joining, in_chunks, lock_of
 from services.monitor.worker.pending import by_event, taken
+from services.monitor.worker.shadows import beside, inherited, linked, links_in, links_of, waits
 from services.monitor.worker.states import States
 from services.monitor.worker.tables import Tables
 from shared.events import batches
@@ -93,7 +95,8 @@ class Predictions:
         states = States(unit, received[0].record.place, self.settings.window_seconds)
         own = {name for batch in fresh for name in batch.own_ids()}
         pending = await _waiting(unit, [batch.id for batch in fresh], sorted(own))
-        await _lock(unit, fresh, pending, own)
+        links = [link for batch in fresh for link in links_in(batch.id, batch.rows)]
+        await _lock(unit, fresh, pending, own, links)
         indexed = await in_chunks(unit, "prediction_ids", "prediction_id", sorted(own))
         known = {row["prediction_id"]: row for row in indexed}
         changes: list[Change] = [Put("batches", batch.row()) for batch in fresh]
@@ -106,8 +109,8 @@ class Predictions:
                 states.seen(batch.data.deployment, batch.data.end, batch.received.record.recorded)
             self.tables.keep(batch.id, batch.received.record.value)
         await self._fold(states, parts)
-        await unit.apply(changes)
-        stated = await self._resolve(unit, states, fresh, pending, known) if pending else []
+        await unit.apply([*changes, *linked(links)])
+        stated = await self._resolve(unit, states, fresh, pending, known, links) if pending or links else []
         await states.write()
         return stated
 
@@ -148,17 +151,36 @@ class Predictions:
         return version
 
     async def _resolve(
-        self, unit: UnitOfWork, states: States, fresh: Sequence[_Batch], pending: Sequence[Row], known: dict[str, Row]
+        self,
+        unit: UnitOfWork,
+        states: States,
+        fresh: Sequence[_Batch],
+        pending: Sequence[Row],
+        known: dict[str, Row],
+        links: Sequence[Row],
     ) -> list[Event]:
-        """Join outcomes that came before their predictions."""
+        """Join outcomes that came before their predictions, and those of answers that came before their shadows."""
         by_id = {batch.id: batch.row() for batch in fresh}
         recorded = fresh[-1].received.record.recorded
         joining = Joining(unit, states, self.tables, self.facts, self.settings.max_groups, recorded)
+        shadows = await links_of(unit, sorted(by_id))
+        later: list[Change] = []
         for event, told in by_event(pending, by_id, known):
             await joining.join(event, told)
+            later += [change for shadow, outcomes in beside(told, shadows) for change in waits(shadow, outcomes)]
+        await self._inherit(unit, joining, by_id, links)
         await joining.write()
-        await unit.apply(taken(pending, by_id, known))
+        await unit.apply([*taken(pending, by_id, known), *later])
         return joining.stated
+
+    async def _inherit(self, unit: UnitOfWork, joining: Joining, by_id: dict[str, Row], links: Sequence[Row]) -> None:
+        rows = await in_chunks(unit, "truths", "batch", sorted({link["answered"] for link in links}))
+        truths = {row["batch"]: decode(row["truth"]) for row in rows}
+        for link in links:
+            truth = truths.get(link["answered"])
+            told = inherited(link, truth) if truth is not None else None
+            if told is not None:
+                await joining.join("", [(by_id[link["shadow"]], told)], (link["answered"],))
 
 
 def _read(table: bytes, data: PredictionLogged) -> pa.RecordBatch:
@@ -194,10 +216,13 @@ async def _waiting(unit: UnitOfWork, ids: Sequence[str], own: Sequence[str]) -> 
     return waiting + await in_chunks(unit, "pending_outcomes", "prediction_id", own, limit=100_000)
 
 
-async def _lock(unit: UnitOfWork, fresh: Sequence[_Batch], pending: Sequence[Row], own: set[str]) -> None:
+async def _lock(
+    unit: UnitOfWork, fresh: Sequence[_Batch], pending: Sequence[Row], own: set[str], links: Sequence[Row]
+) -> None:
     """Guard what others may write too, in one go so that no two workers wait for one another."""
     names = {f"monitor.id/{crc32(name.encode()) % ID_LOCKS}" for name in own}
     if pending:
         names |= {lock_of(batch.id) for batch in fresh}
+    names |= {lock_of(link[end]) for link in links for end in ("answered", "shadow")}
     if names:
         await unit.lock(sorted(names))

@@ -11,12 +11,13 @@ from services.monitor.facts import Facts
 from services.monitor.projection import PENDING
 from services.monitor.worker.joining import Joining, in_chunks, lock_of, source_lock
 from services.monitor.worker.pending import by_event, taken
+from services.monitor.worker.shadows import beside, links_of, waits
 from services.monitor.worker.states import States
 from services.monitor.worker.tables import Tables
 from services.monitor.worker.telling import tell
 from shared.log.records import TopicPartition
 from shared.log.store import Store, UnitOfWork
-from shared.log.tables import Query, Row, Where, cursor_of
+from shared.log.tables import Change, Query, Row, Where, cursor_of
 from shared.runtime.commands import now
 from shared.runtime.service import Live
 from shared.runtime.settings import Settings
@@ -68,9 +69,12 @@ class Sweeping:
         states = States(unit, PLACE, self.settings.window_seconds)
         joining = Joining(unit, states, self.tables, self.facts, self.settings.max_groups, now())
         await joining.load(list(known.values()))
+        links = await links_of(unit, sorted(known))
+        later: list[Change] = []
         for event, told in by_event(still, known, own):
             await joining.join(event, told)
+            later += [change for shadow, outcomes in beside(told, links) for change in waits(shadow, outcomes)]
         await joining.write()
-        await unit.apply(taken(still, known, own))
+        await unit.apply([*taken(still, known, own), *later])
         await states.write()
         await tell(self.live, joining.stated)
