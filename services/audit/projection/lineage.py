@@ -194,7 +194,10 @@ def _outcomes(event: Event, data: monitor.OutcomeLogged) -> Said:
 def _joined(event: Event, data: monitor.OutcomesJoined) -> Said:
     node = f"joined/{event.id}"
     edges = [Edge(node, DERIVED, f"batch/{batch}", "prediction") for batch in data.batches]
-    return node, [*edges, Edge(node, DERIVED, f"outcome/{data.outcome_event}", "outcome")]
+    edges += [Edge(node, DERIVED, f"batch/{batch}", "answered") for batch in data.answered]
+    if data.outcome_event:
+        edges.append(Edge(node, DERIVED, f"outcome/{data.outcome_event}", "outcome"))
+    return node, edges
 
 
 def _window_node(data: monitor.MonitorPayload) -> str:
