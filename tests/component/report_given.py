@@ -41,6 +41,7 @@ def version(number: int) -> registry.ModelVersionRegistered:
         code=CODE,
         parents=(number - 1,) if number > 1 else (),
         reference={"hour": (1.0, 2.0)},
+        protected=(registry.Protected(name="carrier group", feature="carrier"),),
         description=f"attempt {number}",
     )
 
@@ -56,6 +57,7 @@ def window(number: int, version: int, start: float, auc: float, cost: float, psi
         predictions=1000,
         outcomes=900,
         drift=(monitor.Drift(feature="hour", psi=psi), monitor.Drift(feature="carrier", psi=0.01)),
+        intervals={"auc": (auc - 0.02, auc + 0.02)},
         quality={"auc": auc, "true_positives": 10, "false_positives": 5, "false_negatives": 4, "true_negatives": 881},
         kpis=(monitor.KpiValue(kpi="cost", unit="USD", total=cost * 900, cases=900, per_case=cost),),
     )
@@ -166,8 +168,37 @@ async def _used(story: Story) -> None:
                 **common, window_end=made.window_end, kpi="cost", unit="USD", value=35.0 + number, target=40.0
             )
             await story.say(subject, breach, 6 + number, actor="monitor")
+    await _alarms(story)
     flag = feedback.FeedbackFlagged(
         flag=FLAG, prediction_id=prediction_id(BATCH, 1), batch=BATCH, row=1, category="missed", severity="high",
         expected=1, comment=HOSTILE, deployment="late", model="flights", version=1,
     )  # fmt: skip
     await story.say(f"flag/{FLAG}", flag, 6.5, actor="sam", name=FLAG)
+
+
+async def _alarms(story: Story) -> None:
+    """An alert that was cleared, one that is open, a breached check, silence, and a retention."""
+    window = {"deployment": "late", "model": "flights", "version": 1, "window_start": day(30), "window_end": day(31)}
+    finding = (monitor.Finding(name="hour", statistic="psi", value=0.5, threshold=0.2),)
+    for number, kind, happened in ((821, "drift", 32.0), (822, "kpi", 33.0)):
+        alert = monitor.AlertRaised(
+            **window,
+            alert=event_id(number),
+            kind=kind,
+            since=day(30),
+            windows=3,
+            findings=finding,
+            summary=f"{kind} thrice",
+        )
+        await story.say(f"alert/late/1/{kind}", alert, happened, actor="monitor", name=event_id(number))
+    cleared = monitor.AlertCleared(**window, alert=event_id(821), kind="drift", windows=2, summary="calm again")
+    await story.say("alert/late/1/drift", cleared, 36, actor="monitor")
+    breached = monitor.IntegrityBreached(**window, check="missing", subject="hour", value=0.2, threshold=0.05)
+    await story.say("integrity/late/1", breached, 32, actor="monitor")
+    silent = monitor.DeploymentSilent(
+        deployment="late", model="flights", version=1, last_heard=day(36), seconds=86_400.0
+    )
+    await story.say("silence/late", silent, 37, actor="monitor")
+    await story.say("retention/late", monitor.RetentionSet(deployment="late", days=400, reason="law"), 4.2, actor="dev")
+    expired = monitor.PredictionsExpired(deployment="late", before=day(4), days=400, rows=12, batches=1)
+    await story.say("retention/late", expired, 38, actor="monitor")

@@ -164,6 +164,21 @@ async def test_findings_come_from_the_record(system: System, told: Whole):
     assert "Drift beyond the threshold was detected 9 times in 1 feature: hour." in found
 
 
+async def test_what_monitoring_raised_is_told(system: System, told: Whole):
+    document = await model(system, at=day(60).isoformat(), known_at=day(60).isoformat())
+    assert "cleared 2013-02-06 00:00" in said(document, "monitoring")
+    assert "An alert of kpi is open since 2013-02-03 00:00 UTC: kpi thrice" in said(document, "findings")
+    assert "drift thrice" not in said(document, "findings")
+    assert "late has had no prediction since 2013-02-06 00:00 UTC." in said(document, "findings")
+    assert "Checks of the data were breached 1 time: missing." in said(document, "findings")
+    assert "Predictions of late are kept for 400 days, set by dev" in said(document, "article-12")
+    assert "12 predictions left the archive" in said(document, "article-12")
+    assert "Protected attribute of version 2: carrier group, by input carrier." in said(document, "card-factors")
+    assert "0.6967 [0.6767, 0.7167]" in said(document, "outcomes")
+    before = await model(system, at=day(34).isoformat(), known_at=day(34).isoformat())
+    assert "An alert of drift is open" in said(before, "findings")
+
+
 async def test_gaps_stand_out(system: System, told: Whole):
     document = await model(system)
     gaps = [

@@ -7,29 +7,16 @@ from typing import Any
 
 import orjson
 
+from services.audit.moment import Moment
 from services.audit.projection.asof import holding
 from services.audit.projection.lineage import TRAFFIC
 from shared.log.store import Store
 from shared.log.tables import Query, Row, Where, equal
 
+__all__ = ["EVENT_COLUMNS", "Moment", "Reader", "data_of", "described", "edge_answer"]
+
 _HIDDEN = frozenset({"before", "reference"})
 EVENT_COLUMNS = ("event_id", "type", "node", "subject", "sequence", "actor", "time", "recorded", "entry")
-
-
-@dataclass(frozen=True, slots=True)
-class Moment:
-    """Both times of a question: what was true at `at`, as it was known at `known_at`."""
-
-    at: datetime
-    known_at: datetime
-
-    @property
-    def facts(self) -> tuple[Where, ...]:
-        return (Where("valid_at", "<=", self.at), Where("known_at", "<=", self.known_at))
-
-    @property
-    def events(self) -> tuple[Where, ...]:
-        return (Where("time", "<=", self.at), Where("recorded", "<=", self.known_at))
 
 
 @dataclass(slots=True)

@@ -6,12 +6,13 @@ from typing import Any
 
 import orjson
 
-from services.audit.api.reader import EVENT_COLUMNS, Moment
+from services.audit.moment import Moment
 from services.audit.reports.facts import Fact, Facts, ordered
 from shared.log.store import Store
 from shared.log.tables import Query, Row, Where, cursor_of, equal
 
 PAGE = 1_000
+EVENT_COLUMNS = ("event_id", "type", "subject", "sequence", "actor", "time", "recorded", "entry")
 
 
 class Gathering:
@@ -40,10 +41,14 @@ class Gathering:
         return Facts(name, self.moment.at, self.moment.known_at, ordered(found), tuple(self.limits))
 
     async def common(self) -> list[Fact]:
-        """What concerns every model: policies and verifications."""
+        """What concerns every model: policies, verifications, and the newest checkpoint."""
+        newest = Query(
+            "ledger", (*equal(type="CheckpointSigned"), *self.moment.events), ("-time",), 1, None, EVENT_COLUMNS
+        )
         return [
             *await self.where("policies", *equal(type="PolicyAdopted")),
             *await self.where("verifications", *equal(type="VerificationCompleted")),
+            *map(fact_of, await self.store.find(newest)),
         ]
 
     async def _purpose(self, own: Sequence[Fact]) -> list[Fact]:
@@ -80,7 +85,7 @@ class Gathering:
             found += await self.where(f"changes of {name}", *equal(subject=f"deployment/{name}"))
             found += await self.where(f"what was measured of {name}", Where("subject", "prefix", f"window/{name}/"))
             found += await self._predictions(name)
-            found += await self._flags(name)
+            found += await self._hung(name)
         return [fact for fact in found if fact.data.get("model", model) == model]
 
     async def _predictions(self, deployment: str) -> list[Fact]:
@@ -92,14 +97,17 @@ class Gathering:
         ids = [row["event_id"] for row in ends]
         return await self.where("batches", Where("event_id", "in", ids)) if ids else []
 
-    async def _flags(self, deployment: str) -> list[Fact]:
-        edges = await self._edges(*equal(dst=f"deployment/{deployment}", bulk=False), Where("src", "prefix", "flag/"))
-        nodes = sorted({row["src"] for row in edges})
+    async def _hung(self, deployment: str) -> list[Fact]:
+        """What hangs on a deployment and is not in the millions: flags, alerts, breaches, retention."""
+        nodes = {f"retention/{deployment}"}
+        for kind in ("flag/", "alert/", "breach/"):
+            about = (*equal(dst=f"deployment/{deployment}", bulk=False), Where("src", "prefix", kind))
+            nodes |= {row["src"] for row in await self._edges(*about)}
         found: list[Fact] = []
-        for start in range(0, len(nodes), PAGE):
-            found += await self.where("flags", Where("node", "in", nodes[start : start + PAGE]))
-        breached = await self.where("flag limits", *equal(type="FlagThresholdBreached"))
-        return [*found, *(fact for fact in breached if fact.data["deployment"] == deployment)]
+        listed = sorted(nodes)
+        for start in range(0, len(listed), PAGE):
+            found += await self.where("flags and alerts", Where("node", "in", listed[start : start + PAGE]))
+        return found
 
     async def _edges(self, *where: Where) -> list[Row]:
         return await self._paged(Query("edges", (*where, *self.moment.facts), ("-valid_at",)), "edges")

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import orjson
 
-from services.audit.api.reader import Moment
+from services.audit.moment import Moment
 from services.audit.reports import html, pdf
 from services.audit.reports.build import inventory_report, model_report
 from services.audit.reports.document import Report, document

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import structlog
 
-from services.audit.api.reader import Moment
+from services.audit.moment import Moment
 from services.audit.reports import issued
 from services.audit.reports.gathering import Gathering
 from services.audit.reports.press import FORMATS, Press

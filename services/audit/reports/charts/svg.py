@@ -69,14 +69,15 @@ def legend(names: Iterable[str], start: float = LEFT) -> list[str]:
 def ticks(low: float, high: float, wanted: int = 4) -> list[float]:
     """Round numbers that enclose `low` to `high`, about `wanted` steps apart. Source: Heckbert, "Nice numbers for
     graph labels", Graphics Gems, 1990."""
-    if high <= low:
-        high = low + (abs(low) or 1.0)
+    size = max(abs(low), abs(high))
+    if high - low <= size * 1e-9 or size < 1e-30:  # no more than rounding lies between them
+        low, high = (low - size / 2, high + size / 2) if size >= 1e-30 else (0.0, 1.0)
     raw = (high - low) / wanted
     power = 10 ** math.floor(math.log10(raw))
     step = power * next(nice for nice in (1, 2, 2.5, 5, 10) if raw <= nice * power * 1.0000001)
     first = math.floor(low / step + 1e-9)
     last = math.ceil(high / step - 1e-9)
-    return [round(place * step, 12) for place in range(first, last + 1)]
+    return [float(f"{place * step:.12g}") for place in range(first, last + 1)]
 
 
 def tick_label(value: float, step: float) -> str:

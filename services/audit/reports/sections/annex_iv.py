@@ -148,13 +148,27 @@ def _control(facts: Facts) -> list[Statement]:
             f"{count(len(values), 'window')}; see Monitoring.",
             windows,
         ),
-        gap("[3] accuracy for specific persons or groups of persons."),
+        *_groups(facts),
         gap("[3] foreseeable unintended outcomes and sources of risks to health, safety and fundamental rights."),
     ]
     for version in filter(None, map(facts.version, in_use(facts))):
         names = listed(one["name"] for one in fields(version.data["signature"], "inputs"))
         found.append(_or_gap(f"3 input data of version {version.data['version']}", names, [version]))
     return found
+
+
+def _groups(facts: Facts) -> list[Statement]:
+    """What is declared to be watched of groups of persons; their figures stand in the monitor's own views."""
+    versions = [fact for fact in map(facts.version, in_use(facts)) if fact and fact.data.get("protected")]
+    found = [
+        say(
+            f"[3] Version {fact.data['version']} is watched by "
+            f"{listed(one['name'] for one in fact.data['protected'])}, so that no group is treated worse.",
+            fact,
+        )
+        for fact in versions
+    ]
+    return found or [gap("[3] accuracy for specific persons or groups of persons.")]
 
 
 def _metrics(facts: Facts) -> list[Statement]:

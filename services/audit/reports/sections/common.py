@@ -59,6 +59,8 @@ def formula(definition: Mapping[str, Any]) -> str:
     how = definition["formula"]
     if how["kind"] == "metric":
         return f"the window's {how['metric']}"
+    if how["kind"] == "formula":
+        return str(how["expression"])
     unit = definition["unit"]
     names = ("true_positive", "false_positive", "false_negative", "true_negative")
     costs = [f"{shown(how[name])} {unit} for a {name.replace('_', ' ')}" for name in names if how.get(name)]

@@ -1,7 +1,7 @@
 """Which paragraph is answered where, what the record proves, and what this report does not claim."""
 
-from services.audit.reports.document import Block, Row, Section, Statement, Table
-from services.audit.reports.facts import Facts, ids
+from services.audit.reports.document import Block, Row, Section, Statement, Table, gap
+from services.audit.reports.facts import Facts
 from services.audit.reports.sections.common import say
 from services.audit.reports.words import minute
 
@@ -62,15 +62,20 @@ def proof(facts: Facts) -> Section:
 
 
 def _checks(facts: Facts) -> list[Statement]:
-    checks = facts.of("VerificationCompleted")
-    if not checks:
-        return []
-    last = checks[-1]
-    text = (
-        f"The log was last replayed from zero and compared with the views on {minute(last.time)} UTC: "
-        f"{last.data['outcome']}, {last.data['events']:,} events, {last.data['rows']:,} rows."
-    )
-    return [Statement(text, ids([last]))]
+    found: list[Statement] = []
+    for fact in facts.of("VerificationCompleted")[-1:]:
+        text = (
+            f"The log was last replayed from zero and compared with the views on {minute(fact.time)} UTC: "
+            f"{fact.data['outcome']}, {fact.data['events']:,} events, {fact.data['rows']:,} rows."
+        )
+        found.append(say(text, fact))
+    for fact in facts.of("CheckpointSigned")[-1:]:
+        text = (
+            f"The newest signed checkpoint known at that time covers {fact.data['size']:,} records of "
+            f"{fact.data['origin']}; its root is {fact.data['root']}."
+        )
+        found.append(say(text, fact))
+    return found or [gap("a verification or a signed checkpoint at that time.")]
 
 
 def claims(facts: Facts) -> Section:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from services.audit.reports.document import Block, Row, Section, Table
 from services.audit.reports.facts import Fact, Facts, ids
+from services.audit.reports.sections.alarms import open_alerts, silent
 from services.audit.reports.sections.common import in_use, independent, say
 from services.audit.reports.words import count, listed, minute, number
 
@@ -32,7 +33,19 @@ def findings(facts: Facts) -> Section:
 
 def ranked(facts: Facts) -> list[Finding]:
     """The gravest first."""
-    rules = (_unapproved, _closed_gate, _failed_evidence, _own_word, _kpi_missed, _drift, _flags, _verification, _late)
+    rules = (
+        _unapproved,
+        _closed_gate,
+        _failed_evidence,
+        _own_word,
+        _alerts,
+        _kpi_missed,
+        _drift,
+        _data,
+        _flags,
+        _verification,
+        _late,
+    )
     found = [finding for rule in rules for finding in rule(facts)]
     return sorted(found, key=lambda one: ORDER.index(one.severity))
 
@@ -80,6 +93,15 @@ def _own_word(facts: Facts) -> Iterator[Finding]:
             yield _finding("medium", text, evidence)
 
 
+def _alerts(facts: Facts) -> Iterator[Finding]:
+    for fact in open_alerts(facts):
+        text = f"An alert of {fact.data['kind']} is open since {minute(fact.time)} UTC: {fact.data['summary']}"
+        yield _finding("high", text, [fact])
+    for fact in silent(facts):
+        heard = fact.data["last_heard"][:16].replace("T", " ")
+        yield _finding("medium", f"{fact.data['deployment']} has had no prediction since {heard} UTC.", [fact])
+
+
 def _kpi_missed(facts: Facts) -> Iterator[Finding]:
     for definition in facts.kpis:
         name = definition.data["kpi"]
@@ -103,6 +125,13 @@ def _drift(facts: Facts) -> Iterator[Finding]:
             f"{listed(names)}."
         )
         yield _finding("medium", text, found)
+
+
+def _data(facts: Facts) -> Iterator[Finding]:
+    found = facts.of("IntegrityBreached")
+    if found:
+        checks = listed(sorted({fact.data["check"] for fact in found}))
+        yield _finding("medium", f"Checks of the data were breached {count(len(found), 'time')}: {checks}.", found)
 
 
 def _flags(facts: Facts) -> Iterator[Finding]:
@@ -141,10 +170,11 @@ def _late(facts: Facts) -> Iterator[Finding]:
     if late:
         most = max(late, key=lambda fact: fact.recorded - fact.time)
         lag = (most.recorded - most.time).days
+        told = "event was" if len(late) == 1 else "events were"
         text = (
-            f"{count(len(late), 'event')} were recorded more than a minute after what they say happened, the "
-            "farthest by "
-            f"{count(lag, 'day')}; such events show both times wherever they are used."
+            f"{len(late):,} {told} recorded more than a minute after the time at which it is said to have happened, "
+            "the "
+            f"farthest by {count(lag, 'day')}; such events show both times wherever they are used."
         )
         yield _finding("low", text, late)
 

@@ -9,6 +9,11 @@ _SERVES = {
     "WindowMeasured": "12(2)(b), (c)",
     "DriftDetected": "12(2)(a), (b)",
     "KpiBreached": "12(2)(a), (b)",
+    "IntegrityBreached": "12(2)(a), (b)",
+    "AlertRaised": "12(2)(a), (b)",
+    "AlertCleared": "12(2)(b)",
+    "DeploymentSilent": "12(2)(a), (c)",
+    "DeploymentHeard": "12(2)(c)",
     "FeedbackFlagged": "12(2)(a), (b)",
     "FlagResolved": "12(2)(b)",
     "FlagThresholdBreached": "12(2)(a)",
@@ -28,6 +33,7 @@ def article_12(facts: Facts) -> Section:
         say("Every event about this model is logged automatically and cannot be changed; this is a summary by type."),
         _period(facts),
         _types(facts),
+        *_kept(facts),
         gap(
             "the categories of Annex III, point 1(a), for which Article 12(3) asks for more; whether the model "
             "belongs to "
@@ -47,6 +53,26 @@ def _period(facts: Facts) -> Block:
         f"{last.data['end'][:19].replace('T', ' ')} UTC, each with its inputs, its output and its version."
     )
     return say(text, first, last)
+
+
+def _kept(facts: Facts) -> list[Block]:
+    """How long the rows of predictions are kept (Article 19 asks for six months at least)."""
+    found: list[Block] = []
+    for fact in facts.of("RetentionSet"):
+        days = fact.data["days"]
+        kept = f"for {count(days, 'day')}" if days else "for ever"
+        reason = f" Reason: {fact.data['reason']}" if fact.data["reason"] else ""
+        text = (
+            f"Predictions of {fact.data['deployment']} are kept {kept}, set by {fact.actor} on {minute(fact.time)} UTC."
+        )
+        found.append(say(text + reason, fact))
+    if not found:
+        found.append(gap("a retention of predictions set for this model; the system's own setting is in force."))
+    expired = facts.of("PredictionsExpired")
+    if expired:
+        rows = sum(fact.data["rows"] for fact in expired)
+        found.append(say(f"{count(rows, 'prediction')} left the archive as the retention demands.", *expired))
+    return found
 
 
 def _types(facts: Facts) -> Block:

@@ -59,10 +59,14 @@ def _use(facts: Facts) -> list[Block]:
 
 
 def _factors(facts: Facts) -> list[Block]:
-    segments = sorted({name for fact in facts.windows for name in (fact.data.get("segments") or {})})
-    if segments:
-        return [say(f"Segments measured: {listed(segments)}.", *facts.windows[-1:])]
-    return [gap("groups, instruments or environments by which performance was told apart.")]
+    found: list[Block] = []
+    for version in _current(facts):
+        for one in version.data.get("protected") or ():
+            by = f"input {one['feature']}" if one.get("feature") else "the segment of each prediction"
+            found.append(
+                say(f"Protected attribute of version {version.data['version']}: {one['name']}, by {by}.", version)
+            )
+    return found or [gap("groups, instruments or environments by which performance is told apart.")]
 
 
 def _metrics(facts: Facts) -> list[Block]:

@@ -6,6 +6,7 @@ from datetime import datetime
 from services.audit.reports.charts import Mark, bars, heat, lines
 from services.audit.reports.document import Block, Chart, Row, Section, Table, gap
 from services.audit.reports.facts import Fact, Facts, by_month, ids, started, traffic_after
+from services.audit.reports.sections import alarms
 from services.audit.reports.sections.common import say
 from services.audit.reports.words import count, instant, number
 
@@ -23,7 +24,8 @@ def monitoring(facts: Facts) -> Section:
         text = "a measured window of predictions; nothing tells how the model does in use."
         return Section("monitoring", "Ongoing monitoring", source, (gap(text, ids(facts.of("Deployed"))),))
     blocks = [_covered(windows), _volume(windows), *_drift(facts, windows), *quality_chart(facts, windows)]
-    return Section("monitoring", "Ongoing monitoring", source, (*blocks, monthly(windows)))
+    blocks += [monthly(windows), *alarms.blocks(facts)]
+    return Section("monitoring", "Ongoing monitoring", source, tuple(blocks))
 
 
 def versions_of(windows: Sequence[Fact]) -> list[int]:

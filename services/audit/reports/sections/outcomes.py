@@ -50,12 +50,18 @@ def quality_table(windows: Sequence[Fact]) -> Block:
             values = [fact.data["quality"][metric] for fact in with_it]
             if not values:
                 continue
-            figures = (number(min(values)), number(median(values)), number(max(values)), number(values[-1]))
+            latest = interval(values[-1], (with_it[-1].data.get("intervals") or {}).get(metric))
+            figures = (number(min(values)), number(median(values)), number(max(values)), latest)
             rows.append(Row((metric, str(version), str(len(values)), *figures), ids(with_it)))
     if not rows:
         return gap("measured quality of any window.", ids(windows))
-    columns = ("Metric", "Version", "Windows", "Lowest", "Median", "Highest", "Latest")
-    return Table("Quality over the windows", columns, tuple(rows), wide=(1.6, 0.8, 0.8, 1, 1, 1, 1))
+    columns = ("Metric", "Version", "Windows", "Lowest", "Median", "Highest", "Latest [95 %]")
+    return Table("Quality over the windows", columns, tuple(rows), wide=(1.6, 0.7, 0.8, 0.9, 0.9, 0.9, 1.7))
+
+
+def interval(value: float, bounds: Sequence[float] | None) -> str:
+    """A figure with its 95 % interval, where one was stated."""
+    return f"{number(value)} [{number(bounds[0])}, {number(bounds[1])}]" if bounds else number(value)
 
 
 def _confusion(windows: Sequence[Fact]) -> list[Block]:
