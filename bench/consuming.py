@@ -8,12 +8,13 @@ from aiokafka import AIOKafkaConsumer
 
 from shared.log.store import UnitOfWork
 from shared.runtime.consumer import Consumer, Received
+from shared.runtime.running import Transport
 
 SECONDS = 120.0
 FETCH_BYTES = 2 * 2**20
 
 
-async def consumed(consumer: Consumer, records: int) -> float:
+async def consumed(consumer: Consumer, records: int, transport: Transport = Consumer.run) -> float:
     """Seconds from the first records in hand until all are committed. Raises TimeoutError, AssertionError."""
     handle, seen, start = consumer.handle, 0, 0.0
     handed = asyncio.Event()
@@ -27,11 +28,11 @@ async def consumed(consumer: Consumer, records: int) -> float:
             handed.set()
 
     consumer.handle = counting
-    running = asyncio.create_task(consumer.run())
+    running = asyncio.ensure_future(transport(consumer))
     try:
         async with asyncio.timeout(SECONDS):
             await handed.wait()
-            while await consumer.lag():  # noqa: ASYNC110 (the commit is another's to make, and tells nobody)
+            while await consumer.lag() or consumer.loading:  # noqa: ASYNC110 (the commit tells nobody)
                 await asyncio.sleep(0.005)
             taken = time.perf_counter() - start
     finally:

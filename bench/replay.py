@@ -16,7 +16,7 @@ from shared.runtime.wiring import ports
 from tests.replay.samples import PAYLOADS, sample
 
 LEAST = 20_000
-EVENTS = 30_000
+EVENTS = 100_000
 STREAM_LENGTH = 10
 PUBLISHED_AT_ONCE = 1_000
 

@@ -5,6 +5,7 @@ whose own facts then travel in the extension attribute `ce_batch`. Source: Cloud
 """
 
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -74,23 +75,21 @@ def decode(record: Record) -> Event:
     """The event that a record holds. Raises Undecodable with the reason; never anything else."""
     names = dict(record.headers)
     try:
-        type_name = names["ce_type"].decode()
-        cls = TYPES[type_name]
-        version = int(names["ce_dataschema"].rsplit(b":", 1)[1])
-        table = record.value if issubclass(cls, BatchPayload) else None
-        body = names["ce_batch"] if table is not None else record.value
+        cls, version, batch = _schema(names["ce_type"], names["ce_dataschema"])
+        cause, correlation = names.get("ce_causationid"), names.get("ce_correlationid")
+        recorded = names.get("ce_recordedtime")
         return Event(
-            id=names["ce_id"].decode(),
-            source=names["ce_source"].decode(),
-            subject=names["ce_subject"].decode(),
-            time=datetime.fromisoformat(names["ce_time"].decode()),
-            sequence=int(names["ce_sequence"]),
-            actor=names["ce_actor"].decode(),
-            data=_payload(cls, version, body),
-            causationid=_text(names, "ce_causationid"),
-            correlationid=_text(names, "ce_correlationid"),
-            recorded=_moment(names, "ce_recordedtime") or record.recorded,
-            table=table,
+            names["ce_id"].decode(),
+            names["ce_source"].decode(),
+            names["ce_subject"].decode(),
+            datetime.fromisoformat(names["ce_time"].decode()),
+            int(names["ce_sequence"]),
+            names["ce_actor"].decode(),
+            _payload(cls, version, names["ce_batch"] if batch else record.value),
+            cause.decode() if cause is not None else None,
+            correlation.decode() if correlation is not None else None,
+            datetime.fromisoformat(recorded.decode()) if recorded is not None else record.recorded,
+            record.value if batch else None,
         )
     except KeyError as error:
         raise Undecodable(f"missing attribute, unknown type or missing upcaster: {error}") from error
@@ -124,19 +123,16 @@ def header(headers: Headers, name: str) -> str | None:
     return next((value.decode() for key, value in headers if key == name), None)
 
 
+@lru_cache(maxsize=1_024)
+def _schema(type_name: bytes, dataschema: bytes) -> tuple[type[Payload], int, bool]:
+    """The class of a type, the version that a record of it has, and whether it is a batch."""
+    cls = TYPES[type_name.decode()]
+    return cls, int(dataschema.rsplit(b":", 1)[1]), issubclass(cls, BatchPayload)
+
+
 def _payload(cls: type[Payload], version: int, body: bytes) -> Payload:
     if version == cls.VERSION:
         return cls.model_validate_json(body)
     if version > cls.VERSION:
         raise ValueError(f"{cls.__name__} of version {version} is newer than {cls.VERSION}, the newest known here")
     return cls.model_validate(upcast(cls.__name__, version, orjson.loads(body)), strict=False)
-
-
-def _text(names: dict[str, bytes], name: str) -> str | None:
-    value = names.get(name)
-    return value.decode() if value is not None else None
-
-
-def _moment(names: dict[str, bytes], name: str) -> datetime | None:
-    value = names.get(name)
-    return datetime.fromisoformat(value.decode()) if value is not None else None

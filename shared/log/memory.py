@@ -180,6 +180,10 @@ class MemoryStore:
         except TimeoutError:
             return
 
+    @asynccontextmanager
+    async def loading(self, tables: Sequence[str]) -> AsyncGenerator[None, None]:
+        yield
+
     async def clear_views(self, consumer: str) -> None:
         for rows in self.committed.rows.values():
             rows.clear()

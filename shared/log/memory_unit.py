@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -105,10 +105,11 @@ class MemoryUnit:
 
         return select(self._committed.tables[query.table], self._view(query.table).values(), query)
 
-    async def advance(self, consumer: str, claim: Claim, next_offset: int) -> Claim:
-        self._check_claim(consumer, claim)
-        self._advances.append((consumer, claim, next_offset))
-        return Claim(claim.place, claim.epoch, next_offset)
+    async def advance(self, consumer: str, ends: Mapping[Claim, int]) -> list[Claim]:
+        for claim, next_offset in ends.items():
+            self._check_claim(consumer, claim)
+            self._advances.append((consumer, claim, next_offset))
+        return [Claim(claim.place, claim.epoch, next_offset) for claim, next_offset in ends.items()]
 
     async def heads(self, consumer: str, subjects: Sequence[str]) -> dict[str, int]:
         known = self._committed.heads[consumer]

@@ -7,7 +7,15 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from shared.log.postgres.connection import Connection, Pool, close_pool, connect, open_pool, unavailable_as
-from shared.log.postgres.ddl import number, quoted, store_ddl, tables_ddl, view_name
+from shared.log.postgres.ddl import (
+    indexes_ddl,
+    no_indexes_ddl,
+    number,
+    quoted,
+    store_ddl,
+    tables_ddl,
+    view_name,
+)
 from shared.log.postgres.reading import read_records
 from shared.log.postgres.roles import let_log_read, prepare_schema
 from shared.log.postgres.unit import PostgresUnit, find_rows, get_row
@@ -157,6 +165,20 @@ class PostgresStore:
         await self._wakes.until(lambda: self._wakes.count(self._appended) != self._appends_known, timeout)
         self._appends_known = self._wakes.count(self._appended)
 
+    @asynccontextmanager
+    async def loading(self, tables: Sequence[str]) -> AsyncGenerator[None, None]:
+        loaded = [self.tables[name] for name in tables]
+        await self._define(no_indexes_ddl(self._schema, loaded))
+        stopping = False
+        try:
+            yield
+        except asyncio.CancelledError:
+            stopping = True  # a process that is told to end does not build indexes first
+            raise
+        finally:
+            if not stopping:
+                await self._define(indexes_ddl(self._schema, loaded))
+
     async def clear_views(self, consumer: str) -> None:
         views = ", ".join(f"{self._sql}.{quoted(view_name(table))}" for table in self.tables)
         with unavailable_as(StoreUnavailable):
@@ -175,6 +197,14 @@ class PostgresStore:
         if self._opened is None:
             raise StoreUnavailable(f"the store of {self._schema} is not open")
         return self._opened
+
+    async def _define(self, sql: str) -> None:
+        with unavailable_as(StoreUnavailable):
+            connection = await connect(self._dsn)
+            try:
+                await connection.execute(sql)
+            finally:
+                await connection.close()
 
     async def _fetch(self, sql: str, *parameters: Any) -> list[Any]:
         with unavailable_as(StoreUnavailable):

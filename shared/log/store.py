@@ -5,7 +5,7 @@ events and its offsets in one unit of work. Adapters: `shared.log.memory`, `shar
 `tests/contract/test_store.py`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -86,8 +86,11 @@ class UnitOfWork(Protocol):
 
     async def find(self, query: Query) -> list[Row]: ...
 
-    async def advance(self, consumer: str, claim: Claim, next_offset: int) -> Claim:
-        """Set the consumer's place. Raises Fenced when the claim is no longer the newest or its offset moved."""
+    async def advance(self, consumer: str, ends: Mapping[Claim, int]) -> list[Claim]:
+        """Set the consumer's place in the partition of each claim; returns the claims from there on.
+
+        Raises Fenced when a claim is no longer the newest or its offset moved.
+        """
         ...
 
     async def heads(self, consumer: str, subjects: Sequence[str]) -> dict[str, int]:
@@ -182,6 +185,11 @@ class Store(Protocol):
 
     async def clear_views(self, consumer: str) -> None:
         """Empty the views, forget the places, heads and dead letters of this consumer: the start of a rebuild."""
+        ...
+
+    def loading(self, tables: Sequence[str]) -> AbstractAsyncContextManager[None]:
+        """Keep these views without the indexes that only queries need, for as long as the block runs: many rows then
+        come in at a third of the cost, and the indexes are made in one go at the end (or by the next `setup`)."""
         ...
 
     async def close(self) -> None: ...

@@ -7,6 +7,7 @@ key waits behind it; every other key goes on.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from itertools import zip_longest
 from time import monotonic
@@ -27,8 +28,11 @@ logger = structlog.get_logger()
 
 NOT_YET_PAUSE_SECONDS = 0.1
 
-SLICES = 4
-"""Units of work that a poll of a consumer of `together` may come to."""
+TOGETHER = 2
+"""Times `consumer_max_records` that a unit of work of a consumer of `together` may hold."""
+
+SLICES = 2
+"""Units of work that a poll of such a consumer may come to."""
 
 OPENED_AT_ONCE = 50
 """Records decoded and folded before whatever else waits in this process gets its turn: some milliseconds."""
@@ -90,6 +94,10 @@ class Consumer:
     """The pure part of `handle`, for consumers that work `together`: done for the next records while the store is at
     work on the last ones. `handle` does it itself for records that come without."""
 
+    loads: tuple[str, ...] = ()
+    """Views whose indexes wait while this consumer is more than `consumer_load_lag` behind, as in a rebuild."""
+
+    loading: bool = False
     problem: str | None = None
     _claims: dict[TopicPartition, Claim] = field(default_factory=dict[TopicPartition, Claim])
     _parked: set[tuple[str, str]] = field(default_factory=set[tuple[str, str]])
@@ -148,12 +156,19 @@ class Consumer:
         self._claims.pop(place, None)
 
     async def _consume(self) -> None:
-        async with self.log.subscribe(self.name, self.topics, self._assigned, self._revoked) as subscription:
+        async with (
+            self.log.subscribe(self.name, self.topics, self._assigned, self._revoked) as subscription,
+            AsyncExitStack() as loading,
+        ):
+            self.loading = bool(self.loads) and await self.lag() > self.settings.consumer_load_lag
+            if self.loading:
+                await loading.enter_async_context(self.store.loading(self.loads))
+            most = self.settings.consumer_max_records * (TOGETHER * SLICES if self.together else 1)
             while True:
-                polled = await subscription.poll(
-                    self.settings.consumer_max_records * (SLICES if self.together else 1),
-                    self.settings.consumer_poll_seconds,
-                )
+                polled = await subscription.poll(most, self.settings.consumer_poll_seconds)
+                if self.loading and sum(map(len, polled.values())) < most // 2 and await self.lag() < most:
+                    await loading.aclose()
+                    self.loading = False
                 if self.together:
                     await self._in_slices(polled, subscription)
                 else:
@@ -162,7 +177,7 @@ class Consumer:
     async def _in_slices(self, polled: dict[TopicPartition, list[Record]], subscription: Subscription) -> None:
         """Apply slice by slice; the next slice is decoded and folded while the store is at work on this one."""
         waiting: set[TopicPartition] = set()
-        slices = _slices(polled, self.settings.consumer_max_records)
+        slices = _slices(polled, self.settings.consumer_max_records * TOGETHER)
         ahead = asyncio.create_task(self._opened(slices[0] if slices else []))
         try:
             for slice_, following in zip_longest(slices, slices[1:], fillvalue=Slice()):
@@ -259,7 +274,7 @@ class Consumer:
                     await unit.mark_seen(self.name, [item.event.id for item in fresh])
             if letters:
                 await unit.park(letters)
-            advanced = [await unit.advance(self.name, claim, mine[-1].offset + 1) for claim, mine in owned]
+            advanced = await unit.advance(self.name, {claim: mine[-1].offset + 1 for claim, mine in owned})
         self._parked |= {(letter.record.topic, letter.record.key) for letter in letters}
         for claim in advanced:
             self._claims[claim.place] = claim

@@ -270,7 +270,7 @@ async def test_an_offset_out_of_range_is_an_alarm_and_never_a_reset(bench: Bench
     consumer = bench.consumer()
     claim = (await bench.store.claim(consumer.name, [bench.place]))[bench.place]
     async with bench.store.begin() as unit:
-        await unit.advance(consumer.name, claim, 100)
+        await unit.advance(consumer.name, {claim: 100})
     await bench.publish(bench.event("goal/a"))
 
     async def alarmed() -> bool:

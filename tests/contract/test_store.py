@@ -17,16 +17,16 @@ async def test_a_newer_claim_fences_the_older_owner(store_factory: StoreFactory)
     store = await store_factory([GOALS])
     old = (await store.claim("views", [PLACE]))[PLACE]
     async with store.begin() as unit:
-        old = await unit.advance("views", old, 3)
+        (old,) = await unit.advance("views", {old: 3})
     new = (await store.claim("views", [PLACE]))[PLACE]
     assert new.next_offset == 3
     with pytest.raises(Fenced):  # noqa: PT012
         async with store.begin() as unit:
             await unit.apply([Put("goals", ROW)])
-            await unit.advance("views", old, 4)
+            await unit.advance("views", {old: 4})
     assert await store.get("goals", "warn") is None
     async with store.begin() as unit:
-        await unit.advance("views", new, 5)
+        await unit.advance("views", {new: 5})
     assert await store.offsets() == {("views", PLACE): 5}
 
 
@@ -34,10 +34,10 @@ async def test_the_same_step_is_taken_once(store_factory: StoreFactory):
     store = await store_factory()
     claim = (await store.claim("views", [PLACE]))[PLACE]
     async with store.begin() as unit:
-        await unit.advance("views", claim, 1)
+        await unit.advance("views", {claim: 1})
     with pytest.raises(Fenced):
         async with store.begin() as unit:
-            await unit.advance("views", claim, 1)
+            await unit.advance("views", {claim: 1})
 
 
 async def test_claims_are_by_consumer_and_partition(store_factory: StoreFactory):
@@ -46,8 +46,8 @@ async def test_claims_are_by_consumer_and_partition(store_factory: StoreFactory)
     claims = await store.claim("views", [other, PLACE])
     await store.claim("more", [PLACE])
     async with store.begin() as unit:
-        await unit.advance("views", claims[PLACE], 2)
-        await unit.advance("views", claims[other], 7)
+        await unit.advance("views", {claims[PLACE]: 2})
+        await unit.advance("views", {claims[other]: 7})
     assert await store.offsets() == {("views", PLACE): 2, ("views", other): 7, ("more", PLACE): 0}
 
 

@@ -60,7 +60,7 @@ async def test_a_unit_that_fails_leaves_no_trace(store_factory: StoreFactory):
         async with store.begin() as unit:
             await unit.append("goal/warn", 0, [goal()])
             await unit.apply([Put("goals", ROW)])
-            await unit.advance("views", claim, 5)
+            await unit.advance("views", {claim: 5})
             await unit.keep_idempotency("k", IdempotencyRecord("d", 201, b"{}"))
             raise KeyError("boom")
     assert await load(store, "goal/warn") == []

@@ -174,14 +174,14 @@ async def test_clear_views_starts_a_rebuild(store_factory: StoreFactory):
         await unit.set_heads("views", {"goal/warn": 3})
         await unit.set_heads("other", {"goal/warn": 2})
         await unit.park([letter("views", 0)])
-        claim = await unit.advance("views", claim, 4)
+        (claim,) = await unit.advance("views", {claim: 4})
     await append(store, "goal/warn", 0)
     await store.clear_views("views")
     assert await store.find(Query("goals")) == []
     assert (await store.offsets()).get(("views", PLACE), 0) == 0
     with pytest.raises(Fenced):
         async with store.begin() as unit:
-            await unit.advance("views", claim, 5)
+            await unit.advance("views", {claim: 5})
     async with store.begin() as unit:
         assert await unit.heads("views", ["goal/warn"]) == {}
         assert await unit.heads("other", ["goal/warn"]) == {"goal/warn": 2}
@@ -227,3 +227,12 @@ async def test_an_insert_needs_keys_and_known_columns(store_factory: StoreFactor
     store = await store_factory([GOALS])
     with pytest.raises(ValueError, match="insert into goals"):
         await apply(store, Insert("goals", columns))
+
+
+async def test_views_that_are_loaded_answer_as_before_and_after(store_factory: StoreFactory):
+    store = await store_factory([GOALS])
+    await apply(store, Put("goals", {"name": "a", "rank": 2}))
+    async with store.loading(["goals"]):
+        await apply(store, Insert("goals", {"name": ["b"], "rank": [1]}))
+        assert [row["name"] for row in await store.find(Query("goals", order=("rank",)))] == ["b", "a"]
+    assert [row["name"] for row in await store.find(Query("goals", order=("rank",)))] == ["b", "a"]

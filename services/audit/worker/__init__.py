@@ -18,9 +18,9 @@ LEDGER = "audit.ledger"
 
 def consumers(service: Service) -> list[Consumer]:
     """One consumer over all topics."""
-    return [
-        Consumer(LEDGER, TOPICS, service.log, service.store, record_all, service.settings, together=True, fold=fold)
-    ]
+    views = tuple(table.name for table in FOLDED)
+    ports = (service.log, service.store)
+    return [Consumer(LEDGER, TOPICS, *ports, record_all, service.settings, together=True, fold=fold, loads=views)]
 
 
 def periodic(service: Service) -> list[Periodic]:

@@ -82,9 +82,12 @@ def records(table: Table, insert: Insert) -> Iterator[tuple[Any, ...]]:
 
 def _copied(kind: ColumnType, values: list[Any]) -> list[Any]:
     if kind == "text":
-        dirty = any(value is not None and "\x00" in value for value in values)
-        return list(map(clean, values)) if dirty else values
-    return list(map(clean, values)) if kind in ("integer", "bigint") else values
+        return list(map(clean, values)) if "\x00" in "".join(filter(None, values)) else values
+    if kind in ("integer", "bigint"):
+        numbers = [value for value in values if value is not None]
+        within = not numbers or (min(numbers) >= -(2**63) and max(numbers) < 2**63)
+        return values if within else list(map(clean, values))
+    return values
 
 
 def _upsert(schema: str, table: Table, columns: tuple[str, ...], rows: Sequence[Row]) -> tuple[str, list[Any]]:

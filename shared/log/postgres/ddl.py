@@ -74,6 +74,20 @@ def tables_ddl(schema: str, tables: Sequence[Table]) -> str:
     return "\n".join(statement for table in tables for statement in _table_ddl(schema, table))
 
 
+def indexes_ddl(schema: str, tables: Sequence[Table]) -> str:
+    """The indexes of views beside their keys."""
+    return "\n".join(_index_ddl(schema, table, columns) for table in tables for columns in table.indexes)
+
+
+def no_indexes_ddl(schema: str, tables: Sequence[Table]) -> str:
+    """Drop them."""
+    return "\n".join(
+        f"DROP INDEX IF EXISTS {quoted(schema)}.{quoted(_index_name(table, columns))};"
+        for table in tables
+        for columns in table.indexes
+    )
+
+
 def view_name(table: str) -> str:
     """The name of a view's table, apart from those of the store itself."""
     return f"view_{table}"
@@ -89,10 +103,12 @@ def _table_ddl(schema: str, table: Table) -> list[str]:
         for column in table.columns
         if column not in table.key
     ]
-    for columns in table.indexes:
-        listed = ", ".join(map(quoted, columns))
-        statements.append(f"CREATE INDEX IF NOT EXISTS {quoted(_index_name(table, columns))} ON {name} ({listed});")
-    return statements
+    return [*statements, *(_index_ddl(schema, table, columns) for columns in table.indexes)]
+
+
+def _index_ddl(schema: str, table: Table, columns: tuple[str, ...]) -> str:
+    name, listed = quoted(_index_name(table, columns)), ", ".join(map(quoted, columns))
+    return f"CREATE INDEX IF NOT EXISTS {name} ON {quoted(schema)}.{quoted(view_name(table.name))} ({listed});"
 
 
 def _column(column: str, table: Table) -> str:

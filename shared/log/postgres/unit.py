@@ -1,6 +1,6 @@
 """One transaction of a store in PostgreSQL."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any, cast
 
@@ -52,19 +52,26 @@ class PostgresUnit(Streams, Letters):
     async def find(self, query: Query) -> list[Row]:
         return await find_rows(self._connection, self._schema, self._tables[query.table], query)
 
-    async def advance(self, consumer: str, claim: Claim, next_offset: int) -> Claim:
+    async def advance(self, consumer: str, ends: Mapping[Claim, int]) -> list[Claim]:
+        claims = sorted(ends, key=lambda claim: claim.place)
         status = await self._connection.execute(
-            f"UPDATE {self._sql}.claims SET next_offset = $6"
-            " WHERE consumer = $1 AND topic = $2 AND partition = $3 AND epoch = $4 AND next_offset = $5",
+            f"""
+UPDATE {self._sql}.claims AS c SET next_offset = n.next_offset
+FROM unnest($2::text[], $3::integer[], $4::bigint[], $5::bigint[], $6::bigint[])
+     AS n (topic, partition, epoch, held, next_offset)
+WHERE c.consumer = $1 AND c.topic = n.topic AND c.partition = n.partition AND c.epoch = n.epoch
+      AND c.next_offset = n.held""",
             consumer,
-            *claim.place,
-            claim.epoch,
-            claim.next_offset,
-            next_offset,
+            [claim.place.topic for claim in claims],
+            [claim.place.partition for claim in claims],
+            [claim.epoch for claim in claims],
+            [claim.next_offset for claim in claims],
+            [ends[claim] for claim in claims],
         )
-        if status != "UPDATE 1":
-            raise Fenced(f"{consumer} no longer owns {claim.place} at offset {claim.next_offset}")
-        return Claim(claim.place, claim.epoch, next_offset)
+        if status != f"UPDATE {len(claims)}":
+            places = ", ".join(f"{claim.place} at offset {claim.next_offset}" for claim in claims)
+            raise Fenced(f"{consumer} no longer owns all of: {places}")
+        return [Claim(claim.place, claim.epoch, ends[claim]) for claim in claims]
 
     async def heads(self, consumer: str, subjects: Sequence[str]) -> dict[str, int]:
         asked = {clean(subject): subject for subject in subjects}
