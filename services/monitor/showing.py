@@ -5,12 +5,11 @@ from typing import Any
 
 from services.monitor.domain.cost import Baselines, baselines, cost, mean_and_variance
 from services.monitor.domain.experiment import Arm, compare
-from services.monitor.domain.fairness import Gap, Group, Rate, disparities, four_fifths, gaps, group_of, reference_of
+from services.monitor.domain.fairness import Gap, Group, Rate, disparities, four_fifths, gaps, reference_of
 from services.monitor.domain.figures import figure
 from services.monitor.domain.joined import PREDICTED, Joined, Part, Scores
 from services.monitor.domain.judging import Judge
 from services.monitor.domain.kpi import Kpi, scores_for
-from services.monitor.domain.plan import SEGMENT
 from services.monitor.domain.quality import (
     Confusion,
     Quality,
@@ -129,9 +128,7 @@ def business_of(judge: Judge, kpi: Kpi, joined: Joined, champion: Confusion | No
 
 def fairness_of(judge: Judge, protected: Protected, joined: Joined, favourable: str) -> dict[str, Any]:
     """One protected attribute: its groups, each against the reference, and the widest gaps."""
-    attribute = SEGMENT if protected.feature is None else protected.name
-    parts = joined.groups(judge.column or "", attribute)
-    groups = [group_of(part.group, joined.parts[part], judge.threshold) for part in parts]
+    groups = judge.groups(protected, joined)
     reference = reference_of(groups, protected.reference)
     return {
         "attribute": protected.name,

@@ -117,6 +117,15 @@ class MonitorPayload(Payload):
     window_end: datetime
 
 
+class FairnessMeasured(Part):
+    """One protected attribute: the widest `disparities` between its groups by their names (fairlearn's definitions),
+    and the groups whose selection is surely under four fifths of the highest (`adverse`)."""
+
+    attribute: str
+    disparities: dict[str, float] = {}
+    adverse: tuple[str, ...] = ()
+
+
 RevisionCause = Literal["closed", "late_predictions", "late_outcomes", "corrected_outcomes", "definitions"]
 
 
@@ -138,6 +147,7 @@ class WindowMeasured(MonitorPayload):
     invalid: int = 0
     unscored: int = 0
     intervals: dict[str, tuple[float, float]] = {}
+    fairness: tuple[FairnessMeasured, ...] = ()
     multivariate: MultivariateDrift | None = None
     integrity: tuple[IntegrityCheck, ...] = ()
 

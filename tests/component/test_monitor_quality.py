@@ -207,6 +207,25 @@ async def test_a_group_that_is_selected_far_less_is_flagged(system: System) -> N
     assert answer.status_code == 422
 
 
+async def test_a_closed_window_states_how_alike_groups_were_treated(system: System) -> None:
+    sex = np.repeat(["f", "m"], 300)
+    score = np.where(np.arange(600) % 10 < np.where(sex == "f", 2, 6), 0.9, 0.1)
+    await predict(system, "loans", output__chance=score, feature__sex=sex)
+    await predict(system, "loans", at=pa.array([AT + 3 * DAY], batches.TIMESTAMP), output__chance=[0.5])
+    await system.settle()
+    (first,) = [one for one in await measured(system) if one.predictions == 600]
+    assert [one.attribute for one in first.fairness] == ["sex", "age", "origin"]
+    assert first.fairness[0].adverse == ("f",)
+    assert first.fairness[0].disparities["demographic_parity_difference"] == pytest.approx(0.4)
+    assert (first.fairness[1].adverse, first.fairness[1].disparities) == ((), {})
+
+
+async def measured(system: System) -> list[WindowMeasured]:
+    bounds = await system.log.bounds(["muniment.monitor"])
+    events = [decode(one) for place, end in bounds.items() for one in await system.log.read(place, 0, end.end)]
+    return [one.data for one in events if isinstance(one.data, WindowMeasured)]
+
+
 @pytest.mark.parametrize("path", ["quality", "kpis", "fairness"])
 async def test_figures_of_an_unknown_deployment_are_404_and_of_nothing_are_empty(system: System, path: str) -> None:
     answer = await system.client.get(f"/v1/deployments/loan/{path}")
@@ -229,9 +248,7 @@ async def test_late_outcomes_revise_a_window_on_record_to_the_same_figures(order
         for part in order:
             await tell(system, batch, truth[part * 200 : part * 200 + 200], first=part * 200)
             await system.settle()
-        bounds = await system.log.bounds(["muniment.monitor"])
-        events = [decode(one) for place, end in bounds.items() for one in await system.log.read(place, 0, end.end)]
-        said = [one.data for one in events if isinstance(one.data, WindowMeasured)]
+        said = await measured(system)
     first_day = [one for one in said if one.predictions == 600]
     assert [one.revision for one in first_day] == [0, 1, 2, 3]
     assert [one.cause for one in first_day] == ["closed", *["late_outcomes"] * 3]

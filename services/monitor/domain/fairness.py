@@ -14,6 +14,8 @@ from services.monitor.domain.joined import PREDICTED, Scores
 from services.monitor.domain.quality import intervals
 from services.monitor.domain.quality.binary import confusion, threshold_cell
 from services.monitor.domain.quality.intervals import Interval
+from shared.events.monitor import FairnessMeasured
+from shared.events.registry import Protected
 
 FOUR_FIFTHS = 0.8
 MIN_PREDICTIONS = 30
@@ -112,6 +114,12 @@ def reference_of(groups: Sequence[Group], wanted: str | None) -> Group | None:
 def gaps(group: Group, reference: Group) -> list[Gap]:
     """Every rate of a group against the reference's."""
     return [_gap(name, group.rates[name], reference.rates[name]) for name in RATES]
+
+
+def measured(protected: Protected, groups: Sequence[Group]) -> FairnessMeasured:
+    """What a closed window states of one attribute."""
+    adverse = tuple(one.group for one in four_fifths(groups) if one.certain)
+    return FairnessMeasured(attribute=protected.name, disparities=disparities(groups), adverse=adverse)
 
 
 def disparities(groups: Sequence[Group]) -> dict[str, float]:

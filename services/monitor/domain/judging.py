@@ -3,11 +3,13 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from services.monitor.domain.fairness import Group, group_of
 from services.monitor.domain.joined import Joined, Scores
 from services.monitor.domain.kpi import Kpi, score_column, scores_for, threshold_of, value
-from services.monitor.domain.plan import Known, Plan, resolved
+from services.monitor.domain.plan import SEGMENT, Known, Plan, resolved
 from services.monitor.domain.quality import Quality, quality, scores_of_part
 from shared.events.monitor import KpiValue
+from shared.events.registry import Protected
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,14 @@ class Judge:
         """The figures of all predictions or of a group."""
         classes = self.plan.classes(self.column or "")
         return quality(self.scores(joined, attribute, group), self.task, self.threshold, classes)
+
+    def groups(self, protected: Protected, joined: Joined) -> list[Group]:
+        """The groups of a protected attribute; none where the question is not answered by yes or no."""
+        if self.task != "binary":
+            return []
+        attribute = SEGMENT if protected.feature is None else protected.name
+        parts = joined.groups(self.column or "", attribute)
+        return [group_of(part.group, joined.parts[part], self.threshold) for part in parts]
 
     def value(self, kpi: Kpi, joined: Joined, attribute: str = "", group: str | None = "") -> KpiValue | None:
         """One KPI of all predictions or of a group."""

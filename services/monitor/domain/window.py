@@ -14,6 +14,7 @@ from shared.events.envelope import Event, Payload
 from shared.events.monitor import (
     Drift,
     DriftDetected,
+    FairnessMeasured,
     IntegrityBreached,
     IntegrityCheck,
     KpiBreached,
@@ -60,6 +61,7 @@ class Measure:
     auc_threshold: float = 0.65
     integrity: tuple[Check, ...] = ()
     judged: Quality | None = None
+    fairness: tuple[FairnessMeasured, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +117,7 @@ def _measured(state: State, command: Measure) -> WindowMeasured:
         multivariate=_multivariate(command.multivariate),
         integrity=tuple(IntegrityCheck.model_validate(asdict(one)) for one in command.integrity),
         cause=_cause(state.measured, command),
+        fairness=command.fairness,
         **_judged(command.judged),
     )
 

@@ -13,6 +13,7 @@ from services.monitor.comparing import rule_of
 from services.monitor.domain import window as windows
 from services.monitor.domain.closing import By, Closing
 from services.monitor.domain.coding import decode
+from services.monitor.domain.fairness import measured
 from services.monitor.domain.judging import Judge
 from services.monitor.domain.sketch import EMPTY, Sketch, merge
 from services.monitor.domain.window import Measure, Window
@@ -139,6 +140,7 @@ class Measuring:
         kpis = await kpis_of(unit, window.model)
         judge = Judge.of(version.plan(), kpis, version.judged.metrics, sketch.joined)
         judged = judge.quality(sketch.joined)
+        fairness = tuple(measured(one, judge.groups(one, sketch.joined)) for one in version.judged.protected)
         settings = self.service.settings
         inputs = await inputs_of(unit, settings, window, sketch, version)
         return Measure(
@@ -150,6 +152,7 @@ class Measuring:
             tuple(judge.values(sketch.joined)),
             tuple(kpis),
             judged=judged,
+            fairness=fairness,
             rule=rule_of(settings),
             multivariate=inputs.multivariate,
             auc_threshold=settings.drift_auc_threshold,
