@@ -127,6 +127,21 @@ class Client:
             time.sleep(pause)
             pause = min(pause * 2, 1.0)
 
+    @contextmanager
+    def streamed(self, path: str, query: Mapping[str, Any] | None = None) -> Generator[Iterator[bytes], None, None]:
+        """GET a large answer piece by piece; it is not tried again. Raises ProblemError, UnreachableError."""
+        parameters = {name: value for name, value in (query or {}).items() if value is not None}
+        headers = self._headers("GET", None, JSON, None)
+        try:
+            with self.http.stream(
+                "GET", self.url(path), params=parameters, headers=headers, timeout=self.timeout
+            ) as answer:
+                if not answer.is_success:
+                    answer.read()
+                yield _checked(answer).iter_bytes()
+        except httpx.TransportError as error:
+            _give_up(error, self.url(path))
+
     def _headers(self, method: str, content: bytes | None, media_type: str, key: str | None) -> dict[str, str]:
         headers: dict[str, str] = {}
         if self.key:
@@ -148,21 +163,6 @@ def _worth_another_try(response: httpx.Response) -> bool:
 
 def _checked(response: httpx.Response) -> httpx.Response:
     if response.is_success:
-    @contextmanager
-    def streamed(self, path: str, query: Mapping[str, Any] | None = None) -> Generator[Iterator[bytes], None, None]:
-        """GET a large answer piece by piece; it is not tried again. Raises ProblemError, UnreachableError."""
-        parameters = {name: value for name, value in (query or {}).items() if value is not None}
-        headers = self._headers("GET", None, JSON, None)
-        try:
-            with self.http.stream(
-                "GET", self.url(path), params=parameters, headers=headers, timeout=self.timeout
-            ) as answer:
-                if not answer.is_success:
-                    answer.read()
-                yield _checked(answer).iter_bytes()
-        except httpx.TransportError as error:
-            _give_up(error, self.url(path))
-
         return response
     raise ProblemError(response.status_code, _document(response))
 
