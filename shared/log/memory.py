@@ -5,6 +5,7 @@ import operator
 from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from functools import cmp_to_key
 from typing import Any
 from zlib import crc32
@@ -13,7 +14,7 @@ from shared.log.log import Assigned, OffsetOutOfRange, Revoked, Subscription
 from shared.log.memory_unit import Committed, MemoryUnit
 from shared.log.records import Bounds, Outgoing, Record, TopicPartition
 from shared.log.store import Claim, UnitOfWork
-from shared.log.tables import Query, Row, Table
+from shared.log.tables import Query, Row, Table, Where
 from shared.runtime.commands import now
 
 
@@ -208,6 +209,12 @@ _OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
 
 def select(table: Table, rows: Any, query: Query) -> list[Row]:
     """The rows that a query asks for. Null matches no condition but `= None`; nulls come last in any order."""
+    if query.each is not None:
+        found: list[Row] = []
+        for group in query.each.groups:
+            terms = tuple(Where(*term, value) for term, value in zip(query.each.terms, group, strict=True))
+            found += select(table, rows, replace(query, each=None, where=(*query.where, *terms)))
+        return found
 
     def matches(row: Row) -> bool:
         for column, op, wanted in query.where:

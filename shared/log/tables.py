@@ -66,11 +66,25 @@ class Where(NamedTuple):
     value: Any
 
 
+Comparison = Literal["=", "<", "<=", ">", ">="]
+
+
+@dataclass(frozen=True, slots=True)
+class Each:
+    """Groups that one query asks about in turn. `terms`: columns of the table with how each compares; `groups`: for
+    every group a value per term, none of them null."""
+
+    terms: tuple[tuple[str, Comparison], ...]
+    groups: tuple[tuple[Any, ...], ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Query:
     """Rows of one table. `order`: column names, a leading `-` for descending; the key breaks ties.
 
     `after`: the values of the order columns and then the key of the last row seen (keyset paging).
+    `each`: ask once for every group, the limit and the order holding within it, and answer the groups' rows one after
+    another: the newest row of each of a hundred things is a hundred steps down an index. Not to be paged.
     """
 
     table: str
@@ -79,6 +93,7 @@ class Query:
     limit: int = 100
     after: tuple[Any, ...] | None = None
     columns: tuple[str, ...] = field(default=())
+    each: Each | None = None
 
 
 def cursor_of(table: Table, query: Query, row: Row) -> tuple[Any, ...]:

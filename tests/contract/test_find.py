@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from shared.log.memory import MemoryStore
 from shared.log.postgres_store import PostgresStore
-from shared.log.tables import Delete, Put, Query, Row, Table, Where, cursor_of
+from shared.log.tables import Delete, Each, Put, Query, Row, Table, Where, cursor_of
 
 AT = datetime(2013, 4, 1, tzinfo=UTC)
 TABLE = Table(
@@ -122,3 +122,41 @@ def test_the_answer_is_that_of_plain_python(
             assert await pages(on_postgres, query) == await pages(in_memory, query)
 
     runner.run(check())
+
+
+@st.composite
+def eaches(draw: st.DrawFn) -> Each:
+    columns = draw(st.lists(st.sampled_from([*VALUES]), min_size=1, max_size=3, unique=True))
+    terms = tuple((column, draw(st.sampled_from(["=", "<", "<=", ">", ">="]))) for column in columns)
+    return Each(terms, tuple(draw(st.lists(st.tuples(*(VALUES[column] for column in columns)), max_size=4))))
+
+
+@given(CHANGES, QUERIES, eaches())
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_query_asked_for_each_group_answers_as_asked_one_by_one(
+    on_postgres: PostgresStore, runner: asyncio.Runner, changes: list[Put | Delete], query: Query, each: Each
+):
+    async def check() -> None:
+        await on_postgres.clear_views("none")
+        async with on_postgres.begin() as unit:
+            await unit.apply(changes)
+        alone: list[Row] = []
+        for group in each.groups:
+            terms = (Where(*term, value) for term, value in zip(each.terms, group, strict=True))
+            alone += await on_postgres.find(replace(query, where=(*query.where, *terms)))
+        assert await on_postgres.find(replace(query, each=each)) == alone
+
+    runner.run(check())
+
+
+def test_memory_asks_for_each_group_too():
+    store = MemoryStore("find", [TABLE])
+
+    async def check() -> None:
+        async with store.begin() as unit:
+            await unit.apply([Put("things", {"group": group, "id": id_}) for group in "ab" for id_ in range(3)])
+        newest = Query("things", order=("-id",), limit=2, each=Each((("group", "="),), (("b",), ("c",), ("a",))))
+        found = [(row["group"], row["id"]) for row in await store.find(newest)]
+        assert found == [("b", 2), ("b", 1), ("a", 2), ("a", 1)]
+
+    asyncio.run(check())

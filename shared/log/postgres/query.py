@@ -5,7 +5,7 @@ from typing import Any
 
 from shared.log.postgres.ddl import SQL_TYPES, quoted, view_name
 from shared.log.postgres.values import clean, json_text
-from shared.log.tables import Query, Table, Where
+from shared.log.tables import Comparison, Each, Query, Table, Where
 
 
 class _Parameters:
@@ -27,16 +27,39 @@ class _Parameters:
 def select_sql(schema: str, table: Table, query: Query) -> tuple[str, list[Any]]:
     """The statement for a query, and its parameters."""
     parameters = _Parameters(table)
+    groups = _groups(parameters, query.each) if query.each is not None else ""
     conditions = [_condition(parameters, where) for where in query.where]
+    if query.each is not None:
+        conditions += [_term(table, place, *term) for place, term in enumerate(query.each.terms)]
     order = [(name.removeprefix("-"), name.startswith("-")) for name in query.order]
     order += [(name, False) for name in table.key]
     if query.after is not None:
         conditions.append(_behind(table, parameters, order, query.after))
     columns = ", ".join(map(quoted, query.columns or tuple(table.columns)))
     where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
-    ordered = ", ".join(_direction(table, name, descending) for name, descending in order)
+    never_null = {*table.key, *(one.column for one in query.where if one.value is not None)}
+    never_null |= {column for column, _ in query.each.terms} if query.each is not None else set()
+    ordered = ", ".join(_direction(name, descending, name in never_null) for name, descending in order)
     source = f"{quoted(schema)}.{quoted(view_name(table.name))}"
-    return f"SELECT {columns} FROM {source}{where} ORDER BY {ordered} LIMIT {int(query.limit)}", parameters.values
+    if not groups:
+        return f"SELECT {columns} FROM {source}{where} ORDER BY {ordered} LIMIT {int(query.limit)}", parameters.values
+    found = f"SELECT * FROM {source}{where} ORDER BY {ordered} LIMIT {int(query.limit)}"
+    return f"SELECT {columns} FROM {groups}, LATERAL ({found}) AS found ORDER BY g.place, {ordered}", parameters.values
+
+
+def _groups(parameters: _Parameters, each: Each) -> str:
+    """The groups as a relation g(c0, c1, …, place)."""
+    arrays = [
+        parameters.add(column, [group[place] for group in each.groups], many=True)
+        for place, (column, _) in enumerate(each.terms)
+    ]
+    names = ", ".join(f"c{place}" for place in range(len(arrays)))
+    return f"unnest({', '.join(arrays)}) WITH ORDINALITY AS g({names}, place)"
+
+
+def _term(table: Table, place: int, column: str, operator: Comparison) -> str:
+    kind = SQL_TYPES[table.columns[column]]
+    return f"{quoted(column)} {operator} g.c{place}" + (' COLLATE "C"' if kind == "text" else "")
 
 
 def get_sql(schema: str, table: Table) -> str:
@@ -70,10 +93,10 @@ def _successor(prefix: str) -> str | None:
     return trimmed[:-1] + chr(0xE000 if 0xD800 <= following <= 0xDFFF else following)
 
 
-def _direction(table: Table, name: str, descending: bool) -> str:
+def _direction(name: str, descending: bool, never_null: bool) -> str:
     if not descending:
         return quoted(name)  # ascending order has its nulls last anyway
-    return f"{quoted(name)} DESC" + ("" if name in table.key else " NULLS LAST")
+    return f"{quoted(name)} DESC" + ("" if never_null else " NULLS LAST")  # which no index read backwards has
 
 
 def _behind(table: Table, parameters: _Parameters, order: list[tuple[str, bool]], after: Sequence[Any]) -> str:
