@@ -13,7 +13,7 @@ from bench.line import load
 from bench.stack import stack
 from devstack.prepare import CannotPrepare
 from devstack.processes import NotReady
-from shared.runtime.serving import spare_collections
+from shared.runtime import memory
 
 NAMES = ("single_prediction", "batch_predictions", "windows", "replay")
 
@@ -40,7 +40,7 @@ def main() -> int:
 def run(name: str) -> None:
     """One measurement on servers of its own."""
     module = importlib.import_module(f"bench.{name}")
-    spare_collections()
+    memory.settle()
     with stack() as started, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         for line in runner.run(module.measure(started)):
             print(line, flush=True)

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import gc
 import signal
 import socket
 from collections.abc import Callable, Generator, Sequence
@@ -11,6 +10,7 @@ import structlog
 import uvicorn
 from fastapi import FastAPI
 
+from shared.runtime import memory
 from shared.runtime.health import Health
 from shared.runtime.identity import may_bind
 from shared.runtime.running import Running
@@ -19,9 +19,6 @@ from shared.runtime.settings import Settings
 logger = structlog.get_logger()
 
 BACKLOG = 2048
-
-COLLECT_EVERY = 50_000
-"""Objects made and not freed between two collections of the youngest."""
 
 
 class CannotServe(Exception):
@@ -50,7 +47,7 @@ async def serve(
             await part.start()
         serving = asyncio.create_task(server.serve([listener]), name="http")
         watching = asyncio.create_task(health.run(), name="health")
-        spare_collections()
+        memory.settle()
         if started:
             started(listener.getsockname()[1])
         broken = await _until_over(stop, parts, [serving, watching])
@@ -64,17 +61,6 @@ async def serve(
         await asyncio.gather(watching, return_exceptions=True)
         await asyncio.gather(*(part.stop() for part in parts))
     return 1 if broken else 0
-
-
-def spare_collections() -> None:
-    """Let the garbage collector look less often, and never again at what was loaded at the start.
-
-    Events, rows and requests are freed by their reference counts; a third of the time of a fold went into walks over
-    objects that none of them would free.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(COLLECT_EVERY, 20, 50)
 
 
 def listen(settings: Settings) -> socket.socket:
