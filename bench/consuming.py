@@ -16,12 +16,17 @@ FETCH_BYTES = 2 * 2**20
 
 async def consumed(consumer: Consumer, records: int, transport: Transport = Consumer.run) -> float:
     """Seconds from the first records in hand until all are committed. Raises TimeoutError, AssertionError."""
-    handle, seen, start = consumer.handle, 0, 0.0
+    return (await timed(consumer, records, transport))[0]
+
+
+async def timed(consumer: Consumer, records: int, transport: Transport = Consumer.run) -> tuple[float, float]:
+    """As `consumed`, and the seconds of CPU that this process used meanwhile."""
+    handle, seen, start, cpu = consumer.handle, 0, 0.0, 0.0
     handed = asyncio.Event()
 
     async def counting(unit: UnitOfWork, received: Sequence[Received]) -> None:
-        nonlocal seen, start
-        start = start or time.perf_counter()
+        nonlocal seen, start, cpu
+        start, cpu = start or time.perf_counter(), cpu or time.process_time()
         await handle(unit, received)
         seen += len(received)
         if seen >= records:
@@ -34,7 +39,7 @@ async def consumed(consumer: Consumer, records: int, transport: Transport = Cons
             await handed.wait()
             while await consumer.lag() or consumer.loading:  # noqa: ASYNC110 (the commit tells nobody)
                 await asyncio.sleep(0.005)
-            taken = time.perf_counter() - start
+            taken = time.perf_counter() - start, time.process_time() - cpu
     finally:
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)

@@ -94,6 +94,10 @@ class Consumer:
     """The pure part of `handle`, for consumers that work `together`: done for the next records while the store is at
     work on the last ones. `handle` does it itself for records that come without."""
 
+    at_once: int = 1
+    """Partitions at work at the same time, each in a unit of work of its own as if a worker of its own had it; for
+    handlers that spend their time outside this loop. Above 1 nothing may depend on the order between partitions."""
+
     loads: tuple[str, ...] = ()
     """Views whose indexes wait while this consumer is more than `consumer_load_lag` behind, as in a rebuild."""
 
@@ -192,15 +196,27 @@ class Consumer:
     async def _each(self, polled: Slice, subscription: Subscription) -> set[TopicPartition]:
         """Apply partition by partition; returns those that wait, which will be polled again from where they stand."""
         waiting: set[TopicPartition] = set()
-        for place, records in polled:
-            try:
-                await self._partition(place, records)
-            except NotYet as error:
-                waiting.add(place)
-                self._report(f"{place.topic}[{place.partition}] waits: {error}")
-                if place in self._claims:
-                    subscription.seek(place, self._claims[place].next_offset)
-                await asyncio.sleep(NOT_YET_PAUSE_SECONDS)
+        free = asyncio.Semaphore(self.at_once)
+
+        async def apply(place: TopicPartition, records: Sequence[Record]) -> None:
+            async with free:
+                try:
+                    await self._partition(place, records)
+                except NotYet as error:
+                    waiting.add(place)
+                    self._report(f"{place.topic}[{place.partition}] waits: {error}")
+                    if place in self._claims:
+                        subscription.seek(place, self._claims[place].next_offset)
+                    await asyncio.sleep(NOT_YET_PAUSE_SECONDS)
+
+        if self.at_once == 1:
+            for place, records in polled:
+                await apply(place, records)
+            return waiting
+        ended = await asyncio.gather(*(apply(*one) for one in polled), return_exceptions=True)
+        for failure in ended:
+            if failure is not None:
+                raise failure
         return waiting
 
     async def _assigned(self, places: Sequence[TopicPartition]) -> dict[TopicPartition, int]:

@@ -35,7 +35,8 @@ class FaustConsumer:
     def __init__(self, consumer: Consumer, bootstrap: str, folder: Path) -> None:
         self.consumer = consumer
         self._folder = folder / "faust"
-        self._lock = asyncio.Lock()
+        self._locks: dict[TopicPartition, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._free = asyncio.Semaphore(consumer.at_once)
         self.app = faust.App(
             consumer.name,
             broker=f"kafka://{bootstrap}",
@@ -76,14 +77,13 @@ class FaustConsumer:
             for event in events:
                 record = _record(event.message)
                 by_place[record.place].append(record)
-            for place, records in by_place.items():
-                await self._until_applied(place, records)
+            await asyncio.gather(*(self._until_applied(*one) for one in by_place.items()))
 
     async def _until_applied(self, place: TopicPartition, records: Sequence[Record]) -> None:
         """Faust acknowledges even what raised, so nothing is raised: try until applied, or the partition is gone."""
         while True:
             try:
-                async with self._lock:
+                async with self._locks[place], self._free:
                     await self.consumer.catch_up(place, records)
                 return
             except Exception as error:
@@ -103,18 +103,26 @@ class FaustConsumer:
 
     async def _sweep(self) -> None:
         """What Faust took for done before the store had it, as after a rebuild of the views, is read from the log."""
+        before: dict[TopicPartition, int] = {}
         while True:
             await asyncio.sleep(SWEEP_SECONDS)
             try:
-                bounds = await self.consumer.log.bounds(self.consumer.topics)
-                kept = await self.consumer.store.offsets()
-                for place in self._owned() & bounds.keys():
-                    offset = kept.get((self.consumer.name, place), 0)
-                    if offset < bounds[place].end and not self._lock.locked():
+                kept = await self._behind()
+                for place, offset in kept.items():
+                    if before.get(place) == offset and not self._locks[place].locked():
+                        self.consumer.forget(place)  # whoever moved the offset back fenced the claim
                         count = self.consumer.settings.consumer_max_records
                         await self._until_applied(place, await self.consumer.log.read(place, offset, count))
+                before = kept
             except (*INTERRUPTIONS, OffsetOutOfRange) as error:
                 self.consumer.problem = f"sweep: {error!r}"
+
+    async def _behind(self) -> dict[TopicPartition, int]:
+        """The offsets kept of the own partitions that are not read to their end."""
+        bounds = await self.consumer.log.bounds(self.consumer.topics)
+        kept = await self.consumer.store.offsets()
+        places = {place: kept.get((self.consumer.name, place), 0) for place in self._owned() & bounds.keys()}
+        return {place: offset for place, offset in places.items() if offset < bounds[place].end}
 
     def _owned(self) -> set[TopicPartition]:
         return {TopicPartition(place.topic, place.partition) for place in self.app.consumer.assignment()}

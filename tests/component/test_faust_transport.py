@@ -79,3 +79,33 @@ async def test_every_event_has_its_effect_once_through_restarts_and_a_rebuild(
         assert len(applied) == STREAMS * LENGTH
     finally:
         await log.close()
+
+
+async def test_views_that_are_rebuilt_while_an_agent_runs_are_filled_again_though_nothing_new_comes(
+    kafka_address: str, tmp_path: Path
+) -> None:
+    settings = Settings(kafka=kafka_address, kafka_partitions=2, consumer_retry_seconds=0.05)
+    topic, group = f"test.{uuid4().hex}", f"test.{uuid4().hex}"
+    await ensure_topics(kafka_address, settings, [topic])
+    log, store, applied = KafkaLog(kafka_address, settings), MemoryStore("registry", []), Counter[str]()
+    await log.start()
+    all_of = {rounds: asyncio.Event() for rounds in (1, 2)}
+
+    async def handle(unit: object, received: list[Received]) -> None:
+        applied.update(f"{item.event.subject}@{item.event.sequence}" for item in received)
+        for rounds, reached in all_of.items():
+            if sum(applied.values()) == rounds * STREAMS * LENGTH:
+                reached.set()
+
+    consumer = Consumer(group, (topic,), log, store, handle, settings, at_once=2)  # type: ignore[arg-type]
+    task = asyncio.create_task(FaustConsumer(consumer, kafka_address, tmp_path).run())
+    try:
+        await log.publish(topic, events())
+        await asyncio.wait_for(all_of[1].wait(), 60)
+        await store.clear_views(group)
+        await asyncio.wait_for(all_of[2].wait(), 60)
+        assert set(applied.values()) == {2}
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        await log.close()

@@ -21,6 +21,10 @@ from shared.runtime.tasks import Periodic
 
 FACTS = "monitor.facts"
 OWN = "muniment.monitor"
+DATA = (TOPIC_PREDICTIONS, TOPIC_OUTCOMES)
+
+AT_ONCE = 3
+"""Partitions folded at the same time: one in each stage of reading, folding and writing, and few connections."""
 CONTROL = ("muniment.registry", "muniment.deployer", OWN)
 
 
@@ -30,7 +34,7 @@ def consumers(service: Service) -> list[Consumer]:
     log, store, settings = service.log, service.store, service.settings
     return [
         Consumer(FACTS, CONTROL, log, store, facts_handler(service), settings),
-        Consumer(CONSUMER, (TOPIC_PREDICTIONS, TOPIC_OUTCOMES), log, store, data_handler(service), settings),
+        Consumer(CONSUMER, DATA, log, store, data_handler(service), settings, at_once=AT_ONCE),
         archive.consumer(service),
     ]
 

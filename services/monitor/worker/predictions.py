@@ -1,5 +1,6 @@
 """Batches of predictions into window states, each batch once, whatever is delivered again."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -13,6 +14,8 @@ from services.monitor.domain.counting import predicted_of
 from services.monitor.domain.folding import by_window, sketch_of
 from services.monitor.domain.joined import merge_joined
 from services.monitor.domain.outcomes import decode
+from services.monitor.domain.plan import Plan
+from services.monitor.domain.sketch import Sketch
 from services.monitor.facts import Facts, Version
 from services.monitor.worker.joining import Joining, in_chunks, lock_of
 from services.monitor.worker.pending import by_event, taken
@@ -29,6 +32,9 @@ from shared.runtime.predictions import Target
 from shared.runtime.settings import Settings
 
 ID_LOCKS = 64
+
+ASIDE_ROWS = 2_000
+"""From so many rows on a fold takes longer than the way to a thread and back, by far."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,12 +143,14 @@ class Predictions:
         for part in parts:
             windows.setdefault((part.target, part.start), []).append(part)
         for (target, start), found in windows.items():
-            version, tables = found[0].version, [part.rows for part in found]
-            sketch = sketch_of(tables, version.bins, self.settings.max_categories, version.signature)
-            plan = version.plan(self.settings.max_groups)
-            scored = reduce(merge_joined, [predicted_of(table, plan) for table in tables])
             recorded = [part.recorded for part in found]
-            await states.add(target, start, replace(sketch, joined=scored), min(recorded), max(recorded))
+            await states.add(target, start, await self._folded(found), min(recorded), max(recorded))
+
+    async def _folded(self, found: Sequence[_Part]) -> Sketch:
+        """Many rows beside the loop, so that meanwhile the next are fetched and other partitions have their turn."""
+        if sum(part.rows.num_rows for part in found) < ASIDE_ROWS:
+            return _sketch(found, self.settings)
+        return await asyncio.to_thread(_sketch, found, self.settings)
 
     async def _version(self, unit: UnitOfWork, data: PredictionLogged) -> Version:
         version = await self.facts.version(unit, data.model, data.version)
@@ -181,6 +189,27 @@ class Predictions:
             told = inherited(link, truth) if truth is not None else None
             if told is not None:
                 await joining.join("", [(by_id[link["shadow"]], told)], (link["answered"],))
+
+
+def _sketch(found: Sequence[_Part], settings: Settings) -> Sketch:
+    """The state of a window that holds just these parts of it."""
+    version, tables = found[0].version, [part.rows for part in found]
+    sketch = sketch_of(tables, version.bins, settings.max_categories, version.signature)
+    plan = version.plan(settings.max_groups)
+    return replace(sketch, joined=reduce(merge_joined, [predicted_of(table, plan) for table in _joint(tables, plan)]))
+
+
+def _joint(tables: Sequence[pa.RecordBatch], plan: Plan) -> list[pa.RecordBatch]:
+    """What the plan needs of these tables, those of one schema as one: a call costs as much as some hundred rows."""
+    needed = [table.select([name for name in table.schema.names if _scored(name, plan)]) for table in tables]
+    alike: dict[pa.Schema, list[pa.RecordBatch]] = {}
+    for table in needed:
+        alike.setdefault(table.schema, []).append(table)
+    return [pa.Table.from_batches(found).combine_chunks().to_batches()[0] for found in alike.values()]
+
+
+def _scored(column: str, plan: Plan) -> bool:
+    return column == "at" or column.startswith(batches.OUTPUT) or column in plan.columns
 
 
 def _read(table: bytes, data: PredictionLogged) -> pa.RecordBatch:
