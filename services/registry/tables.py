@@ -101,6 +101,7 @@ TABLES: tuple[Table, ...] = (
             "branch": "text",
             "parents": "json",
             "reference": "json",
+            "reference_source": "json",
             "description": "text",
             "task": "text",
             "classes": "json",

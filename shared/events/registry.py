@@ -169,8 +169,17 @@ class ModelRegistered(RegistryPayload):
     description: str = ""
 
 
+class ReferenceSource(Part):
+    """The file that a reference was read from when it was registered: its SHA-256 (hex) and its number of rows."""
+
+    uri: str
+    sha256: str
+    rows: int
+
+
 class ModelVersionRegistered(RegistryPayload):
-    """`reference`: what each feature looked like in training, as values (numbers, strings, booleans or null).
+    """`reference`: what each feature looked like in training, as values (numbers, strings, booleans or null);
+    `reference_source`: the file that they are a sample of, if it was one.
 
     `task`: what kind of problem the outputs answer; None leaves it to the outputs' types, the KPIs and names.
     `classes`: of a multiclass problem, in the order of the codes that outcomes name them by (0, 1, …).
@@ -193,6 +202,7 @@ class ModelVersionRegistered(RegistryPayload):
     task: Task | None = None
     classes: tuple[str, ...] = ()
     protected: tuple[Protected, ...] = ()
+    reference_source: ReferenceSource | None = None
 
 
 class EvidenceRecorded(RegistryPayload):

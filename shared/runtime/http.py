@@ -61,6 +61,10 @@ class Call:
         """The request's id: what came in X-Request-ID, or a new one."""
         return request_id(self.request)
 
+    @property
+    def _key(self) -> str:
+        return f"{self.caller.actor}\n{self.idempotency_key}"  # an actor holds no line break
+
     def context(self, at: datetime | None = None, causationid: str | None = None) -> Context:
         """The context of a command: actor, happened time (`at` or now), a new event id, the request's correlation id.
 
@@ -124,6 +128,17 @@ class Call:
                 raise in_flight() from error
         raise Problem(409, "contended", "Others kept changing the same thing first; nothing was written.", "Try again.")
 
+    async def answered(self) -> bool:
+        """Whether an answer is kept under the Idempotency-Key already, so that costly work before `in_unit` may be left
+        out. Raises Problem 409 in flight."""
+        if self.idempotency_key is None:
+            return False
+        try:
+            async with self.service.store.begin() as unit:
+                return await unit.idempotency(self._key) is not None
+        except InFlight as error:
+            raise in_flight() from error
+
     async def keep(self, work: Callable[[], Awaitable[Answered]]) -> JSONResponse:
         """As `in_unit` for work that writes to the log itself; without an Idempotency-Key no unit of work is begun.
 
@@ -142,13 +157,12 @@ class Call:
         if self.idempotency_key is None:
             status, body = await work(unit)
             return Answer(body, status)
-        key = f"{self.caller.actor}:{self.idempotency_key}"
-        kept = await unit.idempotency(key)
+        kept = await unit.idempotency(self._key)
         if kept is not None:
             return replayed(kept, self.digest)
         status, body = await work(unit)
         response = Answer(body, status)
-        await unit.keep_idempotency(key, IdempotencyRecord(self.digest, status, bytes(response.body)))
+        await unit.keep_idempotency(self._key, IdempotencyRecord(self.digest, status, bytes(response.body)))
         return response
 
 

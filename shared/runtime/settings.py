@@ -133,6 +133,16 @@ class Settings(BaseSettings):
     reference_values: int = 10_000
     """Values per feature that a version's reference may hold."""
 
+    reference_total_values: int = 400_000
+    """Values of all features together that are kept of a reference read from a file."""
+
+    reference_places: tuple[str, ...] = ("file:///", "s3://", "gs://")
+    """Beginnings of the URIs that a reference may be read from, as a JSON list."""
+
+    max_reference_bytes: int = 256 * 2**20
+    reference_seconds: float = 30.0
+    """How long the reading of a reference may take."""
+
     archive_url: str = ""
     """Where blocks of archived predictions lie: a folder or `s3://BUCKET/PREFIX`; empty: `archive` in `data_dir`."""
 

@@ -3,7 +3,15 @@
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidatorFunctionWrapHandler,
+    WithJsonSchema,
+    WrapValidator,
+)
 
 from shared.events import registry as facts
 
@@ -123,8 +131,36 @@ class ModelBody(Body):
     description: Text = ""
 
 
+class ReferenceAt(Part):
+    """A file of CSV, Parquet or JSON columns, read when the version is registered; `sha256`: what it must have."""
+
+    uri: Annotated[str, Field(min_length=1, max_length=2_000)]
+    sha256: Annotated[str, Field(pattern="^[0-9a-fA-F]{64}$")] | None = None
+
+
+Values = dict[str, tuple[bool | int | float | str | None, ...]]
+
+
+def _reference(value: Any, values: ValidatorFunctionWrapHandler) -> Any:
+    """`{uri: "…"}` is a file; `{uri: [...]}` a feature of that name."""
+    if isinstance(value, dict) and isinstance(value.get("uri"), str):
+        return ReferenceAt.model_validate(value)
+    return value if isinstance(value, ReferenceAt) else values(value)
+
+
+_VALUES_SCHEMA = {
+    "type": "object",
+    "description": "Values by feature.",
+    "additionalProperties": {"type": "array", "items": {"type": ["boolean", "number", "string", "null"]}},
+}
+_AT_SCHEMA = ReferenceAt.model_json_schema()
+Reference = Annotated[Values, WrapValidator(_reference), WithJsonSchema({"anyOf": [_VALUES_SCHEMA, _AT_SCHEMA]})]
+
+
 class VersionBody(Body):
-    """`parents` left out: the newest version of the branch. `signature` left out: features are not checked.
+    """`reference`: what each feature looked like in training, as values or as the `uri` of a file that holds them.
+
+    `parents` left out: the newest version of the branch. `signature` left out: features are not checked.
 
     `task`: binary, multiclass (with `classes`) or regression; left out, it follows from outputs and KPIs.
     `protected`: attributes by which the monitor compares groups: `{name, feature?, edges?, reference?}`; without a
@@ -141,7 +177,7 @@ class VersionBody(Body):
     code: facts.Code | None = None
     branch: Name = "main"
     parents: tuple[int, ...] | None = None
-    reference: dict[str, tuple[bool | int | float | str | None, ...]] = {}
+    reference: Reference = {}
     description: Text = ""
     task: facts.Task | None = None
     classes: Annotated[tuple[Annotated[str, Field(min_length=1, max_length=200)], ...], Field(max_length=100)] = ()

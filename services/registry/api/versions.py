@@ -5,13 +5,14 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends
 from fastapi.responses import JSONResponse
 
-from services.registry.api.bodies import VersionBody
+from services.registry.api.bodies import ReferenceAt, Values, VersionBody
 from services.registry.api.known import Limit, dataset_refs, model_state, one
 from services.registry.domain import models
 from services.registry.domain.diff import diff
 from services.registry.domain.gate import evaluate
 from services.registry.policies import policies_in
-from shared.events.registry import Artifact, ModelVersionRegistered, Signature, Stage
+from services.registry.references.reading import References
+from shared.events.registry import Artifact, ModelVersionRegistered, ReferenceSource, Signature, Stage
 from shared.log.store import UnitOfWork
 from shared.log.tables import Query, Where, equal
 from shared.runtime.http import Call, page, reading, stated, writing
@@ -24,6 +25,8 @@ MAX_SHOWN = 1_000
 
 def add_versions(routes: APIRouter, service: Service) -> None:
     """Mount the endpoints."""
+    references = References(service.settings)
+    service.on_close.append(references.close)
     building, seeing = Depends(writing(service, *_BUILDERS)), Depends(reading(service))
     of_version = "/v1/models/{name}/versions/{version}"
 
@@ -31,11 +34,12 @@ def add_versions(routes: APIRouter, service: Service) -> None:
     async def register_version(name: str, body: VersionBody, call: Annotated[Call, building]) -> JSONResponse:
         """Register the next version, frozen from then on."""
         context = call.context(body.at)
+        given = await _referenced(references, call, name, body)
 
         async def work(unit: UnitOfWork) -> tuple[int, dict[str, Any]]:
             await model_state(service, unit, name)
             command = models.RegisterVersion(
-                await _given(service, unit, name, body),
+                await _given(service, unit, name, body, *given),
                 body.parents,
                 service.settings.reference_values,
                 context.actor,
@@ -119,8 +123,28 @@ def add_versions(routes: APIRouter, service: Service) -> None:
         return {"items": rows, "next": None}
 
 
-async def _given(service: Service, unit: UnitOfWork, name: str, body: VersionBody) -> ModelVersionRegistered:
-    simple = {"framework", "params", "metrics", "pipeline_run", "branch", "reference", "description"}
+async def _referenced(
+    references: References, call: Call, name: str, body: VersionBody
+) -> tuple[Values, ReferenceSource | None]:
+    """The reference's values, read from their file where they lie in one, before anything is locked for the write."""
+    if not isinstance(body.reference, ReferenceAt):
+        return body.reference, None
+    async with call.service.store.begin() as unit:
+        await model_state(call.service, unit, name)
+    if await call.answered():
+        return {}, None
+    return await references.read(body.reference.uri, body.reference.sha256, body.signature.inputs)
+
+
+async def _given(
+    service: Service,
+    unit: UnitOfWork,
+    name: str,
+    body: VersionBody,
+    reference: Values,
+    source: ReferenceSource | None,
+) -> ModelVersionRegistered:
+    simple = {"framework", "params", "metrics", "pipeline_run", "branch", "description"}
     simple |= {"task", "classes"}
     return ModelVersionRegistered(
         model=name,
@@ -130,5 +154,7 @@ async def _given(service: Service, unit: UnitOfWork, name: str, body: VersionBod
         training_data=await dataset_refs(service, unit, body.training_data),
         code=body.code,
         protected=body.protected,
+        reference=reference,
+        reference_source=source,
         **body.model_dump(include=simple),
     )
