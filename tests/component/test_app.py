@@ -88,7 +88,7 @@ async def test_a_refusal_is_not_kept_under_the_key(system: System):
 
 async def test_a_key_in_flight_is_told_apart(system: System):
     async with system.stores["registry"].begin() as unit:
-        await unit.idempotency("ada:k3")
+        await unit.idempotency("ada\nk3")
         response = await system.client.post("/v1/goals", json=GOAL, headers={"Idempotency-Key": "k3"})
     is_problem(response, 409, "request-in-flight")
     assert response.headers["retry-after"] == "1"
