@@ -7,7 +7,8 @@ import time
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, BinaryIO
+from urllib.parse import quote
 
 import httpx
 import numpy as np
@@ -96,6 +97,26 @@ class Client:
     def outcomes(self, table: pa.Table) -> dict[str, Any]:
         """Tell outcomes: columns `prediction_id`, `at`, `value`."""
         return self.request("POST", "/v1/outcomes", content=_arrow(table), media_type=ARROW).json()
+
+    def export(self, deployment: str, file: BinaryIO, *, format: str = "parquet", **query: Any) -> int:
+        """Write a deployment's predictions of a slice into a file; returns the bytes written. `query` as that of
+        `GET /v1/deployments/{name}/predictions`; `from_` stands for `from`. Raises ProblemError, UnreachableError."""
+        path = f"/v1/deployments/{quote(deployment, safe='')}/predictions"
+        named = {name.rstrip("_"): value for name, value in query.items() if value is not None}
+        headers = self._headers("GET", None, JSON, None)
+        written = 0
+        try:
+            with self.http.stream(
+                "GET", self.url(path), params={"format": format} | named, headers=headers, timeout=self.timeout
+            ) as response:
+                if not response.is_success:
+                    response.read()
+                    _checked(response)
+                for part in response.iter_bytes():
+                    written += file.write(part)
+        except httpx.TransportError as error:
+            raise UnreachableError(f"the export from {self.url(path)} broke off: {error}") from error
+        return written
 
     def request(
         self,

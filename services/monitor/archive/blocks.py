@@ -84,6 +84,14 @@ def one(files: Files, path: str, position: int) -> dict[str, Any]:
         return group.slice(position % GROUP, 1).to_pylist()[0]
 
 
+def part(files: Files, path: str, first: int, rows: int) -> pa.Table:
+    """So many rows of a block from a position on. Raises Unreadable."""
+    with opened(files, path) as source:
+        last = (first + rows - 1) // GROUP
+        whole = source.read_row_groups(list(range(first // GROUP, last + 1)))
+        return whole.slice(first % GROUP, rows)
+
+
 def groups(files: Files, path: str, first: int = 0, backwards: bool = False) -> Iterator[pa.Table]:
     """A block's rows, GROUP at a time, from group `first` on. Raises Unreadable."""
     with opened(files, path) as source:

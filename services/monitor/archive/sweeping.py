@@ -92,7 +92,8 @@ class Sweeping:
         youngest = timedelta(seconds=settings.archive_orphan_seconds)
         oldest = timedelta(days=settings.archive_orphan_days)
         paths = await in_thread(lambda: list(self.files.paths()))
-        young = [path for path in paths if oldest > age(block_of(path)) >= youngest]
+        ages = {path: age(block_of(path)) for path in paths}
+        young = [path for path, old in ages.items() if old is not None and oldest > old >= youngest]
         for place in range(0, len(young), PART):
             part = young[place : place + PART]
             for path in await _unnamed(self.service.store, part):
@@ -105,12 +106,12 @@ def midnight(at: datetime) -> datetime:
     return at.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
 
 
-def age(block: str) -> timedelta:
-    """How long ago a block was named (its id is a UUIDv7: first milliseconds in 48 bits); zero for other names."""
+def age(block: str) -> timedelta | None:
+    """How long ago a block was named (its id is a UUIDv7: first milliseconds in 48 bits); None for other names."""
     try:
         named = datetime.fromtimestamp((UUID(block).int >> 80) / 1_000, UTC)
     except (ValueError, OverflowError, OSError):
-        return timedelta(0)
+        return None
     return now() - named
 
 

@@ -60,7 +60,7 @@ async def nearest(
     pieces = archive.newest(span)
     try:
         async for piece in pieces:
-            table = piece.table.filter(pc.less_equal(piece.table.column("at"), pa.scalar(before, batches.TIMESTAMP)))
+            table = piece.filter(pc.less_equal(piece.column("at"), pa.scalar(before, batches.TIMESTAMP)))
             table = table.slice(0, rows - seen)
             seen += table.num_rows
             best += await in_thread(_ranked, table, own, features, scale, most)

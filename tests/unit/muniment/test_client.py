@@ -1,6 +1,7 @@
 """The client repeats only what is safe to repeat, and says why it gave up."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import httpx
 import numpy as np
@@ -105,3 +106,14 @@ def test_outcomes_go_as_one_arrow_stream() -> None:
 
     one, _ = client(answer)
     assert one.outcomes(table) == {"accepted": 2, "batch": "b"}
+
+
+def test_an_export_goes_into_a_file_part_by_part(tmp_path: Path) -> None:
+    one, sent = client(httpx.Response(200, content=b"PAR1"), problem(404, "unknown-deployment"))
+    with (tmp_path / "late.parquet").open("wb") as file:
+        assert one.export("late/a", file, from_="2013-04-01T00:00:00Z", version=2, segment=None) == 4
+        with pytest.raises(ProblemError, match="so it is"):
+            one.export("lat", file)
+    assert (tmp_path / "late.parquet").read_bytes() == b"PAR1"
+    assert sent[0].url.raw_path.startswith(b"/v1/deployments/late%2Fa/predictions?")
+    assert dict(sent[0].url.params) == {"format": "parquet", "from": "2013-04-01T00:00:00Z", "version": "2"}

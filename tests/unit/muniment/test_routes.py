@@ -22,6 +22,8 @@ from muniment.routes import ServiceUrls, service_of
         ("/v1/deployments/late/drift", "monitor"),
         ("/v1/deployments/late/kpis", "monitor"),
         ("/v1/deployments/late/experiments", "monitor"),
+        ("/v1/deployments/late/predictions", "monitor"),
+        ("/v1/deployments/late/retention", "monitor"),
         ("/v1/predictions/abc", "monitor"),
         ("/v1/outcomes", "monitor"),
         ("/v1/flags/f/triage", "feedback"),

@@ -1,0 +1,72 @@
+"""Commands about single predictions and many: explain, export-predictions, retention."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from muniment.cli.options import DEFAULT_URL as URL
+from muniment.cli.options import Actor, AsJson, Key, Url, connected, console, show
+
+_SUFFIX = {"parquet": ".parquet", "ndjson": ".ndjson"}
+
+
+def add(app: typer.Typer) -> None:
+    app.command()(explain)
+    app.command("export-predictions")(export_predictions)
+
+
+def explain(
+    prediction_id: str,
+    output: Annotated[str | None, typer.Option(help="Output to explain; default: the first number.")] = None,
+    url: Url = URL,
+    actor: Actor = None,
+    key: Key = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say why a prediction came out as it did."""
+    with connected(url, actor, key) as client:
+        answer = client.get(f"/v1/predictions/{prediction_id}/explanation", output=output)
+    show(answer, as_json, lambda: _explained(answer))
+
+
+def export_predictions(
+    deployment: str,
+    file: Annotated[Path | None, typer.Option("--file", "-o", help="Where to; default: DEPLOYMENT.FORMAT.")] = None,
+    from_: Annotated[str | None, typer.Option("--from", help="Made at or after (RFC 3339).")] = None,
+    to: Annotated[str | None, typer.Option(help="Made before (RFC 3339).")] = None,
+    version: Annotated[int | None, typer.Option()] = None,
+    segment: Annotated[str | None, typer.Option()] = None,
+    entity: Annotated[str | None, typer.Option()] = None,
+    output: Annotated[str | None, typer.Option(help="Which output the bounds speak of.")] = None,
+    min_output: Annotated[float | None, typer.Option()] = None,
+    max_output: Annotated[float | None, typer.Option()] = None,
+    outcome: Annotated[str | None, typer.Option(help="any, known or unknown.")] = None,
+    format: Annotated[str, typer.Option(help="parquet or ndjson.")] = "parquet",
+    url: Url = URL,
+    actor: Actor = None,
+    key: Key = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write a deployment's predictions with their outcomes into a file."""
+    if format not in _SUFFIX:
+        raise typer.BadParameter(f"{format} is none of {', '.join(_SUFFIX)}", param_hint="--format")
+    target = file or Path(deployment.replace("/", "_") + _SUFFIX[format])
+    query = {"from_": from_, "to": to, "version": version, "segment": segment, "entity": entity, "output": output}
+    query |= {"min_output": min_output, "max_output": max_output, "outcome": outcome}
+    partial = target.with_name(target.name + ".part")
+    with connected(url, actor, key) as client, partial.open("wb") as sink:
+        size = client.export(deployment, sink, format=format, **query)
+    partial.replace(target)
+    show({"file": str(target), "bytes": size}, as_json, lambda: console.print(f"{escape(str(target))}: {size:,} bytes"))
+
+
+def _explained(answer: dict[str, Any]) -> None:
+    for sentence in answer["summary"]:
+        console.print(escape(sentence))
+    table = Table("feature", "value", "typical", "contribution")
+    for one in answer["contributions"]:
+        table.add_row(one["feature"], str(one["value"]), str(one["typical"]), f"{one['contribution']:+.4g}")
+    console.print(table)
