@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from muniment.demo.frames import Frame, pd
-from muniment.demo.story import cast, waiting
+from muniment.demo.story import cast, judged, waiting
 from muniment.demo.story.scene import Scene, text
 from muniment.demo.train import FALSE_ALARM, MISSED
 
@@ -34,6 +34,7 @@ def compare(scene: Scene) -> None:
     for version in VERSIONS:
         _compare_version(scene, version, windows[version], frame[frame["version"] == version])
     _compare_months(scene, windows, frame)
+    judged.compare(scene, frame)
     _compare_experiment(scene, frame)
     _compare_flags(scene)
 
@@ -52,6 +53,8 @@ def by_flight(scene: Scene) -> Frame:
             "arrived": arrived,
             "late": late,
             "cost": cost,
+            "score": played.scores,
+            "origin": flights["origin"].to_numpy(),
         }
     )
 
