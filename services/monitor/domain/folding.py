@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from services.monitor.domain.bins import Bins, FeatureBins, category
 from services.monitor.domain.categories import Categories, counted
@@ -20,11 +19,14 @@ from services.monitor.domain.joined import no_joined
 from services.monitor.domain.rows import Hashes, Rows, kept_names, lowest, mixed, no_rows, no_texts, single
 from services.monitor.domain.schema import faults_of
 from services.monitor.domain.sketch import EMPTY, Sketch, merge, no_numbers
-from services.monitor.domain.tally import BLOCK, Columns, Tally
+from services.monitor.domain.tally import Columns, Tally, columns_of
 from shared.events import batches
 from shared.events.registry import Signature
 
 MICROSECONDS = 1_000_000
+_TURNED = np.dtype(np.uint64).newbyteorder()
+"""A double's bits from the other end, so that a product's high bits depend on those that differ most between values."""
+
 _UNKNOWN = FeatureBins("", "numeric")
 _OUTPUT = FeatureBins("", "numeric", UNIT_INTERVAL)
 
@@ -52,21 +54,26 @@ def by_window(batch: pa.RecordBatch, seconds: int) -> Iterator[tuple[int, pa.Rec
 
 
 def sketch_of(
-    batch: pa.RecordBatch | Sequence[pa.RecordBatch], bins: Bins, limit: int = 1_000, signature: Signature | None = None
+    batch: pa.RecordBatch | Sequence[pa.RecordBatch],
+    bins: Bins,
+    limit: int = 1_000,
+    signature: Signature | None = None,
+    beside: Rows | None = None,
 ) -> Sketch:
     """The state of a window that holds just these predictions, of one batch or several: together they cost less.
 
-    `limit`: values counted by name per categorical feature beyond those declared; `signature`: what faults are told by.
+    `limit`: values counted by name per categorical feature beyond those declared; `signature`: what faults are told by;
+    `beside`: the sample that this state's will be merged with: rows that would not stay in it are left out.
     """
     if isinstance(batch, pa.RecordBatch):
-        return _sketch([batch], bins, limit, signature)
+        return _sketch([batch], bins, limit, signature, beside)
     groups: dict[Any, list[pa.RecordBatch]] = {}
     for one in batch:
         key = tuple(zip(one.schema.names, one.schema.types, strict=True))
         groups.setdefault(key, []).append(one)
     sketch = EMPTY
     for group in groups.values():
-        found = _sketch(group, bins, limit, signature)
+        found = _sketch(group, bins, limit, signature, beside)
         sketch = found if sketch is EMPTY else merge(sketch, found)
     return sketch
 
@@ -109,7 +116,9 @@ class _Layout:
         return self.numeric + self.outputs
 
 
-def _sketch(parts: list[pa.RecordBatch], bins: Bins, limit: int, signature: Signature | None) -> Sketch:
+def _sketch(
+    parts: list[pa.RecordBatch], bins: Bins, limit: int, signature: Signature | None, beside: Rows | None
+) -> Sketch:
     """Of batches of one schema."""
     layout = _Layout.of(parts[0].schema)
     rows = sum(part.num_rows for part in parts)
@@ -119,12 +128,13 @@ def _sketch(parts: list[pa.RecordBatch], bins: Bins, limit: int, signature: Sign
         hashes += _text_hashes(name, found)
     features, outputs = no_numbers(), no_numbers()
     if layout.measured:
-        tally = Tally(_columns(layout, bins), min(rows, BLOCK))
-        _measure(parts, layout, tally, hashes)
+        tally = Tally(_columns(layout, bins))
+        with np.errstate(invalid="ignore", over="ignore"):  # what overflows lies in the outermost cells
+            _measure(parts, layout, tally, hashes)
         numbers, split = tally.numbers(), len(layout.numeric)
         features = numbers.at(range(split))
         outputs = numbers.at(range(split, len(layout.measured)))
-    sample = _sample(parts, layout, codes, mixed(hashes)) if layout.numeric or codes else no_rows()
+    sample = _sample(parts, layout, codes, mixed(hashes), beside) if layout.numeric or codes else no_rows()
     faults = faults_of(parts, signature) if signature is not None else {}
     return Sketch(rows, features, categories, outputs, no_joined(), limit, sample, faults)
 
@@ -133,7 +143,7 @@ def _columns(layout: _Layout, bins: Bins) -> Columns:
     """Features that are measured here but not in the reference are counted in the open grid."""
     names = [_bare(name) for name in layout.measured]
     found = [_measured_bins(bins.get(name)) for name in names[: len(layout.numeric)]]
-    return Columns.of(names, found + [_OUTPUT] * len(layout.outputs))
+    return columns_of(tuple(names), tuple(found + [_OUTPUT] * len(layout.outputs)))
 
 
 def _measured_bins(found: FeatureBins | None) -> FeatureBins:
@@ -142,50 +152,48 @@ def _measured_bins(found: FeatureBins | None) -> FeatureBins:
 
 def _measure(parts: list[pa.RecordBatch], layout: _Layout, tally: Tally, hashes: Hashes) -> None:
     """Count all numeric columns, and add to each row's hash what its numeric features say."""
-    size = min(len(hashes), BLOCK)
-    values = np.empty((len(layout.measured), size))
     count = len(layout.numeric)
     factors = np.array([_factor(name) for name in layout.numeric], np.uint64)[:, None]
     absences = np.array([_factor(f"no {name}") for name in layout.numeric], np.uint64)[:, None]
-    words = np.empty((count, size), np.uint64)
     done = 0
-    for size in _filled(parts, layout.measured, values):
-        block = values[:, :size]
-        absent = tally.add(block)
-        turned = words[:, :size]
-        turned.view(np.float64)[...] = block[:count]
-        turned.byteswap(inplace=True)
-        turned *= factors
+    for block in _blocks(parts, layout.measured, tally.columns.rows):
+        values, absent = tally.add(block)
+        turned = np.multiply(values[:count].view(_TURNED), factors, out=tally.words(count, values.shape[1]))
         if absent is not None:
             np.copyto(turned, absences, where=absent[:count])
-        hashes[done : done + size] += turned.sum(axis=0, dtype=np.uint64)
-        done += size
+        hashes[done : done + values.shape[1]] += turned.sum(axis=0, dtype=np.uint64)
+        done += values.shape[1]
 
 
-def _filled(parts: list[pa.RecordBatch], columns: Sequence[str], into: Floats) -> Iterator[int]:
-    """Fill `into` block by block with the rows of all parts; yields how many rows each block has."""
-    held = 0
+def _blocks(parts: list[pa.RecordBatch], columns: Sequence[str], rows: int) -> Iterator[Floats]:
+    """All rows [columns, up to so many rows] in blocks: long batches cut, short ones put together."""
+    held: list[Floats] = []
+    size = 0
     for part in parts:
         values = _tensor(part, columns)
-        start = 0
-        while start < values.shape[1]:
-            size = min(values.shape[1] - start, into.shape[1] - held)
-            into[:, held : held + size] = values[:, start : start + size]
-            held, start = held + size, start + size
-            if held == into.shape[1]:
-                yield held
-                held = 0
+        if size + part.num_rows <= rows:
+            held.append(values)
+            size += part.num_rows
+            continue
+        if held:
+            yield np.concatenate(held, axis=1) if len(held) > 1 else held[0]
+            held, size = [], 0
+        cuts = max(-(-part.num_rows // rows), 1)
+        width = -(-part.num_rows // cuts)
+        if cuts == 1:
+            held, size = [values], part.num_rows
+        else:
+            yield from (values[:, start : start + width] for start in range(0, part.num_rows, width))
     if held:
-        yield held
+        yield np.concatenate(held, axis=1) if len(held) > 1 else held[0]
 
 
-def _tensor(part: pa.RecordBatch, columns: Sequence[str]) -> NDArray[Any]:
+def _tensor(part: pa.RecordBatch, columns: Sequence[str]) -> Floats:
     """[columns, rows] numbers, NaN where missing."""
     chosen = part.select(columns)
-    kinds = set(chosen.schema.types)
-    if kinds != {pa.float64()}:
-        return matrix(part, columns)
-    return chosen.to_tensor(null_to_nan=True, row_major=False).to_numpy().T
+    if set(chosen.schema.types) == {pa.float64()}:
+        return chosen.to_tensor(null_to_nan=True, row_major=False).to_numpy().T
+    return matrix(part, columns)
 
 
 def _categories(
@@ -225,20 +233,30 @@ def _sample(
     layout: _Layout,
     codes: dict[str, tuple[list[str | None], Ints]],
     hashes: Hashes,
+    beside: Rows | None,
 ) -> Rows:
-    places, found, counts = lowest(hashes)
+    places, found, counts = lowest(hashes, beside)
     numeric = kept_names([_bare(name) for name in layout.numeric])
     named = kept_names([_bare(name) for name in layout.categorical])
-    table = pa.Table.from_batches([part.select([batches.FEATURE + name for name in numeric]) for part in parts])
-    values = np.empty((len(places), len(numeric)))
-    for place, column in enumerate(table.take(pa.array(places)).columns):
-        values[:, place] = column.to_numpy()
-    values[~np.isfinite(values)] = np.nan
+    values = _values_at(parts, [batches.FEATURE + name for name in numeric], places)
     texts = no_texts(len(places), len(named))
     for place, name in enumerate(named):
         names, at = codes[batches.FEATURE + name]
         texts[:, place] = np.array(names, np.object_)[at[places]]
     return Rows(numeric, named, found, counts, single(values), texts)
+
+
+def _values_at(parts: list[pa.RecordBatch], columns: list[str], places: Ints) -> Floats:
+    """[places, columns] numbers of some rows of all parts, NaN where missing."""
+    values = np.full((len(places), len(columns)), np.nan)
+    ends = np.cumsum([part.num_rows for part in parts])
+    belongs = np.searchsorted(ends, places, side="right")
+    for part in np.unique(belongs) if columns else ():
+        chosen = belongs == part
+        rows = places[chosen] - (ends[part] - parts[part].num_rows)
+        values[chosen] = _tensor(parts[part].take(pa.array(rows)), columns).T
+    values[~np.isfinite(values)] = np.nan
+    return values
 
 
 def _bare(column: str) -> str:

@@ -75,12 +75,15 @@ def mixed(sums: Hashes) -> Hashes:
     return sums
 
 
-def lowest(hashes: Hashes) -> tuple[Ints, Hashes, Ints]:
-    """(a place of each, the hashes ascending, their counts) of the ROWS lowest distinct hashes of all."""
-    chosen = np.arange(len(hashes))
-    guess = 4.0 * ROWS / max(len(hashes), 1)
-    if guess < 0.5:
-        few = np.flatnonzero(hashes <= np.uint64(int(guess * 2.0**64)))
+def lowest(hashes: Hashes, beside: Rows | None = None) -> tuple[Ints, Hashes, Ints]:
+    """(a place of each, the hashes ascending, their counts) of the ROWS lowest distinct hashes of all, without those
+    that would not stay beside another sample."""
+    if beside is not None and beside.full:
+        chosen = np.flatnonzero(hashes <= beside.hashes[-1])
+    else:
+        chosen = np.arange(len(hashes))
+        guess = 4.0 * ROWS / max(len(hashes), 1)
+        few = np.flatnonzero(hashes <= np.uint64(int(guess * 2.0**64))) if guess < 0.5 else chosen
         if len(np.unique(hashes[few])) >= ROWS:
             chosen = few
     found, places, counts = np.unique(hashes[chosen], return_index=True, return_counts=True)

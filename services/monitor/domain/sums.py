@@ -1,15 +1,16 @@
 """Sums of doubles that no order of adding can change: each value is rounded to a fixed unit once, then added exactly.
 
 The units are fixed by the grid, not by the window. Within a block of at most BLOCK rows all sums of rounded values are
-whole multiples of the unit below 2^53 of them, so that a double holds each of them exactly; between blocks they are
-added as whole numbers without limit. Source of rounding by adding and taking away a large number, and of its use for
-sums that can be reproduced: Demmel and Nguyen, Parallel Reproducible Summation, IEEE Trans. Computers 64(7), 2015.
+less than 2^53 units; between blocks they are added as whole numbers without limit. Source of rounding by adding a large
+number, and of its use for sums that can be reproduced: Demmel and Nguyen, Parallel Reproducible Summation, IEEE Trans.
+Computers 64(7), 2015.
 """
 
 # pyright: reportUnknownMemberType=false
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,16 +31,28 @@ _SECOND_MAGIC = 1.5 * 2.0 ** (52 - SECOND_BITS)
 def near_sums(positions: Floats, scratch: Floats) -> tuple[Ints, Ints]:
     """(sums, sums of squares) of each row of positions [n, up to BLOCK], none over NEAR, in their units.
 
+    Read from the bits of the numbers to which a large one was added: those are the large number's own plus how many
+    units each number has. Whole numbers of 64 bits come back from what overflows in between.
     `scratch`: as large as `positions`, overwritten.
     """
+    first_base, second_base = _bases(positions.shape[1])
+    bits = scratch.view(np.int64)
     np.add(positions, _FIRST_MAGIC, out=scratch)
-    scratch -= _FIRST_MAGIC
-    first = scratch.sum(axis=1)
+    first = bits.sum(axis=1)
+    first -= first_base
     np.multiply(positions, positions, out=scratch)
     scratch += _SECOND_MAGIC
-    scratch -= _SECOND_MAGIC
-    second = scratch.sum(axis=1)
-    return (first * 2.0**FIRST_BITS).astype(np.int64), (second * 2.0**SECOND_BITS).astype(np.int64)
+    second = bits.sum(axis=1)
+    second -= second_base
+    return first, second
+
+
+@lru_cache(maxsize=1_024)
+def _bases(rows: int) -> tuple[Ints, Ints]:
+    """What the large numbers alone add up to in so many rows, in 64 bits."""
+    magics = np.array([_FIRST_MAGIC, _SECOND_MAGIC]).view(np.uint64).tolist()
+    first, second = (np.array([rows * bits & 0xFFFFFFFFFFFFFFFF], np.uint64).view(np.int64) for bits in magics)
+    return first, second
 
 
 def far_sums(positions: Floats) -> tuple[int, int]:

@@ -2,8 +2,9 @@
 
 # pyright: reportUnknownMemberType=false
 
-from collections.abc import Sequence
+import threading
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -12,142 +13,194 @@ from numpy.typing import NDArray
 from services.monitor.domain.bins import FeatureBins
 from services.monitor.domain.grid import CELLS, INNER, TAIL, Floats, Grid, Ints, cells_of
 from services.monitor.domain.sketch import Numbers
-from services.monitor.domain.sums import NEAR, far_sums, near_sums
+from services.monitor.domain.sums import BLOCK, NEAR, far_sums, near_sums
 
-BLOCK = 2_048
-"""Rows of a block; at most sums.BLOCK."""
+VALUES = 40960
+"""Values of a block: with what is made of them they fit into the processor's cache."""
 
-_SLOTS = INNER + 1
+_LAST = float(np.nextafter(INNER, 0))
 _HUGE = 1e308
+_SUMMED = 256
+"""Blocks whose sums are added in 64 bits."""
 
 
 @dataclass(frozen=True)
 class Columns:
-    """Where the cells of some numeric columns lie, as arrays beside each other."""
+    """Where the cells of some numeric columns lie, as arrays beside each other; `low_block`, `scale_block` and
+    `offsets` for each value of a block of `rows`."""
 
     names: tuple[str, ...]
     grids: tuple[Grid, ...]
+    rows: int
     low: Floats
     scale: Floats
     least: Floats
     most: Floats
     curved: tuple[int, ...]
+    roomy: tuple[int, ...]
+    low_block: Floats
+    scale_block: Floats
+    offsets: NDArray[np.int32]
 
-    @classmethod
-    def of(cls, names: Sequence[str], bins: Sequence[FeatureBins]) -> "Columns":
-        """Columns and how each is counted."""
-        grids = tuple(one.grid for one in bins)
-        return cls(
-            tuple(names),
-            grids,
-            np.array([one.low for one in grids])[:, None],
-            np.array([one.scale for one in grids])[:, None],
-            np.array([one.least for one in bins]),
-            np.array([one.most for one in bins]),
-            tuple(place for place, one in enumerate(grids) if one.pivot is not None),
-        )
+
+@lru_cache(maxsize=32)
+def columns_of(names: tuple[str, ...], bins: tuple[FeatureBins, ...]) -> Columns:
+    """Columns and how each is counted."""
+    grids = tuple(one.grid for one in bins)
+    count = len(names)
+    rows = min(max(VALUES // max(count, 1), 16), BLOCK)
+    low, scale = np.array([one.low for one in grids]), np.array([one.scale for one in grids])
+    return Columns(
+        names,
+        grids,
+        rows,
+        low,
+        scale,
+        np.array([one.least for one in bins]),
+        np.array([one.most for one in bins]),
+        tuple(place for place, one in enumerate(grids) if one.pivot is not None),
+        tuple(place for place, one in enumerate(bins) if one.least > one.grid.low or one.most < one.grid.high),
+        np.repeat(low[:, None], rows, axis=1),
+        np.repeat(scale[:, None], rows, axis=1),
+        np.repeat(np.arange(count, dtype=np.int32)[:, None] * np.int32(INNER), rows, axis=1),
+    )
+
+
+class _Scratch(threading.local):
+    """Memory for one block, kept for the next call of the thread: to get it anew costs as much as to fill it."""
+
+    def __init__(self) -> None:
+        self.shape = (0, 0)
+
+    def of(self, shape: tuple[int, int]) -> tuple[Floats, Floats, NDArray[np.int32], NDArray[np.bool_]]:
+        """Of this shape: positions, what is made of them, slots, and a mask."""
+        if self.shape != shape:
+            self.shape = shape
+            self.floats = np.empty((2, *shape))
+            self.slots, self.mask = np.empty(shape, np.int32), np.empty(shape, np.bool_)
+        return self.floats[0], self.floats[1], self.slots, self.mask
+
+
+_scratch = _Scratch()
 
 
 class Tally:
-    """What blocks of values of some columns add up to."""
+    """What blocks of values of some columns add up to. Every step is one call for all columns of a block."""
 
-    def __init__(self, columns: Columns, rows: int = BLOCK) -> None:
-        """`rows`: the most of a block."""
+    def __init__(self, columns: Columns) -> None:
         count = len(columns.names)
         self.columns = columns
         self.missing = np.zeros(count, np.int64)
-        self.outside = np.zeros(count, np.int64)
-        self.cells = np.zeros((count, CELLS), np.int64)
-        self.low, self.high = np.full(count, np.inf), np.full(count, -np.inf)
-        self.sums: list[list[int]] = [[0, 0] for _ in range(count)]
-        self._near = np.zeros((count, 2), np.int64)
-        self._offsets = (np.arange(count) * _SLOTS)[:, None]
-        self._scratch = np.empty((2, count, rows))
-        self._away: list[tuple[Ints, Floats]] = []
+        self._outside = np.zeros(count, np.int64)
+        self._inner = np.zeros(count * INNER, np.int64)
+        self._far: list[list[int]] = [[0, 0] for _ in range(count)]
+        self._near: list[tuple[Ints, Ints]] = []
+        self._ends: list[Floats] = []
+        self._away: list[tuple[Ints, Floats, Floats]] = []
+        self._positions, self._made, self._slots, self._mask = _scratch.of((count, columns.rows))
 
-    def add(self, values: Floats) -> NDArray[np.bool_] | None:
-        """Count a block [columns, up to `rows`]. NaN and infinite values are missing and become the grid's low.
+    def add(self, values: Floats) -> tuple[Floats, NDArray[np.bool_] | None]:
+        """Count a block of values [columns, up to `rows` of the columns]. NaN and infinite values are missing.
 
-        Returns which values are missing; None where none is.
+        Returns the values, with the grid's low where they are missing, and which those are; None where none is.
         """
-        low, high = values.min(axis=1), values.max(axis=1)
+        rows = values.shape[1]
+        positions, made = self._positions[:, :rows], self._made[:, :rows]
+        ends = np.empty((2, len(values)))
+        values.min(axis=1, out=ends[0])
+        values.max(axis=1, out=ends[1])
         absent = None
-        with np.errstate(invalid="ignore", over="ignore"):
-            if not np.isfinite(low + high).all():
-                absent = ~np.isfinite(values)
-                low, high = self._fill(values, absent)
-            positions, scratch = self._scratch[0][:, : values.shape[1]], self._scratch[1][:, : values.shape[1]]
-            np.subtract(values, self.columns.low, out=positions)
-            positions *= self.columns.scale
-        self._range(values, low, high, absent)
-        far = self._far(positions, low, high)
-        near = np.where(far, 0.0, positions) if far is not None else positions
-        first, second = near_sums(near, scratch)
-        self._near[:, 0] += first
-        self._near[:, 1] += second
-        self._count(values, low, positions, scratch)
-        return absent
+        if not np.isfinite(ends).all():
+            values, absent = self._filled(values, ends)
+        self._ends.append(ends)
+        np.subtract(values, self.columns.low_block[:, :rows], out=positions)
+        positions *= self.columns.scale_block[:, :rows]
+        self._count(values, positions, made)
+        self._near.append(near_sums(positions, made))
+        if self.columns.roomy:
+            self._inside(values, ends, absent)
+        return values, absent
+
+    def words(self, columns: int, rows: int) -> NDArray[np.uint64]:
+        """Memory for a word of 64 bits for each value of some columns, until the next block."""
+        return self._made[:columns, :rows].view(np.uint64)
 
     def numbers(self) -> Numbers:
         """All blocks together."""
-        sums: Any = np.empty((len(self.sums), 2), object)
-        for place, (first, second) in enumerate(self._near.tolist()):
-            sums[place] = [self.sums[place][0] + first, self.sums[place][1] + second]
-        cells = self.cells + self._tails()
-        return Numbers(self.columns.names, self.missing, self.outside, cells, self.low, self.high, sums)
+        count = len(self._far)
+        sums: Any = np.empty((count, 2), object)
+        for place, (first, second) in enumerate(self._far):
+            sums[place] = [first, second]
+        for start in range(0, len(self._near), _SUMMED):
+            sums += np.sum(self._near[start : start + _SUMMED], axis=0).T.astype(object)
+        cells, outside = self._tails()
+        cells[:, TAIL : TAIL + INNER] += self._inner.reshape(count, INNER)
+        cells[:, TAIL] -= self.missing  # there the grid's low was counted in their place
+        ends = np.array(self._ends)
+        low, high = ends[:, 0].min(axis=0), ends[:, 1].max(axis=0)
+        return Numbers(self.columns.names, self.missing, self._outside + outside, cells, low, high, sums)
 
-    def _fill(self, values: Floats, absent: NDArray[np.bool_]) -> tuple[Floats, Floats]:
-        count = absent.sum(axis=1)
-        self.missing += count
-        self.cells[np.arange(len(count)), TAIL] -= count  # where the grid's low will be counted
-        low = np.where(absent, np.inf, values).min(axis=1)
-        high = np.where(absent, -np.inf, values).max(axis=1)
-        np.copyto(values, self.columns.low, where=absent)
-        return low, high
+    def _filled(self, values: Floats, ends: Floats) -> tuple[Floats, NDArray[np.bool_]]:
+        absent = ~np.isfinite(values)
+        self.missing += absent.sum(axis=1)
+        np.where(absent, np.inf, values).min(axis=1, out=ends[0])
+        np.where(absent, -np.inf, values).max(axis=1, out=ends[1])
+        return np.where(absent, self.columns.low[:, None], values), absent
 
-    def _range(self, values: Floats, low: Floats, high: Floats, absent: NDArray[np.bool_] | None) -> None:
-        np.minimum(self.low, low, out=self.low)
-        np.maximum(self.high, high, out=self.high)
-        if (low < self.columns.least).any() or (high > self.columns.most).any():
-            beyond = (values < self.columns.least[:, None]) | (values > self.columns.most[:, None])
-            if absent is not None:
-                beyond &= ~absent
-            self.outside += np.count_nonzero(beyond, axis=1)
-
-    def _far(self, positions: Floats, low: Floats, high: Floats) -> NDArray[np.bool_] | None:
-        """Which positions are too far for near sums; theirs are added here."""
-        with np.errstate(invalid="ignore", over="ignore"):
-            start, scale = self.columns.low[:, 0], self.columns.scale[:, 0]
-            wide = np.flatnonzero(((low - start) * scale < -NEAR) | ((high - start) * scale > NEAR))
-        if not len(wide):
-            return None
-        far = np.zeros(positions.shape, np.bool_)
-        for place in wide:
-            far[place] = np.abs(positions[place]) > NEAR
-            first, second = far_sums(np.clip(positions[place][far[place]], -_HUGE, _HUGE))
-            self.sums[place][0] += first
-            self.sums[place][1] += second
-        return far
-
-    def _count(self, values: Floats, low: Floats, positions: Floats, scratch: Floats) -> None:
+    def _count(self, values: Floats, positions: Floats, made: Floats) -> None:
+        """Count inner cells; what lies outside is set apart for `_tails`, and counted in the outermost for now."""
+        rows = positions.shape[1]
+        slots, mask = self._slots[:, :rows], self._mask[:, :rows]
+        np.clip(positions, 0.0, _LAST, out=made)
+        np.not_equal(made, positions, out=mask)
+        curved: dict[int, Floats] = {}
         for place in self.columns.curved:
-            positions[place] = self.columns.grids[place].positions(values[place])
-        np.clip(positions, 0.0, INNER, out=scratch)
-        slots = scratch.astype(np.int64)
-        slots += self._offsets
-        counts = np.bincount(slots.ravel(), minlength=len(positions) * _SLOTS).reshape(-1, _SLOTS)
-        self.cells[:, TAIL : TAIL + INNER] += counts[:, :-1]
-        if counts[:, -1].any() or (low < self.columns.low[:, 0]).any():
-            away = np.flatnonzero((positions < 0) | (positions >= INNER))
-            column, row = np.divmod(away, positions.shape[1])
-            found = positions[column, row]
-            self._away.append((column, found))
-            self.cells[:, TAIL] -= np.bincount(column[found < 0], minlength=len(positions))
+            curved[place] = self.columns.grids[place].positions(values[place])
+            np.clip(curved[place], 0.0, _LAST, out=made[place])
+            np.not_equal(made[place], curved[place], out=mask[place])
+        np.copyto(slots, made, casting="unsafe")
+        slots += self.columns.offsets[:, :rows]
+        self._inner += np.bincount(slots.ravel(), minlength=len(self._inner))
+        if mask.any():
+            self._set_apart(values, positions, curved)
 
-    def _tails(self) -> Ints:
-        """The cells of all that lay outside the inner ones."""
+    def _set_apart(self, values: Floats, positions: Floats, curved: dict[int, Floats]) -> None:
+        """Keep what lies outside for `_tails`; of it, what is too far for near sums is added here and then zero."""
+        column, row = np.divmod(self._mask[:, : positions.shape[1]].ravel().nonzero()[0], positions.shape[1])
+        found = positions[column, row]
+        far = np.abs(found) > NEAR
+        if far.any():
+            for place in np.unique(column[far]).tolist():
+                first, second = far_sums(np.clip(found[far & (column == place)], -_HUGE, _HUGE))
+                self._far[place][0] += first
+                self._far[place][1] += second
+            positions[column[far], row[far]] = 0.0
+        for place, moved in curved.items():
+            chosen = column == place
+            found[chosen] = moved[row[chosen]]
+        self._away.append((column, found, values[column, row]))
+
+    def _tails(self) -> tuple[Ints, Ints]:
+        """(cells of all that lay outside the inner ones, less where they were counted; those out of range)."""
+        count = len(self.missing)
         if not self._away:
-            return np.zeros_like(self.cells)
-        column = np.concatenate([one for one, _ in self._away])
-        cells = cells_of(np.concatenate([one for _, one in self._away]))
-        return np.bincount(column * CELLS + cells, minlength=self.cells.size).reshape(self.cells.shape)
+            return np.zeros((count, CELLS), np.int64), np.zeros_like(self.missing)
+        column, positions, values = (np.concatenate(parts) for parts in zip(*self._away, strict=True))
+        cells = np.bincount(column * CELLS + cells_of(positions), minlength=count * CELLS).reshape(count, CELLS)
+        below = positions < 0
+        cells[:, TAIL] -= np.bincount(column[below], minlength=count)
+        cells[:, TAIL + INNER - 1] -= np.bincount(column[~below], minlength=count)
+        beyond = (values < self.columns.least[column]) | (values > self.columns.most[column])
+        return cells, np.bincount(column[beyond], minlength=count)
+
+    def _inside(self, values: Floats, ends: Floats, absent: NDArray[np.bool_] | None) -> None:
+        """Count what lies in inner cells and yet beyond the reference's range: there are cells to spare where each
+        whole number has its own."""
+        for place in self.columns.roomy:
+            least, most = self.columns.least[place], self.columns.most[place]
+            if ends[0, place] < least or ends[1, place] > most:
+                grid, found = self.columns.grids[place], values[place]
+                beyond = ((found < least) & (found >= grid.low)) | ((found > most) & (found < grid.high))
+                if absent is not None:
+                    beyond &= ~absent[place]
+                self._outside[place] += np.count_nonzero(beyond)
