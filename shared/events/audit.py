@@ -45,3 +45,86 @@ class ReportIssued(Payload):
     reason: str = ""
     gaps: int
     files: tuple[IssuedFile, ...]
+
+
+class LogRun(Part):
+    """Neighbouring records of one partition of the log: offsets `begin` up to, not including, `end`."""
+
+    topic: str
+    partition: int
+    begin: int
+    end: int
+
+
+class LogOffset(Part):
+    """A place in the log: everything of the partition before `offset`."""
+
+    topic: str
+    partition: int
+    offset: int
+
+
+class CheckpointSigned(Payload):
+    """The Merkle tree over the log grew to `size` leaves with this root, and audit signed it.
+
+    The leaves `previous` to `size` are the records of `runs`, one after another; so the order of the tree follows from
+    these events and the log alone. `offsets`: how far partitions are covered now, of those that moved (what lies before
+    and is in no run has no leaf: a record that came twice, or one that waits among the dead letters). `root`: base64;
+    `note`: the C2SP checkpoint as signed by `key_id`.
+    """
+
+    OWNER: ClassVar[str] = "audit"
+    origin: str
+    size: int
+    root: str
+    previous: int
+    runs: tuple[LogRun, ...]
+    offsets: tuple[LogOffset, ...]
+    key_id: str
+    note: str
+
+
+class CheckpointCosigned(Payload):
+    """A witness saw that the tree of `size` leaves continues what it saw before, and signed so at `at`.
+
+    `verifier`: the witness's key; `signature`: its line below the checkpoint's text.
+    """
+
+    OWNER: ClassVar[str] = "audit"
+    size: int
+    root: str
+    witness: str
+    verifier: str
+    at: datetime
+    signature: str
+
+
+class SigningKeyAdopted(Payload):
+    """From now on checkpoints are signed by this key. `endorsement`: a note that names the new key, signed by the one
+    that it replaces (by its own hand alone where it is the first, or that one was lost)."""
+
+    OWNER: ClassVar[str] = "audit"
+    origin: str
+    key_id: str
+    verifier: str
+    replaces: str | None = None
+    endorsement: str
+
+
+class TreeVerified(Payload):
+    """The Merkle tree compared with the ledger, its own checkpoints and their copies outside, leaf by leaf.
+
+    `root` (base64) is the one that the ledger gives for the `size` leaves; `leaf` and `place` tell where the first
+    difference lies, as far as one leaf or record can be named.
+    """
+
+    OWNER: ClassVar[str] = "audit"
+    verification: str
+    outcome: Literal["equal", "different"]
+    size: int
+    checkpoints: int
+    copies: int
+    root: str
+    leaf: int | None = None
+    place: LogOffset | None = None
+    first_difference: str | None = None

@@ -171,6 +171,42 @@ PAYLOADS: tuple[Payload, ...] = (
         gaps=3,
         files=(audit.IssuedFile(format="pdf", sha256="cd" * 32, length=600_000),),
     ),
+    audit.CheckpointSigned(
+        origin="example.org/record",
+        size=3,
+        root="q6urq6urq6urq6urq6urq6urq6urq6urq6urq6urq6s=",
+        previous=1,
+        runs=(audit.LogRun(topic="muniment.registry", partition=0, begin=1, end=3),),
+        offsets=(audit.LogOffset(topic="muniment.registry", partition=0, offset=4),),
+        key_id="530d903a",
+        note="example.org/record\n3\nq6urq6urq6urq6urq6urq6urq6urq6urq6urq6urq6s=\n\n— example.org/record Uw2QOg==\n",
+    ),
+    audit.CheckpointCosigned(
+        size=3,
+        root="q6urq6urq6urq6urq6urq6urq6urq6urq6urq6urq6s=",
+        witness="witness.example.org",
+        verifier="witness.example.org+530d903a+BOkyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k",
+        at=AT,
+        signature="— witness.example.org Uw2QOg==\n",
+    ),
+    audit.SigningKeyAdopted(
+        origin="example.org/record",
+        key_id="530d903a",
+        verifier="example.org/record+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k",
+        replaces="example.org/record+0a1b2c3d+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k",
+        endorsement="muniment signing key\n",
+    ),
+    audit.TreeVerified(
+        verification=BATCH,
+        outcome="different",
+        size=3,
+        checkpoints=1,
+        copies=1,
+        root="q6urq6urq6urq6urq6urq6urq6urq6urq6urq6urq6s=",
+        leaf=2,
+        place=audit.LogOffset(topic="muniment.registry", partition=0, offset=2),
+        first_difference="leaf 2",
+    ),
 )
 
 

@@ -13,8 +13,8 @@ from shared.runtime.problems import Problem, not_found
 from shared.runtime.settings import Settings
 
 Direction = Literal["up", "down", "both"]
-_KINDS = """actor approval batch breach dataset deployment drift evidence flag gate goal joined kpi model outcome
-pipeline policy prediction report run verification version window"""
+_KINDS = """actor approval batch breach checkpoint dataset deployment drift evidence flag gate goal joined key kpi model
+outcome pipeline policy prediction report run verification version window"""
 KINDS = tuple(_KINDS.split())
 
 

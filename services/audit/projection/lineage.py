@@ -254,7 +254,7 @@ def _flag_breach(event: Event, data: feedback.FlagThresholdBreached) -> Said:
     return node, _of_version(node, data)
 
 
-def _verification(event: Event, data: audit.VerificationCompleted) -> Said:
+def _verification(event: Event, data: audit.VerificationCompleted | audit.TreeVerified) -> Said:
     return f"verification/{data.verification}", []
 
 
@@ -270,6 +270,15 @@ def _alert(event: Event, data: monitor.AlertRaised | monitor.AlertCleared) -> Sa
 
 def _alert_route(event: Event, data: monitor.AlertRouteAdded | monitor.AlertRouteRemoved) -> Said:
     return f"alert-route/{data.route}", []
+
+
+def _checkpoint(event: Event, data: audit.CheckpointSigned | audit.CheckpointCosigned) -> Said:
+    return f"checkpoint/{data.size}", []
+
+
+def _signing_key(event: Event, data: audit.SigningKeyAdopted) -> Said:
+    node = f"key/{data.key_id}"
+    return node, [Edge(node, DERIVED, f"key/{data.replaces.split('+')[1]}", "replaces")] if data.replaces else []
 
 
 def _report(event: Event, data: audit.ReportIssued) -> Said:
@@ -318,6 +327,10 @@ _SAYS: dict[type[Payload], Callable[[Event, Any], Said]] = {
     feedback.FlagResolved: _flag_only,
     feedback.FlagThresholdBreached: _flag_breach,
     audit.VerificationCompleted: _verification,
+    audit.CheckpointSigned: _checkpoint,
+    audit.CheckpointCosigned: _checkpoint,
+    audit.SigningKeyAdopted: _signing_key,
+    audit.TreeVerified: _verification,
     audit.ReportIssued: _report,
 }
 

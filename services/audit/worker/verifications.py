@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import timedelta
 
-from services.audit import domain
+from services.audit.domain import verification as domain
 from services.audit.worker.comparing import Comparison, compare
 from shared.log.records import TopicPartition
 from shared.log.tables import Put, Query, Row, Where, equal

@@ -2,7 +2,7 @@
 
 import pytest
 
-from services.audit import domain
+from services.audit.domain import verification as domain
 from tests.unit.audit.facts import event
 
 
