@@ -1,13 +1,13 @@
 """Figures of windows, merged over the sources of each at the moment of reading."""
 
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import groupby
 from typing import Any
 
 from services.monitor.comparing import drift_items, integrity_items, limits_of, rule_of
-from services.monitor.domain.coding import decode
+from services.monitor.domain.coding import decode, joined_in
 from services.monitor.domain.drift import Base, Rule
 from services.monitor.domain.integrity import Limits, checks
 from services.monitor.domain.joined import Joined, merge_joined, no_joined
@@ -16,7 +16,7 @@ from services.monitor.domain.kpi import Kpi
 from services.monitor.domain.plan import Plan
 from services.monitor.domain.sketch import EMPTY, Sketch, merge
 from services.monitor.facts import Facts, Version, kpis_of
-from services.monitor.showing import kpi_of, quality_of
+from services.monitor.showing import awaits_outcomes, estimate_of, kpi_of, quality_of
 from shared.log.store import Store
 from shared.log.tables import Query, Row, Where, equal
 from shared.runtime.problems import not_found
@@ -25,6 +25,20 @@ from shared.runtime.service import Service
 PART = 200
 SOURCES = 10_000
 CALIBRATION = 500
+
+
+_SCORED = ("deployment", "version", "window_start", "topic", "partition", "predictions", "state")
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """Predictions, and what is known of their scores and outcomes."""
+
+    predictions: int
+    joined: Joined
+
+
+NOTHING = Scored(0, no_joined())
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +101,8 @@ class Reading:
         chosen = Span(span.deployment, span.version, shown[0], until)
         model = (await self.deployment(span.deployment))["model"]
         kpis = await kpis_of(self.store, model)
-        return [await self._item(key, sketch, kpis) async for key, sketch in self._merged(chosen)], following
+        past: dict[int, Joined] = {}
+        return [await self._item(key, sketch, kpis, past) async for key, sketch in self._merged(chosen)], following
 
     async def total(self, span: Span) -> dict[int, Sketch]:
         """All windows of the span together, by version."""
@@ -102,8 +117,22 @@ class Reading:
         query = Query("window_states", where, ("-window_start",), CALIBRATION, columns=("window_start", "state"))
         found = no_joined()
         for row in await self.store.find(query):
-            found = merge_joined(found, decode(row["state"]).joined)
+            found = merge_joined(found, joined_in(row["state"]))
         return found
+
+    async def scores(self, span: Span) -> dict[int, Scored]:
+        """Scores and outcomes of all windows of the span together, by version."""
+        found: dict[int, Scored] = {}
+        query = Query("window_states", span.where(), ("window_start", "version"), PART, columns=_SCORED)
+        while True:
+            rows = await self.store.find(query)
+            for row in rows:
+                have = found.get(row["version"], NOTHING)
+                joined = merge_joined(have.joined, joined_in(row["state"]))
+                found[row["version"]] = Scored(have.predictions + (row["predictions"] or 0), joined)
+            if len(rows) < PART:
+                return dict(sorted(found.items()))
+            query = replace(query, after=_after(rows[-1]))
 
     async def version(self, model: str, number: int) -> Version | None:
         """A registered version."""
@@ -150,7 +179,8 @@ class Reading:
         if held is not None:
             yield held
 
-    async def _item(self, key: Row, sketch: Sketch, kpis: list[Kpi]) -> dict[str, Any]:
+    async def _item(self, key: Row, sketch: Sketch, kpis: list[Kpi], past: dict[int, Joined]) -> dict[str, Any]:
+        """`past`: the known outcomes of versions, read where an estimate needs them and kept for the next item."""
         version = await self.version(key["model"], key["version"])
         closed = await self.store.get("measured_windows", key["deployment"], key["version"], key["window_start"])
         judge = judge_of(version, kpis, sketch.joined)
@@ -164,10 +194,21 @@ class Reading:
             "predictions": sketch.predictions,
             "outcomes": sketch.joined.outcomes,
             **{name: told[name] for name in ("task", "invalid", "unscored", "quality", "intervals", "bounds")},
+            "estimated": await self._estimated(key, judge, sketch.joined, past),
             "kpis": [item for kpi in kpis if (item := kpi_of(judge, kpi, sketch.joined)) is not None],
             "drift": self.drift(sketch, version),
             **await self.inputs(key, sketch, version),
         }
+
+    async def _estimated(
+        self, key: Row, judge: Judge, joined: Joined, past: dict[int, Joined]
+    ) -> dict[str, Any] | None:
+        number = key["version"]
+        if not awaits_outcomes(judge, joined):
+            return None
+        if number not in past:
+            past[number] = await self.known_outcomes(key["deployment"], number)
+        return estimate_of(judge, joined, past[number])
 
 
 def judge_of(version: Version | None, kpis: Sequence[Kpi], joined: Joined) -> Judge:

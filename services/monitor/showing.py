@@ -57,6 +57,12 @@ def quality_of(judge: Judge, joined: Joined, attribute: str = "", group: str | N
     return item
 
 
+def awaits_outcomes(judge: Judge, joined: Joined) -> bool:
+    """Whether there is anything to estimate: a yes-or-no question, and predictions without outcome."""
+    scores = judge.scores(joined)
+    return judge.task == "binary" and scores.tally("predictions") > scores.tally("outcomes")
+
+
 def estimate_of(judge: Judge, joined: Joined, reference: Joined) -> dict[str, Any] | None:
     """What the figures are to be expected to be, of all predictions; None for what cannot be estimated. `reference`:
     what says what a score means; `calibrated_on` 0: too few outcomes for that, the scores are taken as they are."""

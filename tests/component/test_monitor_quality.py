@@ -100,6 +100,8 @@ async def test_before_outcomes_come_there_is_an_estimate(system: System) -> None
     assert (item["cases"], item["quality"]) == (0, {"calibration": []})
     estimate = item["estimated"]
     assert (estimate["estimated"], estimate["calibrated_on"], estimate["predictions"]) == (True, 4_000, 4_000)
+    first, second = (await get(system, "/v1/deployments/loans/windows"))["items"]
+    assert (first["estimated"], second["estimated"]) == (None, estimate)
     score = later["output__chance"]
     assert estimate["quality"]["auc"] == pytest.approx(metrics.roc_auc_score(known_later, score), abs=0.03)
     assert estimate["quality"]["recall"] == pytest.approx(metrics.recall_score(known_later, score >= 0.3), abs=0.05)

@@ -5,9 +5,8 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Depends, Query
 
 from services.monitor.api.windows import Since, Until, VersionNumber, utc
-from services.monitor.domain.sketch import EMPTY
 from services.monitor.facts import Facts, kpis_of
-from services.monitor.reading import Reading, Span, judge_of
+from services.monitor.reading import NOTHING, Reading, Span, judge_of
 from services.monitor.showing import fairness_of
 from shared.runtime.http import Answer, Call, reading
 from shared.runtime.service import Service
@@ -38,8 +37,8 @@ def add(router: APIRouter, service: Service) -> None:
         row = await figures.deployment(name)
         number = version if version is not None else row["traffic"]["champion"]
         known = await figures.version(row["model"], number)
-        totals = await figures.total(Span(name, number, utc(since), utc(until)))
-        joined = totals.get(number, EMPTY).joined
+        totals = await figures.scores(Span(name, number, utc(since), utc(until)))
+        joined = totals.get(number, NOTHING).joined
         judge = judge_of(known, await kpis_of(service.store, row["model"]), joined)
         items: list[dict[str, Any]] = []
         if known is not None and judge.task == "binary":

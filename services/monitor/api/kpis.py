@@ -40,24 +40,24 @@ def add(router: APIRouter, service: Service) -> None:
         row = await figures.deployment(name)
         kpis = await kpis_of(service.store, row["model"])
         champion = row["traffic"]["champion"]
-        totals = await figures.total(Span(name, None, utc(since), utc(until)))
+        totals = await figures.scores(Span(name, None, utc(since), utc(until)))
         judges = {
-            number: judge_of(await figures.version(row["model"], number), kpis, sketch.joined)
-            for number, sketch in totals.items()
+            number: judge_of(await figures.version(row["model"], number), kpis, scored.joined)
+            for number, scored in totals.items()
         }
         items: list[dict[str, Any]] = []
-        for number, sketch in totals.items():
+        for number, scored in totals.items():
             if version not in (None, number):
                 continue
-            base = {"version": number, "predictions": sketch.predictions, "outcomes": sketch.joined.outcomes}
+            base = {"version": number, "predictions": scored.predictions, "outcomes": scored.joined.outcomes}
             for kpi in kpis:
-                found = kpi_of(judges[number], kpi, sketch.joined)
+                found = kpi_of(judges[number], kpi, scored.joined)
                 if found is None:
                     continue
                 other = totals[champion].joined if champion in totals and champion != number else None
                 counts = None if other is None else _cases(kpi, judges[champion], other)
-                told = business_of(judges[number], kpi, sketch.joined, counts)
-                segments = _segments(judges[number], kpi, sketch.joined, attribute)
+                told = business_of(judges[number], kpi, scored.joined, counts)
+                segments = _segments(judges[number], kpi, scored.joined, attribute)
                 items.append(base | found | told | {"segments": segments})
         return Answer({"items": items, "next": None})
 

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Query
 from services.monitor.api.windows import Since, Until, VersionNumber, utc
 from services.monitor.facts import Facts, kpis_of
 from services.monitor.reading import Reading, Span, judge_of
-from services.monitor.showing import estimate_of, quality_of, segments_of
+from services.monitor.showing import awaits_outcomes, estimate_of, quality_of, segments_of
 from shared.runtime.http import Answer, Call, reading
 from shared.runtime.service import Service
 
@@ -36,13 +36,13 @@ def add(router: APIRouter, service: Service) -> None:
         predictions while outcomes are missing. Each figure's formula and tolerance: docs/reference/quality.md."""
         row = await figures.deployment(name)
         kpis = await kpis_of(service.store, row["model"])
-        totals = await figures.total(Span(name, version, utc(since), utc(until)))
+        totals = await figures.scores(Span(name, version, utc(since), utc(until)))
         items: list[dict[str, Any]] = []
-        for number, sketch in totals.items():
-            joined = sketch.joined
+        for number, scored in totals.items():
+            joined = scored.joined
             judge = judge_of(await figures.version(row["model"], number), kpis, joined)
             item: dict[str, Any] = {"version": number, **quality_of(judge, joined), "estimated": None}
-            if item["predictions"] > item["outcomes"]:
+            if awaits_outcomes(judge, joined):
                 item["estimated"] = estimate_of(judge, joined, await figures.known_outcomes(name, number))
             items.append(item | {"segments": segments_of(judge, joined, attribute)})
         return Answer({"items": items, "next": None})

@@ -56,11 +56,11 @@ def add(router: APIRouter, service: Service) -> None:
         chosen = _cost_kpi(await kpis_of(service.store, row["model"]), kpi)
         if chosen is None:
             return Answer({"items": [], "next": None})
-        totals = await figures.total(Span(name, None, utc(since), utc(until)))
+        totals = await figures.scores(Span(name, None, utc(since), utc(until)))
         counts: dict[int, Confusion] = {}
-        for number, sketch in totals.items():
-            judge = judge_of(await figures.version(row["model"], number), [chosen], sketch.joined)
-            found = confusion(scores_for(chosen, sketch.joined, judge.column), chosen.threshold)
+        for number, scored in totals.items():
+            judge = judge_of(await figures.version(row["model"], number), [chosen], scored.joined)
+            found = confusion(scores_for(chosen, scored.joined, judge.column), chosen.threshold)
             if found.cases:
                 counts[number] = found
         return Answer({"items": [experiment(chosen, row["traffic"], counts)], "next": None})

@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 
 from services.monitor.domain.categories import DEPTH, WIDTH, Categories
 from services.monitor.domain.grid import CELLS, Ints
+from services.monitor.domain.joined import Joined
 from services.monitor.domain.joined_bytes import decode_joined, encode_joined
 from services.monitor.domain.rows import Rows
 from services.monitor.domain.sketch import Numbers, Sketch
 
-MAGIC = b"MWS2"
+MAGIC = b"MWS3"
 _SIZES = ("<u1", "<u2", "<u4", "<u8")
 
 
@@ -41,16 +42,19 @@ def encode(sketch: Sketch) -> bytes:
     parts += [_sparse(one.rest) for _, one in sorted(sketch.categories.items()) if one.rest is not None]
     parts += [rows.hashes.astype("<u8").tobytes(), _sparse(rows.counts), rows.values.astype("<f4").tobytes()]
     joined = encode_joined(sketch.joined)
-    return b"".join([MAGIC, *parts, joined])
+    return b"".join([MAGIC, *parts, joined, struct.pack("<I", len(joined))])
+
+
+def joined_in(data: bytes) -> Joined:
+    """Only the scores and outcomes of a state, which cost far less to read than all of it. Raises NotASketch."""
+    _check(data)
+    (length,) = struct.unpack_from("<I", data, len(data) - 4)
+    return decode_joined(data[len(data) - 4 - length : -4])
 
 
 def decode(data: bytes) -> Sketch:
     """The state that `encode` wrote. Raises NotASketch."""
-    if data[:4] != MAGIC:
-        raise NotASketch(
-            f"a window state that begins with {data[:4]!r} instead of {MAGIC!r}: it was written by another version; "
-            "rebuild the monitor's views from the log (docs/how-to.md, Rebuild a service's views)"
-        )
+    _check(data)
     reader = _Reader(data, 4)
     header = reader.text()
     features = reader.numbers(header["features"])
@@ -63,6 +67,14 @@ def decode(data: bytes) -> Sketch:
     joined = decode_joined(data[reader.place :])
     faults: dict[str, int] = header["faults"]
     return Sketch(header["predictions"], features, categories, outputs, joined, header["limit"], rows, faults)
+
+
+def _check(data: bytes) -> None:
+    if data[:4] != MAGIC:
+        raise NotASketch(
+            f"a window state that begins with {data[:4]!r} instead of {MAGIC!r}: it was written by another version; "
+            "rebuild the monitor's views from the log (docs/how-to.md, Rebuild a service's views)"
+        )
 
 
 def _text(header: Any) -> bytes:

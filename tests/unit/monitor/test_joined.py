@@ -1,5 +1,6 @@
 """Scores against outcomes: one state, to the bit, whatever the split, the order, the redelivery and corrections."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -7,12 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.monitor.domain import outcomes
+from services.monitor.domain import coding, outcomes
 from services.monitor.domain.counting import bands, joined_of, predicted_of, told_of
 from services.monitor.domain.joined import Joined, Part, kept_groups, merge_joined, no_joined
 from services.monitor.domain.joined_bytes import decode_joined, encode_joined
 from services.monitor.domain.plan import BY_SEGMENT, Grouping, Output, Plan
 from services.monitor.domain.quality import quality
+from services.monitor.domain.sketch import EMPTY
 from tests.unit.monitor.judged_rows import table
 
 LABELS = ("no", "maybe", "yes")
@@ -85,6 +87,10 @@ def test_any_order_and_split_of_predictions_outcomes_and_corrections_give_one_st
 def test_a_state_comes_back_from_its_bytes(rows) -> None:
     state = together(events_of(rows))
     assert encode_joined(decode_joined(encode_joined(state))) == encode_joined(state)
+    whole = coding.encode(replace(EMPTY, joined=state))
+    assert encode_joined(coding.joined_in(whole)) == encode_joined(coding.decode(whole).joined) == encode_joined(state)
+    with pytest.raises(coding.NotASketch):
+        coding.joined_in(b"MWS2" + whole[4:])
 
 
 @given(rows_of)
