@@ -10,10 +10,10 @@ from fastapi import Query as Parameter
 from services.audit.api import exports, reports, verifications
 from services.audit.api.estate import estate
 from services.audit.api.graph import Direction, must_exist, walk
-from services.audit.api.moments import At, KnownAt, moment, utc
+from services.audit.api.moments import At, KnownAt, lateness, moment, utc
 from services.audit.api.predictions import Located, locate, story
 from services.audit.api.reader import Moment, Reader
-from services.audit.api.timeline import backdated, timeline
+from services.audit.api.timeline import timeline
 from shared.log.tables import Query, Row, Where, equal
 from shared.runtime.commands import now
 from shared.runtime.http import Answer, Call, page, reading
@@ -144,4 +144,5 @@ def structured(row: Row) -> dict[str, Any]:
     """A ledger row as a CloudEvent in JSON; `ledger` tells where the log keeps it and the hash of its leaf (hex)."""
     event: dict[str, Any] = orjson.loads(row["entry"])
     place = {name: row[name] for name in ("topic", "partition", "offset")}
-    return {**event, "backdated": backdated(row), "ledger": {**place, "leaf": row["leaf"].hex(), "node": row["node"]}}
+    late = lateness(row["time"], row["recorded"])
+    return {**event, **late, "ledger": {**place, "leaf": row["leaf"].hex(), "node": row["node"]}}

@@ -1,61 +1,78 @@
 """The estate: every deployment live at a moment, who takes part in its traffic, and on whose word."""
 
-from collections.abc import Iterable
-from typing import Any
+from asyncio import gather
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, get_args
 
-from services.audit.api.reader import Reader
-from services.audit.projection.asof import holding, since
-from shared.log.tables import Query, Row, cursor_of, equal
+from services.audit.api.moments import lateness
+from services.audit.api.reader import Reader, data_of, described
+from shared.events.registry import Stage
+from shared.log.tables import Query, Row, Where, cursor_of, equal
 
 PAGE = 1_000
+STAGES: tuple[str, ...] = get_args(Stage)
 
 
 async def estate(reader: Reader) -> list[dict[str, Any]]:
     """Each live deployment: champion, challengers, shadows, model, goal, and per version its approvals and gates."""
-    deployments = await _ever_deployed(reader)
-    facts = await reader.traffic(deployments)
-    live: dict[str, list[Row]] = {}
-    for row in holding(facts, reader.moment.at, reader.moment.known_at):
-        live.setdefault(row["src"], []).append(row)
-    versions = await version_facts(reader, {row["dst"] for rows in live.values() for row in rows})
-    about = await reader.about(sorted(live))
+    rows = await reader.traffic(await _ever_deployed(reader))
+    live = sorted({row["src"] for row in rows})
+    versions, about, taking = await gather(
+        version_facts(reader, {row["dst"] for row in rows}), reader.about(live), participants(reader, rows)
+    )
     models = {node: f"model/{about[node]['attributes'].get('model')}" for node in live}
     goals = await goals_of(reader, set(models.values()))
-    actors = await _actors(reader, facts)
-    items: list[dict[str, Any]] = []
-    for node in sorted(live):
-        attributes = about[node]["attributes"]
-        items.append(
-            {
-                "deployment": about[node]["id"],
-                "model": attributes.get("model"),
-                "environment": attributes.get("environment"),
-                "runtime": attributes.get("runtime"),
-                "goal": goals.get(models[node]),
-                **take_part(reader, live[node], facts, versions, actors),
-            }
-        )
-    return items
+    return [
+        {
+            "deployment": about[node]["id"],
+            "model": about[node]["attributes"].get("model"),
+            "environment": about[node]["attributes"].get("environment"),
+            "runtime": about[node]["attributes"].get("runtime"),
+            "goal": goals.get(models[node]),
+            **take_part(taking.get(node, []), versions),
+        }
+        for node in live
+    ]
 
 
-def take_part(
-    reader: Reader, rows: Iterable[Row], facts: list[Row], versions: dict[str, dict[str, Any]], actors: dict[str, str]
-) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class Participant:
+    """An edge of traffic that holds, the row with which it began, and who stated that."""
+
+    row: Row
+    began: Row
+    actor: str | None
+
+
+async def participants(reader: Reader, rows: Sequence[Row]) -> dict[str, list[Participant]]:
+    """Deployment node → who takes part in its traffic, of the edges that hold."""
+    began = await reader.beginnings(rows)
+    ids = sorted({row["event_id"] for row in began})
+    query = Query("ledger", (Where("event_id", "in", ids),), limit=len(ids) or 1, columns=("event_id", "actor"))
+    actors = {row["event_id"]: row["actor"] for row in await reader.store.find(query)} if ids else {}
+    found: dict[str, list[Participant]] = {}
+    for row, start in zip(rows, began, strict=True):
+        found.setdefault(row["src"], []).append(Participant(row, start, actors.get(start["event_id"])))
+    return found
+
+
+def take_part(taking: Iterable[Participant], versions: dict[str, dict[str, Any]]) -> dict[str, Any]:
     """Champion, challengers and shadows of one deployment, each with since when and by whom."""
     roles: dict[str, list[dict[str, Any]]] = {"champion": [], "challenger": [], "shadow": []}
-    for row in rows:
-        start = since(facts, row, reader.moment.at, reader.moment.known_at)
-        detail: dict[str, Any] = row["detail"] or {}
+    for one in taking:
+        detail: dict[str, Any] = one.row["detail"] or {}
         entry: dict[str, Any] = {
-            "version": int(row["dst"].rpartition("@")[2]),
+            "version": int(one.row["dst"].rpartition("@")[2]),
             "percent": detail.get("percent"),
-            "since": start["valid_at"],
-            "known_since": start["known_at"],
-            "deployed_by": actors.get(start["event_id"]),
-            "event_id": start["event_id"],
-            **versions.get(row["dst"], {}),
+            "since": one.began["valid_at"],
+            "known_since": one.began["known_at"],
+            **lateness(one.began["valid_at"], one.began["known_at"]),
+            "deployed_by": one.actor,
+            "event_id": one.began["event_id"],
+            **versions.get(one.row["dst"], {}),
         }
-        roles[row["role"]].append(entry)
+        roles[one.row["role"]].append(entry)
     champion = roles["champion"][0] if roles["champion"] else None
     return {
         "version": champion["version"] if champion else None,
@@ -69,40 +86,38 @@ def take_part(
 
 async def version_facts(reader: Reader, versions: set[str]) -> dict[str, dict[str, Any]]:
     """Version node → the approvals and gate states it had."""
-    edges = [row for row in await reader.edges_to(versions) if row["role"] in ("approval", "gate")]
-    events = await reader.events_about({row["src"] for row in edges})
-    about = await reader.about({row["src"] for row in edges})
+    gates = {f"gate/{version.partition('/')[2]}/{stage}": version for version in versions for stage in STAGES}
+    (stated, first), edges = await gather(reader.newest_about(gates), reader.edges_to(versions, source="approval/"))
+    approvals = await reader.events_about({row["src"] for row in edges})
     found: dict[str, dict[str, Any]] = {version: {"approvals": [], "gate": {}} for version in versions}
-    seen: set[tuple[str, str]] = set()
+    for node, rows in stated.items():
+        attributes = described(node, rows, first[node])["attributes"]
+        found[gates[node]]["gate"][attributes["stage"]] = {
+            "allowed": attributes["allowed"],
+            "rules": attributes["rules"],
+            "since": rows[-1]["time"],
+            "event_id": rows[-1]["event_id"],
+        }
     for row in edges:
-        if (row["src"], row["dst"]) in seen or row["src"] not in events:
-            continue
-        seen.add((row["src"], row["dst"]))
-        node = about[row["src"]]
-        if row["role"] == "gate":
-            found[row["dst"]]["gate"][node["attributes"]["stage"]] = {
-                "allowed": node["attributes"]["allowed"],
-                "rules": node["attributes"]["rules"],
-                "since": events[row["src"]][-1]["time"],
-                "event_id": events[row["src"]][-1]["event_id"],
-            }
-        else:
-            found[row["dst"]]["approvals"].append(approval_answer(node, events[row["src"]][0]["type"]))
+        for event in approvals.get(row["src"], [])[:1]:
+            found[row["dst"]]["approvals"].append(approval_answer(event))
     return found
 
 
-def approval_answer(node: dict[str, Any], event_type: str) -> dict[str, Any]:
+def approval_answer(event: Row) -> dict[str, Any]:
     """An approval: who said what, when, and when it was recorded."""
-    attributes = node["attributes"]
+    data = data_of(event)
     return {
-        "id": node["id"],
-        "decision": "approve" if event_type == "ApprovalGranted" else "reject",
-        "by": node["stated_by"],
-        "role": attributes["role"],
-        "comment": attributes["comment"],
-        "conditions": attributes.get("conditions", []),
-        "time": node["time"],
-        "recorded": node["recorded"],
+        "id": data["approval"],
+        "decision": "approve" if event["type"] == "ApprovalGranted" else "reject",
+        "by": event["actor"],
+        "role": data["role"],
+        "comment": data["comment"],
+        "conditions": data.get("conditions", []),
+        "time": event["time"],
+        "recorded": event["recorded"],
+        **lateness(event["time"], event["recorded"]),
+        "event_id": event["event_id"],
     }
 
 
@@ -114,16 +129,12 @@ async def goals_of(reader: Reader, models: set[str]) -> dict[str, str]:
 
 async def _ever_deployed(reader: Reader) -> set[str]:
     table = reader.store.tables["ledger"]
-    query = Query("ledger", (*equal(type="Deployed"), *reader.moment.events), ("time",), PAGE)
+    columns = ("event_id", "node", "time")
+    query = Query("ledger", (*equal(type="Deployed"), *reader.moment.events), ("time",), PAGE, columns=columns)
     nodes: set[str] = set()
     while True:
         rows = await reader.store.find(query)
         nodes |= {row["node"] for row in rows}
         if len(rows) < PAGE:
             return nodes
-        query = Query(query.table, query.where, query.order, PAGE, cursor_of(table, query, rows[-1]))
-
-
-async def _actors(reader: Reader, facts: list[Row]) -> dict[str, str]:
-    events = await reader.events_about({row["src"] for row in facts})
-    return {row["event_id"]: row["actor"] for rows in events.values() for row in rows}
+        query = replace(query, after=cursor_of(table, query, rows[-1]))

@@ -1,7 +1,7 @@
 """The two times that a question may be asked as of, as parameters of a request."""
 
-from datetime import UTC, datetime
-from typing import Annotated
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any
 
 from fastapi import Query as Parameter
 
@@ -11,6 +11,15 @@ from shared.runtime.problems import Problem
 
 At = Annotated[datetime | None, Parameter(description="What was true at this time; default now.")]
 KnownAt = Annotated[datetime | None, Parameter(description="As it was known at this time; default now.")]
+
+BACKDATED = timedelta(minutes=1)
+"""What was recorded so much later than it happened is marked as backdated."""
+
+
+def lateness(happened: datetime, recorded: datetime) -> dict[str, Any]:
+    """Whether something was recorded long after it happened, and how many seconds after."""
+    late = recorded - happened
+    return {"backdated": late > BACKDATED, "backdated_by_seconds": late.total_seconds() if late > BACKDATED else 0.0}
 
 
 def moment(at: datetime | None, known_at: datetime | None) -> Moment:

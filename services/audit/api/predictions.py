@@ -1,5 +1,6 @@
 """One prediction: found by its id, read from the log, and told with everything that stood behind it."""
 
+from asyncio import gather
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -7,10 +8,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from services.audit.api.estate import goals_of, take_part, version_facts
+from services.audit.api.estate import goals_of, participants, take_part, version_facts
 from services.audit.api.graph import link
 from services.audit.api.reader import EVENT_COLUMNS, Reader, data_of
-from services.audit.projection.asof import holding
 from services.audit.projection.lineage import SPECIAL, version_node
 from shared.events import batches
 from shared.log.log import EventLog, OffsetOutOfRange
@@ -101,20 +101,27 @@ async def story(log: EventLog, reader: Reader, found: Located) -> dict[str, Any]
     data = data_of(found.batch)
     version, deployment = version_node(data["model"], data["version"]), f"deployment/{data['deployment']}"
     model = f"model/{data['model']}"
-    about = await reader.about([version, model, deployment])
-    goal = (await goals_of(reader, {model})).get(model)
+    about, evidence, allowed, flags = await gather(
+        reader.about([version, model, deployment]),
+        _evidence(reader, version),
+        _allowed(reader, found, version, deployment),
+        _flags(reader, found),
+    )
+    goal, provenance, came_true = await gather(
+        _goal(reader, model), _provenance(reader, version), outcome(log, reader, found)
+    )
     return {
         "prediction": _prediction(found, data),
         "deployment": about[deployment],
         "model": about[model],
         "version": about[version],
         "code": about[version]["attributes"].get("code"),
-        **await _goal(reader, goal),
-        **await _provenance(reader, version),
-        "evidence": await _evidence(reader, version),
-        **await _allowed(reader, found, version, deployment),
-        "flags": await _flags(reader, found),
-        "outcome": await outcome(log, reader, found),
+        **goal,
+        **provenance,
+        "evidence": evidence,
+        **allowed,
+        "flags": flags,
+        "outcome": came_true,
     }
 
 
@@ -136,11 +143,12 @@ def _prediction(found: Located, data: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-async def _goal(reader: Reader, name: str | None) -> dict[str, Any]:
+async def _goal(reader: Reader, model: str) -> dict[str, Any]:
+    name = (await goals_of(reader, {model})).get(model)
     if name is None:
         return {"goal": None, "kpis": []}
     goal = f"goal/{name}"
-    kpis = [row["src"] for row in await reader.edges_to([goal]) if row["src"].startswith("kpi/")]
+    kpis = [row["src"] for row in await reader.edges_to([goal], source="kpi/")]
     about = await reader.about([goal, *kpis])
     return {"goal": about[goal], "kpis": [about[node] for node in sorted(set(kpis))]}
 
@@ -159,7 +167,7 @@ async def _provenance(reader: Reader, version: str) -> dict[str, Any]:
 
 
 async def _evidence(reader: Reader, version: str) -> list[dict[str, Any]]:
-    nodes = [row["src"] for row in await reader.edges_to([version]) if row["role"] == "evidence"]
+    nodes = [row["src"] for row in await reader.edges_to([version], source="evidence/")]
     about = await reader.about(nodes)
     return [about[node] for node in nodes]
 
@@ -167,17 +175,17 @@ async def _evidence(reader: Reader, version: str) -> list[dict[str, Any]]:
 async def _allowed(reader: Reader, found: Located, version: str, deployment: str) -> dict[str, Any]:
     """Who let it speak: traffic and gate of that instant, approvals as of the time asked about."""
     then = reader.at(min(found.at, reader.moment.at))
-    facts = await then.traffic([deployment])
-    if not holding(facts, then.moment.at, then.moment.known_at):
-        then, facts = reader, await reader.traffic([deployment])
-    rows = holding(facts, then.moment.at, then.moment.known_at)
-    versions = await version_facts(reader, {version})
-    gates = await version_facts(reader.at(found.at), {version}) if found.at <= reader.moment.at else versions
+    rows = await then.traffic([deployment])
+    if not rows:
+        then, rows = reader, await reader.traffic([deployment])
+    taking, versions, gates = await gather(
+        participants(then, rows), version_facts(reader, {version}), version_facts(reader.at(found.at), {version})
+    )
+    if found.at > reader.moment.at:
+        gates = versions
     gate = gates[version]["gate"] or versions[version]["gate"]
-    events = await reader.events_about([deployment])
-    actors = {row["event_id"]: row["actor"] for rows in events.values() for row in rows}
     return {
-        "traffic": {"as_of": then.moment.at, **take_part(then, rows, facts, {}, actors)},
+        "traffic": {"as_of": then.moment.at, **take_part(taking.get(deployment, []), {})},
         "approvals": versions[version]["approvals"],
         "gate": {
             "as_of": found.at if gates[version]["gate"] else reader.moment.at,
@@ -188,9 +196,8 @@ async def _allowed(reader: Reader, found: Located, version: str, deployment: str
 
 async def _flags(reader: Reader, found: Located) -> list[dict[str, Any]]:
     """Flags on this prediction, each with what became of it."""
-    nodes = [row["src"] for row in await reader.edges_to(found.nodes) if row["role"] == "flagged"]
-    events = await reader.events_about(nodes)
-    about = await reader.about(nodes)
+    nodes = [row["src"] for row in await reader.edges_to(found.nodes, source="flag/")]
+    events, about = await gather(reader.events_about(nodes), reader.about(nodes))
     flags: list[dict[str, Any]] = []
     step = ("type", "time", "recorded", "actor")
     for node in nodes:

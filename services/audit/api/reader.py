@@ -1,28 +1,40 @@
 """Reads of the ledger and the graph as of one moment: nodes with what is said about them, and the edges that hold."""
 
-from collections.abc import Collection, Iterable, Sequence
+from asyncio import gather
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import orjson
 
 from services.audit.moment import Moment
-from services.audit.projection.asof import holding
-from services.audit.projection.lineage import TRAFFIC
+from services.audit.projection.asof import holding, word
+from services.audit.projection.kinds import OPEN_SCOPES, RESTATED, SCOPES
+from services.audit.projection.lineage import TRAFFIC, kind_of
 from shared.log.store import Store
-from shared.log.tables import Query, Row, Where, equal
+from shared.log.tables import Comparison, Each, Query, Row, Where, equal
 
 __all__ = ["EVENT_COLUMNS", "Moment", "Reader", "data_of", "described", "edge_answer"]
 
 _HIDDEN = frozenset({"before", "reference"})
 EVENT_COLUMNS = ("event_id", "type", "node", "subject", "sequence", "actor", "time", "recorded", "entry")
+_STATED_COLUMNS = tuple(column for column in EVENT_COLUMNS if column != "entry")
+_OF_ONE_SOURCE = 200
+"""Edges from one source to one thing that are read at a time; it takes more only where a source said it so often."""
+_NAME = ("dst", "bulk", "src", "scope", "role")
+"""The columns that name an edge within its scope."""
+
+Scope = tuple[str, str]
+"""(source, scope) of edges that are said anew all together."""
 
 
 @dataclass(slots=True)
 class Reader:
     """Questions to the store as of one moment. `limit`: rows that one question may read; `truncated` tells when one
-    met it, and then it holds what was said last."""
+    met it. No question reads what was said before the newest word that counts, so the length of a history costs
+    nothing but the depth of an index."""
 
     store: Store
     moment: Moment
@@ -34,55 +46,158 @@ class Reader:
         return replace(self, moment=Moment(at, self.moment.known_at), truncated=False)
 
     async def events_about(self, nodes: Collection[str]) -> dict[str, list[Row]]:
-        """The ledger rows about each node, in the order in which they were said."""
-        found: dict[str, list[Row]] = {}
+        """Every ledger row about each node, in the order in which they were said."""
         if not nodes:
-            return found
+            return {}
         where = (Where("node", "in", sorted(nodes)), *self.moment.events)
-        rows = await self._find(Query("ledger", where, ("-recorded",), columns=EVENT_COLUMNS))
-        for row in sorted(rows, key=lambda row: (row["recorded"], row["sequence"], row["event_id"])):
-            found.setdefault(row["node"], []).append(row)
-        return found
+        return _by_node(await self._find(Query("ledger", where, ("-recorded",), columns=EVENT_COLUMNS)))
+
+    async def newest_about(self, nodes: Collection[str]) -> tuple[dict[str, list[Row]], dict[str, Row]]:
+        """The ledger rows that tell what each node is: the newest of each type, in the order in which they were said;
+        and the row (without its entry) that was said first."""
+        often = tuple(
+            (node, type_name) for node in sorted(nodes) for type_name in RESTATED.get(kind_of(node), ()) if node
+        )
+        seldom = [node for node in nodes if kind_of(node) not in RESTATED]
+        each = Each((("node", "="), ("type", "=")), often)
+        newest, oldest, whole = await gather(
+            self._each(Query("ledger", self.moment.events, ("-recorded",), 1, columns=EVENT_COLUMNS, each=each)),
+            self._each(Query("ledger", self.moment.events, ("recorded",), 1, columns=_STATED_COLUMNS, each=each)),
+            self.events_about(seldom),
+        )
+        first = {node: rows[0] for node, rows in (_by_node(oldest) | whole).items()}
+        return _by_node(newest) | whole, first
 
     async def about(self, nodes: Collection[str]) -> dict[str, dict[str, Any]]:
         """Each node as an answer shows it; one that no event is about (yet) has no attributes."""
-        events = await self.events_about(nodes)
-        return {node: described(node, events.get(node, [])) for node in nodes}
+        events, first = await self.newest_about(nodes)
+        return {node: described(node, events.get(node, []), first.get(node)) for node in nodes}
 
     async def edges_from(self, nodes: Collection[str]) -> list[Row]:
         """The edges that hold and start at one of these nodes."""
         if not nodes:
             return []
-        where = (Where("src", "in", sorted(nodes)), *self.moment.facts)
-        return self._holding(await self._find(Query("edges", where, ("-known_at", "-sequence"))))
+        scoped = [node for node in nodes if kind_of(node) in SCOPES]
+        whole = [node for node in nodes if kind_of(node) not in SCOPES]
+        once, rest, words = await gather(
+            self._from(scoped, *equal(scope="")), self._from(whole), self._newest_words(scoped)
+        )
+        return self._holding([*once, *rest, *words])
 
-    async def edges_to(self, nodes: Collection[str], bulk: bool = False) -> list[Row]:
-        """The edges that hold and end at one of these nodes; `bulk`: those of batches and windows, else the others."""
+    async def edges_to(self, nodes: Collection[str], bulk: bool = False, source: str = "") -> list[Row]:
+        """The edges that hold and end at one of these nodes; `bulk`: those of batches and windows, the newest first
+        where there are too many, else the others, in the order of their sources. `source`: how sources begin."""
         if not nodes:
             return []
-        where = (Where("dst", "in", sorted(nodes)), *equal(bulk=bulk), *self.moment.facts)
-        rows = await self._find(Query("edges", where, ("-valid_at",) if bulk else ("-known_at", "-sequence")))
-        scoped = sorted({row["src"] for row in rows if row["scope"]})
-        whole = await self._scoped(scoped) if scoped else []
-        held = self._holding([*(row for row in rows if not row["scope"]), *whole])
+        if bulk:
+            return self._holding(await self._bulk_to(sorted(nodes)))
+        rows = await self._to(sorted(nodes), source)
+        scoped = {row["src"] for row in rows if row["scope"]}
+        words = await self._newest_words(scoped) if scoped else []
+        held = self._holding([*(row for row in rows if not row["scope"]), *words])
         return [row for row in held if row["dst"] in nodes]
 
     async def traffic(self, deployments: Collection[str]) -> list[Row]:
-        """Every fact about who takes part in the traffic of these deployment nodes (for `asof`)."""
-        rows = await self._scoped(sorted(deployments)) if deployments else []
-        return [row for row in rows if row["scope"] == TRAFFIC]
+        """Who takes part in the traffic of these deployment nodes."""
+        return self._holding(await self._words([(node, TRAFFIC) for node in sorted(deployments)]))
 
-    async def _scoped(self, sources: Sequence[str]) -> list[Row]:
-        where = (Where("src", "in", sources), Where("scope", "!=", ""), *self.moment.facts)
-        return await self._find(Query("edges", where, ("-known_at", "-sequence")))
+    async def beginnings(self, edges: Sequence[Row]) -> list[Row]:
+        """For each of these scoped edges that hold the row with which it began: the first that said so since the last
+        that said that it had ended."""
+        terms: tuple[tuple[str, Comparison], ...] = tuple((name, "=") for name in (*_NAME, "present"))
+        named = [_edge(row) for row in edges]
+        where = (*self.moment.facts, Where("sequence", ">=", 0))
+        ended = Each(terms, tuple((*name, False) for name in named))
+        last = await self._each(Query("edges", where, ("-known_at", "-sequence"), 1, each=ended))
+        ends = {_edge(row): row for row in last}
+        begun = Each((*terms, ("known_at", ">=")), tuple((*name, True, _known(ends, name)) for name in named))
+        found: dict[tuple[Any, ...], Row] = {}
+        for row in await self._each(Query("edges", where, ("known_at", "sequence"), 2, each=begun)):
+            if _edge(row) not in found and (_edge(row) not in ends or word(row) > word(ends[_edge(row)])):
+                found[_edge(row)] = row
+        return [found.get(_edge(row), row) for row in edges]
+
+    async def _newest_words(self, nodes: Collection[str]) -> list[Row]:
+        """What is said now in every scope of these nodes."""
+        scopes = [(node, scope) for node in sorted(nodes) for scope in SCOPES.get(kind_of(node), ())]
+        known = set(scopes)
+        last = [(node, "") for node in sorted(nodes) if kind_of(node) in OPEN_SCOPES]
+        while last:
+            each = Each((("src", "="), ("scope", ">")), tuple(last))
+            rows = await self._each(Query("edges", (), ("scope",), 1, columns=("src", "scope"), each=each))
+            last = [(row["src"], row["scope"]) for row in rows]
+            scopes += [scope for scope in last if scope not in known]
+        return await self._words(scopes)
+
+    async def _words(self, scopes: Sequence[Scope]) -> list[Row]:
+        """The edges that the newest word of each scope states, present or ended."""
+        each = Each((("src", "="), ("scope", "=")), tuple(scopes))
+        where = (*self.moment.facts, Where("sequence", ">=", 0))
+        order = ("-known_at", "-sequence", "-event_id")
+        columns = ("src", "scope", "event_id")
+        rows = await self._each(Query("edges", where, order, 1, columns=columns, each=each))
+        said = {(row["src"], row["scope"], row["event_id"]) for row in rows}
+        if not said:
+            return []
+        ids = sorted({event_id for _, _, event_id in said})
+        edges = await self._find(Query("edges", (Where("event_id", "in", ids),)))
+        return [row for row in edges if (row["src"], row["scope"], row["event_id"]) in said]
+
+    async def _from(self, nodes: Sequence[str], *where: Where) -> list[Row]:
+        if not nodes:
+            return []
+        sources = (Where("src", "in", sorted(nodes)), *where, *self.moment.facts)
+        return await self._find(Query("edges", sources, ("-known_at", "-sequence")))
+
+    async def _bulk_to(self, nodes: Sequence[str]) -> list[Row]:
+        where = (*equal(bulk=True), *self.moment.facts)
+        each = Each((("dst", "="),), tuple((node,) for node in nodes))
+        rows = await self.store.find(Query("edges", where, ("-valid_at",), self.limit + 1, each=each))
+        return self._within(rows)
+
+    async def _to(self, nodes: Sequence[str], source: str) -> list[Row]:
+        """The first rows of every edge to these nodes, source by source; what one source said very often is skipped."""
+        where = (*equal(bulk=False), *self.moment.facts, *((Where("src", "prefix", source),) if source else ()))
+        order = ("src", "scope", "role", "present", "known_at")
+        groups, found = [(node, "") for node in nodes], list[Row]()
+        while groups and len(found) <= self.limit:
+            each = Each((("dst", "="), ("src", ">")), tuple(groups))
+            rows = await self._each(Query("edges", where, order, _OF_ONE_SOURCE, each=each))
+            found += rows
+            counts = Counter(row["dst"] for row in rows)
+            ends = {row["dst"]: row["src"] for row in rows}
+            groups = [(node, ends[node]) for node, count in counts.items() if count == _OF_ONE_SOURCE]
+        return self._within(found)
 
     def _holding(self, rows: Iterable[Row]) -> list[Row]:
         return holding(rows, self.moment.at, self.moment.known_at)
 
+    async def _each(self, query: Query) -> list[Row]:
+        """The rows of a query that bounds them group by group."""
+        return await self.store.find(query) if query.each and query.each.groups else []
+
     async def _find(self, query: Query) -> list[Row]:
-        rows = await self.store.find(replace(query, limit=self.limit + 1))
+        return self._within(await self.store.find(replace(query, limit=self.limit + 1)))
+
+    def _within(self, rows: list[Row]) -> list[Row]:
         self.truncated = self.truncated or len(rows) > self.limit
         return rows[: self.limit]
+
+
+def _by_node(rows: Iterable[Row]) -> dict[str, list[Row]]:
+    found: dict[str, list[Row]] = {}
+    for row in sorted(rows, key=lambda row: (row["recorded"], row["sequence"], row["event_id"])):
+        found.setdefault(row["node"], []).append(row)
+    return found
+
+
+def _edge(row: Row) -> tuple[Any, ...]:
+    return tuple(row[name] for name in _NAME)
+
+
+def _known(ends: Mapping[tuple[Any, ...], Row], name: tuple[Any, ...]) -> datetime:
+    """From when on an edge may have begun: when it was said to have ended, or ever."""
+    return ends[name]["known_at"] if name in ends else datetime.min.replace(tzinfo=UTC)
 
 
 def data_of(row: Row) -> dict[str, Any]:
@@ -90,13 +205,14 @@ def data_of(row: Row) -> dict[str, Any]:
     return orjson.loads(row["entry"])["data"]
 
 
-def described(node: str, events: Sequence[Row]) -> dict[str, Any]:
-    """A node: its attributes as the events about it state them, later ones over earlier ones, and who stated them."""
+def described(node: str, events: Sequence[Row], first: Row | None) -> dict[str, Any]:
+    """A node: its attributes as the events about it state them, later ones over earlier ones, and who stated it first.
+    `events`: the first, and the newest of each type; the timeline has all."""
     kind, _, name = node.partition("/")
     attributes: dict[str, Any] = {}
     for row in events:
         attributes |= {key: value for key, value in data_of(row).items() if key not in _HIDDEN}
-    first = events[0] if events else None
+    stated = [first["event_id"]] if first else []
     return {
         "kind": kind,
         "id": name,
@@ -104,7 +220,7 @@ def described(node: str, events: Sequence[Row]) -> dict[str, Any]:
         "stated_by": first["actor"] if first else None,
         "time": first["time"] if first else None,
         "recorded": first["recorded"] if first else None,
-        "events": [row["event_id"] for row in events],
+        "events": list(dict.fromkeys([*stated, *(row["event_id"] for row in events)])),
     }
 
 

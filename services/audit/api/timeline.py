@@ -4,18 +4,18 @@ import heapq
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import orjson
 
+from services.audit.api.moments import lateness
 from services.audit.api.reader import EVENT_COLUMNS, Moment, data_of
+from services.audit.projection.kinds import STATED_ELSEWHERE
+from services.audit.projection.lineage import kind_of
 from shared.log.store import Store
 from shared.log.tables import Query, Row, Where, cursor_of, equal
 from shared.runtime.problems import Problem
-
-BACKDATED = timedelta(minutes=1)
-"""An event recorded so much later than it happened is marked as backdated."""
 
 PAGE = 200
 Place = tuple[datetime, str]
@@ -60,23 +60,20 @@ def item(row: Row) -> dict[str, Any]:
         "sequence": row["sequence"],
         "time": row["time"],
         "recorded": row["recorded"],
-        "backdated": backdated(row),
+        **lateness(row["time"], row["recorded"]),
         "actor": row["actor"],
         "data": data_of(row),
     }
-
-
-def backdated(row: Row) -> bool:
-    return row["recorded"] - row["time"] > BACKDATED
 
 
 def _queries(node: str, moment: Moment, bulk: bool) -> list[Query]:
     edge_order = ("valid_at", "event_id")
     queries = [
         Query("ledger", (*equal(node=node), *moment.events), ("time",), PAGE, columns=("time", "event_id")),
-        Query("edges", (*equal(src=node), *moment.facts), edge_order, PAGE),
         Query("edges", (*equal(dst=node, bulk=False), *moment.facts), edge_order, PAGE),
     ]
+    if kind_of(node) in STATED_ELSEWHERE:
+        queries.append(Query("edges", (*equal(src=node), *moment.facts), edge_order, PAGE))
     if bulk:
         queries.append(Query("edges", (*equal(dst=node, bulk=True), *moment.facts), edge_order, PAGE))
     if node.startswith("actor/"):

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
+from services.audit.projection import tree
 from services.audit.projection.client_ids import client_ids
 from services.audit.projection.entry import entry, leaf_hash
 from services.audit.projection.lineage import BULK_KINDS, kind_of, said
@@ -39,6 +40,7 @@ LEDGER = Table(
     indexes=(
         ("topic", "partition", "offset"),
         ("node", "time"),
+        ("node", "type", "recorded", "sequence", "time"),
         ("subject", "time"),
         ("type", "time"),
         ("actor", "time"),
@@ -67,7 +69,11 @@ EDGES = Table(
         "sequence": "bigint",
         "bulk": "boolean",
     },
-    indexes=(("src", "valid_at"), ("dst", "bulk", "valid_at")),
+    indexes=(
+        ("src", "scope", "known_at", "sequence", "valid_at"),
+        ("dst", "bulk", "valid_at"),
+        ("dst", "bulk", "src", "scope", "role", "present", "known_at", "sequence", "valid_at"),
+    ),
 )
 """`bulk`: the edge comes from a kind of thing that there may be millions of (batches, windows)."""
 
@@ -100,7 +106,7 @@ VERIFICATIONS = Table(
 """Requests for a verification and how far they are: work in hand, not a view; results are events."""
 
 FOLDED = (LEDGER, EDGES, PREDICTION_IDS)
-TABLES: tuple[Table, ...] = (*FOLDED, VERIFICATIONS)
+TABLES: tuple[Table, ...] = (*FOLDED, *tree.TABLES, VERIFICATIONS)
 
 
 COLUMNS: dict[str, tuple[str, ...]] = {table.name: tuple(table.columns) for table in FOLDED}

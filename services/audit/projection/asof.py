@@ -43,18 +43,3 @@ def holding(rows: Iterable[Row], at: datetime, known_at: datetime) -> list[Row]:
         if row["present"] and (row["scope"] or name not in chosen):
             chosen[name] = row
     return list(chosen.values())
-
-
-def since(rows: Iterable[Row], edge: Row, at: datetime, known_at: datetime) -> Row:
-    """The fact from which a scoped edge that holds has held without a break."""
-    words: dict[tuple[Any, ...], list[Row]] = {}
-    for row in known(rows, at, known_at):
-        if row["src"] == edge["src"] and row["scope"] == edge["scope"]:
-            words.setdefault(word(row), []).append(row)
-    first = edge
-    for _, said in sorted(words.items(), reverse=True):
-        same = [row for row in said if row["present"] and (row["role"], row["dst"]) == (edge["role"], edge["dst"])]
-        if not same:
-            break
-        first = same[0]
-    return first

@@ -1,6 +1,6 @@
 """Which edges hold at a time, as it was known at another."""
 
-from services.audit.projection.asof import holding, since
+from services.audit.projection.asof import holding
 from shared.events import deployer, registry
 from tests.unit.audit.facts import changed, day, deployed, event, folded, stored, traffic
 
@@ -70,15 +70,6 @@ def test_an_alias_is_in_one_place_and_several_aliases_do_not_disturb_each_other(
     assert roles(facts, 2.5, 9) == {("a", "1"), ("b", "1")}
     assert roles(facts, 3.5, 9) == {("a", "2"), ("b", "1")}
     assert roles(facts, 4.5, 9) == {("a", "2")}
-
-
-def test_since_goes_back_to_where_the_role_began_without_a_break():
-    facts = rows(DEPLOYED, CANARY)
-    champion = next(row for row in holding(facts, day(9), day(9)) if row["role"] == "champion")
-    assert since(facts, champion, day(9), day(9))["valid_at"] == day(1)
-    facts = rows(DEPLOYED, CANARY, PROMOTED)
-    (champion,) = holding(facts, day(9), day(9))
-    assert since(facts, champion, day(9), day(9))["valid_at"] == day(5)
 
 
 def test_what_is_said_once_holds_on_and_is_told_once():
