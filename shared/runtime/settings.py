@@ -208,6 +208,9 @@ class Settings(BaseSettings):
     reports_url: str = ""
     """Where issued reports lie: a folder or `s3://BUCKET/PREFIX`; empty: `reports` in `data_dir`."""
 
+    report_fonts: Path | None = None
+    """Folder of fonts for PDFs in scripts other than Latin, Greek and Cyrillic."""
+
     report_schedule: Literal["off", "daily", "weekly", "monthly", "quarterly"] = "off"
     """How often a report on each model, and on all, is issued as of the period's end (UTC)."""
 

@@ -116,20 +116,18 @@ async def test_the_same_moment_gives_the_same_bytes(system: System, told: Whole)
 
 async def test_every_statement_of_fact_names_events_that_exist(system: System, told: Whole):
     document = await model(system)
-    known = {one["event_id"] for one in document["register"]["events"]}
-    sets = {one["ref"]: one for one in document["register"]["sets"]}
-    table_rows = 0
+    register = {one["ref"]: one for kind in ("events", "sets") for one in document["register"][kind]}
+    used: list[str] = []
     for part in document["parts"]:
         for one in part["sections"]:
             for block in one["blocks"]:
-                for item in block.get("rows", [block]):
-                    ids = item["events"]
-                    table_rows += len(ids) > 0
-                    if len(set(ids)) > SET:
-                        assert sets[item["refs"][0]]["event_ids"] == list(dict.fromkeys(ids))
-                    else:
-                        assert set(ids) <= known
-    assert table_rows > 60
+                used += [ref for item in block.get("rows", [block]) for ref in item["refs"]]
+    assert len(used) > 100
+    assert set(used) == set(register)
+    for ref, one in register.items():
+        if ref.startswith("S"):
+            assert one["count"] == len(one["event_ids"]) > SET
+            assert one["sha256"] == sha256("\n".join(sorted(one["event_ids"])).encode()).hexdigest()
     for one in document["register"]["events"][:20]:
         event = (await get(system, f"/v1/events/{one['event_id']}")).json()
         assert (event["type"], event["subject"], event["actor"]) == (one["type"], one["subject"], one["actor"])
@@ -167,7 +165,7 @@ async def test_findings_come_from_the_record(system: System, told: Whole):
 async def test_what_monitoring_raised_is_told(system: System, told: Whole):
     document = await model(system, at=day(60).isoformat(), known_at=day(60).isoformat())
     assert "cleared 2013-02-06 00:00" in said(document, "monitoring")
-    assert "An alert of kpi is open since 2013-02-03 00:00 UTC: kpi thrice" in said(document, "findings")
+    assert "An alert of kpi on version 1 is open since 2013-02-03 00:00 UTC: kpi thrice" in said(document, "findings")
     assert "drift thrice" not in said(document, "findings")
     assert "late has had no prediction since 2013-02-06 00:00 UTC." in said(document, "findings")
     assert "Checks of the data were breached 1 time: missing." in said(document, "findings")
@@ -176,7 +174,7 @@ async def test_what_monitoring_raised_is_told(system: System, told: Whole):
     assert "Protected attribute of version 2: carrier group, by input carrier." in said(document, "card-factors")
     assert "0.6967 [0.6767, 0.7167]" in said(document, "outcomes")
     before = await model(system, at=day(34).isoformat(), known_at=day(34).isoformat())
-    assert "An alert of drift is open" in said(before, "findings")
+    assert "An alert of drift on version 1 is open" in said(before, "findings")
 
 
 async def test_gaps_stand_out(system: System, told: Whole):
@@ -200,6 +198,31 @@ async def test_hostile_text_stays_text(system: System, told: Whole):
     assert "<script" not in page.text
     assert html.escape(HOSTILE[:25], quote=False) in page.text
     assert "default-src 'none'" in page.headers["content-security-policy"]
+
+
+async def test_the_pdf_is_for_the_archive_and_for_screen_readers(system: System, told: Whole):
+    data = (await get(system, "/v1/reports/flights", format="pdf")).content
+    reader = pypdf.PdfReader(io.BytesIO(data))
+    about = reader.trailer["/Root"]["/Metadata"].get_data().decode()
+    assert "<pdfaid:part>2</pdfaid:part>" in about
+    assert "<pdfuaid:part>1</pdfuaid:part>" in about
+    assert reader.metadata
+    assert reader.metadata.title == "Model report: flights"
+    assert [one.title for one in reader.outline if not isinstance(one, list)][:2] == [
+        "1  Summary",
+        "2  Model risk management",
+    ]
+
+
+async def test_a_script_without_a_font_is_no_error(system: System):
+    from shared.events import registry
+    from tests.component.audit_given import Story
+
+    await Story(system).say("model/bare", registry.ModelRegistered(model="bare", owner="李娜", technique="模型 🚀"), 1)
+    await system.settle()
+    paper = text_of_pdf((await get(system, "/v1/reports/bare", format="pdf")).content)
+    assert "No font at hand draws some characters of this report" in " ".join(paper.split())
+    assert "模型 🚀" in (await get(system, "/v1/reports/bare", format="html")).text
 
 
 async def test_a_model_without_anything_is_all_gaps(system: System):
@@ -248,6 +271,9 @@ async def test_an_issued_report_is_kept_by_its_digest_and_is_on_record(system: S
     await system.settle()
     listed = (await get(system, "/v1/issued-reports", model="flights")).json()["items"]
     assert {one["report"] for one in listed} == {answer["report"], second["report"]}
+    by_digest = await get(system, "/v1/issued-reports", sha256=answer["files"][1]["sha256"].upper())
+    assert {one["report"] for one in by_digest.json()["items"]} == {answer["report"], second["report"]}
+    assert (await get(system, "/v1/issued-reports", sha256="00" * 32)).json()["items"] == []
     issued = (await get(system, answer["url"])).json()
     assert (issued["reason"], issued["issued_by"], issued["number"]) == ("yearly audit", "ada", 1)
     for file in issued["files"]:

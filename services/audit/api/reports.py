@@ -1,9 +1,10 @@
 """Reports over HTTP: as of any moment in three formats, and issued ones, whose bytes are on record."""
 
 import asyncio
+import hashlib
 from base64 import b64encode
+from dataclasses import replace
 from datetime import datetime
-from hashlib import sha256
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends
@@ -17,7 +18,7 @@ from services.audit.reports import issued
 from services.audit.reports.gathering import Gathering
 from services.audit.reports.press import FORMATS, MEDIA_TYPES, Format, Press
 from services.audit.reports.shelf import Missing, Shelf
-from shared.log.tables import Query, Row, equal
+from shared.log.tables import Query, Row, Where, cursor_of, equal
 from shared.runtime.http import Answer, Call, page, reading, writing
 from shared.runtime.identity import Role
 from shared.runtime.openapi import also
@@ -25,6 +26,7 @@ from shared.runtime.problems import Problem, not_found
 from shared.runtime.service import Service
 
 Wanted = Annotated[Format, Parameter(alias="format", description="json, html or pdf; all say the same.")]
+SEARCH_PAGE = 500
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
 
 
@@ -116,11 +118,15 @@ def _issued(router: APIRouter, service: Service) -> None:
     async def list_issued(
         call: Annotated[Call, Depends(reading(service))],
         model: str | None = None,
+        sha256: Annotated[str | None, Parameter(description="Only those with a file of this SHA-256 (hex).")] = None,
         cursor: str | None = None,
         limit: Annotated[int, Parameter(ge=1)] = 100,
     ) -> Answer:
-        """Issued reports, the newest first; of one model where `model` says so."""
+        """Issued reports, the newest first; of one model where `model` says so. With `sha256` the report that a file
+        was issued as, if it was."""
         where = equal(type="ReportIssued") + (equal(subject=issued.subject(model)) if model else ())
+        if sha256 is not None:
+            return Answer({"items": await _with_digest(service, where, sha256.lower()), "next": None})
         return Answer(await page(service, Query("ledger", where, ("-time",), limit), cursor, told))
 
     @router.get("/v1/issued-reports/{report}")
@@ -142,6 +148,18 @@ def _issued(router: APIRouter, service: Service) -> None:
             fix = "Restore it from a copy; the record holds its SHA-256."
             raise Problem(410, "report-bytes-lost", f"Report {report} as {wanted}: {error}.", fix) from error
         return file_response(data, wanted, f"report-{report}")
+
+
+async def _with_digest(service: Service, where: tuple[Where, ...], digest: str) -> list[dict[str, Any]]:
+    """Issued reports that have a file of this digest, looked for page by page."""
+    table, query = service.store.tables["ledger"], Query("ledger", where, ("-time",), SEARCH_PAGE)
+    found: list[dict[str, Any]] = []
+    while True:
+        rows = await service.store.find(query)
+        found += [told(row) for row in rows if any(one["sha256"] == digest for one in data_of(row)["files"])]
+        if len(rows) < SEARCH_PAGE:
+            return found
+        query = replace(query, after=cursor_of(table, query, rows[-1]))
 
 
 async def _made(service: Service, press: Press, model: str, when: Moment, base: str) -> dict[str, Any]:
@@ -177,7 +195,7 @@ def base_url(call: Call) -> str:
 def file_response(data: bytes, format: Format, name: str) -> Response:
     """A file with its digest (RFC 9530) and a name to save it by."""
     headers = {
-        "Repr-Digest": f"sha-256=:{b64encode(sha256(data).digest()).decode()}:",
+        "Repr-Digest": f"sha-256=:{b64encode(hashlib.sha256(data).digest()).decode()}:",
         "Content-Disposition": f'inline; filename="{name}.{format}"',
         "Content-Security-Policy": POLICY,
         "X-Content-Type-Options": "nosniff",

@@ -205,14 +205,10 @@ def _block(block: Block, register: _Register) -> dict[str, Any]:
             "kind": "statement",
             "text": block.text,
             "gap": block.gap,
-            "events": list(block.events),
             "refs": register.refs(block.events),
         }
     if isinstance(block, Table):
-        rows = [
-            {"cells": list(row.cells), "gap": row.gap, "events": list(row.events), "refs": register.refs(row.events)}
-            for row in block.rows
-        ]
+        rows = [{"cells": list(row.cells), "gap": row.gap, "refs": register.refs(row.events)} for row in block.rows]
         table = {"kind": "table", "style": block.kind, "title": block.title, "columns": list(block.columns)}
         return {**table, "wide": list(block.wide), "rows": rows}
     return {
@@ -221,6 +217,5 @@ def _block(block: Block, register: _Register) -> dict[str, Any]:
         "caption": block.caption,
         "svg": block.svg,
         "points": {name: list(points) for name, points in block.points.items()},
-        "events": list(block.events),
         "refs": register.refs(block.events),
     }

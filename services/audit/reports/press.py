@@ -52,7 +52,10 @@ class Press:
     async def render(self, made: dict[str, Any], format: Format) -> bytes:
         """A document in one format."""
         async with self._turn:
-            return await asyncio.to_thread(_RENDER[format], made)
+            if format == "pdf":
+                return await asyncio.to_thread(pdf.render, made, self.service.settings.report_fonts)
+            render = html.render if format == "html" else _json
+            return await asyncio.to_thread(render, made)
 
     async def keep(self, issue: Issue, made: dict[str, Any], formats: Sequence[Format]) -> Issue:
         """Render, put the bytes on the shelf, and answer the command with their digests."""
@@ -77,8 +80,5 @@ def _document(build: Any, *arguments: Any) -> dict[str, Any]:
     return document(made)
 
 
-def _json(made: dict[str, Any]) -> bytes:
-    return orjson.dumps(made, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
-
-
-_RENDER = {"json": _json, "html": html.render, "pdf": pdf.render}
+def _json(document: dict[str, Any]) -> bytes:
+    return orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)

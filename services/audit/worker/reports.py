@@ -15,6 +15,7 @@ from shared.runtime.service import Service
 logger = structlog.get_logger()
 
 ACTOR = "audit"
+_EVERYWHERE = frozenset({"", "0.0.0.0", "::"})  # noqa: S104 (compared with, not bound to)
 _MONTHS = {"monthly": 1, "quarterly": 3}
 
 
@@ -76,4 +77,5 @@ def period_end(schedule: str, moment: datetime) -> datetime:
 def base_url(service: Service) -> str:
     """Where the links of a report lead that no request asked for."""
     settings = service.settings
-    return (settings.public_url or f"http://{settings.host}:{settings.port}").rstrip("/")
+    host = "localhost" if settings.host in _EVERYWHERE else settings.host
+    return (settings.public_url or f"http://{host}:{settings.port}").rstrip("/")

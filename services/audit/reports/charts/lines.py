@@ -72,7 +72,7 @@ def _axes(scale: _Scale, steps: Sequence[float], start: datetime, end: datetime)
     for at, words in svg.dates(start, end):
         parts += [
             svg.line(scale.x(at), BOTTOM, scale.x(at), BOTTOM + 4, svg.FAINT),
-            svg.text(scale.x(at), BOTTOM + 16, words, anchor="middle"),
+            svg.text(scale.x(at), BOTTOM + 16, words, anchor="end" if scale.x(at) > WIDTH - 30 else "middle"),
         ]
     return [*parts, svg.line(LEFT, BOTTOM, WIDTH - RIGHT, BOTTOM, svg.FAINT)]
 

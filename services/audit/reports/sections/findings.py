@@ -8,6 +8,7 @@ from services.audit.reports.document import Block, Row, Section, Table
 from services.audit.reports.facts import Fact, Facts, ids
 from services.audit.reports.sections.alarms import open_alerts, silent
 from services.audit.reports.sections.common import in_use, independent, say
+from services.audit.reports.sections.monitoring import feature_named
 from services.audit.reports.words import count, listed, minute, number
 
 ORDER = ("high", "medium", "low")
@@ -95,8 +96,11 @@ def _own_word(facts: Facts) -> Iterator[Finding]:
 
 def _alerts(facts: Facts) -> Iterator[Finding]:
     for fact in open_alerts(facts):
-        text = f"An alert of {fact.data['kind']} is open since {minute(fact.time)} UTC: {fact.data['summary']}"
-        yield _finding("high", text, [fact])
+        text = (
+            f"An alert of {fact.data['kind']} on version {fact.data['version']} is open since {minute(fact.time)} "
+            f"UTC: {fact.data['summary']}"
+        )
+        yield _finding("high" if fact.data["version"] in facts.champions else "medium", text, [fact])
     for fact in silent(facts):
         heard = fact.data["last_heard"][:16].replace("T", " ")
         yield _finding("medium", f"{fact.data['deployment']} has had no prediction since {heard} UTC.", [fact])
@@ -119,7 +123,7 @@ def _kpi_missed(facts: Facts) -> Iterator[Finding]:
 def _drift(facts: Facts) -> Iterator[Finding]:
     found = facts.of("DriftDetected")
     if found:
-        names = sorted({fact.data["feature"] for fact in found})
+        names = sorted({feature_named(fact) for fact in found})
         text = (
             f"Drift beyond the threshold was detected {count(len(found), 'time')} in {count(len(names), 'feature')}: "
             f"{listed(names)}."

@@ -105,7 +105,8 @@ def _analyses(facts: Facts) -> list[Block]:
         for one in _current(facts)
         if one.data["metrics"]
     ]
-    windows = [fact for fact in facts.windows if fact.data["outcomes"]]
+    shown = in_use(facts)
+    windows = [fact for fact in facts.windows if fact.data["outcomes"] and fact.data["version"] in shown]
     if not windows:
         return [*stated, gap("results in use.", ids(facts.windows))]
     return [*stated, quality_table(windows), gap("results broken down by factor, and their intersections.")]

@@ -84,7 +84,8 @@ def _drift_chart(values: Mapping[tuple[str, str], float], found: Sequence[Fact],
     for (name, _), value in values.items():
         highest[name] = max(highest.get(name, 0.0), value)
     names = sorted(highest, key=lambda name: (-highest[name], name))[:FEATURES]
-    limit = float(found[-1].data["threshold"]) if found else USUAL_LIMIT
+    limits = [float(fact.data["threshold"]) for fact in found if fact.data["statistic"] == "psi"]
+    limit = limits[-1] if limits else USUAL_LIMIT
     inside = [(name, month) for name in names for month in months if (name, month) in values]
     cells = {(name, short(month)): values[name, month] for name, month in inside}
     drawing = heat("Highest PSI of each feature by month", names, [short(month) for month in months], cells, limit)
@@ -103,10 +104,16 @@ def _alarms(found: Sequence[Fact]) -> list[Block]:
         return [say("No drift beyond the threshold was detected.")]
     features: dict[str, int] = {}
     for fact in found:
-        features[fact.data["feature"]] = features.get(fact.data["feature"], 0) + 1
+        name = feature_named(fact)
+        features[name] = features.get(name, 0) + 1
     ranked = sorted(features.items(), key=lambda item: (-item[1], item[0]))
     named = ", ".join(f"{name} {amount:,}" for name, amount in ranked[:12])
     return [say(f"Drift was detected {count(len(found), 'time')}, by feature: {named}.", *found)]
+
+
+def feature_named(drift: Fact) -> str:
+    """The feature that drifted; `*` means all of them together, told apart by a classifier."""
+    return "all features together" if drift.data["feature"] == "*" else drift.data["feature"]
 
 
 def main_metric(windows: Sequence[Fact]) -> str | None:
