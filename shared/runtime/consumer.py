@@ -15,13 +15,13 @@ from typing import Any
 
 import structlog
 
-from shared.events.codec import Undecodable, decode
 from shared.events.envelope import Event
 from shared.log.log import EventLog, LogUnavailable, OffsetOutOfRange, Subscription
 from shared.log.records import Record, TopicPartition
 from shared.log.store import Claim, DeadLetter, Fenced, Store, StoreUnavailable, UnitOfWork
 from shared.log.tables import Change
 from shared.runtime.commands import now
+from shared.runtime.received import Opened, Received, Slice, held_back, in_sequence, open_record, portions
 from shared.runtime.settings import Settings
 
 logger = structlog.get_logger()
@@ -37,7 +37,6 @@ SLICES = 2
 OPENED_AT_ONCE = 50
 """Records decoded and folded before whatever else waits in this process gets its turn: some milliseconds."""
 
-
 INTERRUPTIONS = (Fenced, StoreUnavailable, LogUnavailable, OSError)
 """What says nothing about the records: worth another try, with a new claim."""
 
@@ -45,22 +44,6 @@ INTERRUPTIONS = (Fenced, StoreUnavailable, LogUnavailable, OSError)
 class NotYet(Exception):
     """What this record needs is still on its way (another topic's event): it is tried again and again, and parked
     after `consumer_not_yet_seconds`. The records of its partition wait behind it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Received:
-    """`folded`: what the consumer's `fold` made of the event, where it has one and there was time to do it ahead."""
-
-    event: Event
-    record: Record
-    folded: Any = None
-
-
-Opened = Received | str
-"""A record that holds an event, or why it holds none."""
-
-Slice = list[tuple[TopicPartition, Sequence[Record]]]
-"""Records of several partitions that share a unit of work."""
 
 
 Handler = Callable[[UnitOfWork, Sequence[Received]], Awaitable[None]]
@@ -181,7 +164,7 @@ class Consumer:
     async def _in_slices(self, polled: dict[TopicPartition, list[Record]], subscription: Subscription) -> None:
         """Apply slice by slice; the next slice is decoded and folded while the store is at work on this one."""
         waiting: set[TopicPartition] = set()
-        slices = _slices(polled, self.settings.consumer_max_records * TOGETHER)
+        slices = portions(polled, self.settings.consumer_max_records * TOGETHER)
         ahead = asyncio.create_task(self._opened(slices[0] if slices else []))
         try:
             for slice_, following in zip_longest(slices, slices[1:], fillvalue=Slice()):
@@ -248,7 +231,7 @@ class Consumer:
         opened: list[Opened] = []
         for _, records in slice_:
             for first in range(0, len(records), OPENED_AT_ONCE):
-                opened += [_open(record, self.fold) for record in records[first : first + OPENED_AT_ONCE]]
+                opened += [open_record(record, self.fold) for record in records[first : first + OPENED_AT_ONCE]]
                 await asyncio.sleep(0)
         return opened
 
@@ -276,18 +259,20 @@ class Consumer:
         `opened`: the records as opened before."""
         records = [record for _, mine in owned for record in mine]
         if opened is None:
-            opened = [refuse or _open(record) for record in records]
+            opened = [refuse or open_record(record) for record in records]
         async with self.store.begin() as unit:
             if any((record.topic, record.key) in self._parked for record in records):
                 self._parked = await unit.parked_keys(self.name)  # they may have been replayed elsewhere
-            letters, received = self._sort(records, opened)
-            fresh, behind, heads = await self._fresh(unit, received)
-            letters += behind
+            received, refused = held_back(records, opened, self._parked)
+            subjects = sorted({item.event.subject for item in received if item.event.sequence})
+            known = await unit.heads(self.name, subjects) if subjects else {}
+            fresh, gaps, heads = in_sequence(received, known)
             if fresh:
                 await self.handle(unit, fresh)
                 await unit.set_heads(self.name, heads)
                 if self.marks:
                     await unit.mark_seen(self.name, [item.event.id for item in fresh])
+            letters = [DeadLetter(self.name, record, reason, now()) for record, reason in (*refused, *gaps)]
             if letters:
                 await unit.park(letters)
             advanced = await unit.advance(self.name, {claim: mine[-1].offset + 1 for claim, mine in owned})
@@ -295,50 +280,6 @@ class Consumer:
         for claim in advanced:
             self._claims[claim.place] = claim
             self._advanced(claim.place, letters)
-
-    def _sort(self, records: Sequence[Record], opened: Sequence[Opened]) -> tuple[list[DeadLetter], list[Received]]:
-        """What is for the dead letters, and what is not."""
-        letters: list[DeadLetter] = []
-        received: list[Received] = []
-        blocked = set(self._parked)
-        for record, one in zip(records, opened, strict=True):
-            if blocked and (record.topic, record.key) in blocked:
-                reason = one if isinstance(one, str) else "waits behind an earlier dead letter of the same key"
-            elif isinstance(one, Received):
-                received.append(one)
-                continue
-            else:
-                reason = one
-            letters.append(DeadLetter(self.name, record, reason, now()))
-            blocked.add((record.topic, record.key))
-        return letters, received
-
-    async def _fresh(
-        self, unit: UnitOfWork, received: Sequence[Received]
-    ) -> tuple[list[Received], list[DeadLetter], dict[str, int]]:
-        """Drop what was applied before. Direct records (sequence 0) pass: their handler knows them by their id."""
-        subjects = {item.event.subject for item in received if item.event.sequence}
-        known = await unit.heads(self.name, sorted(subjects)) if subjects else {}
-        heads: dict[str, int] = {}
-        fresh: list[Received] = []
-        letters: list[DeadLetter] = []
-        gaps: set[str] = set()
-        for item in received:
-            event = item.event
-            if not event.sequence:
-                fresh.append(item)
-                continue
-            head = heads.get(event.subject, known.get(event.subject, 0))
-            if event.sequence <= head:
-                continue
-            if event.sequence > head + 1 or event.subject in gaps:
-                reason = f"gap in {event.subject}: sequence {event.sequence} came after {head}"
-                letters.append(DeadLetter(self.name, item.record, reason, now()))
-                gaps.add(event.subject)
-                continue
-            heads[event.subject] = event.sequence
-            fresh.append(item)
-        return fresh, letters, heads
 
     async def _one_by_one(self, place: TopicPartition, records: Sequence[Record]) -> None:
         for record in records:
@@ -367,31 +308,3 @@ class Consumer:
     def _report(self, problem: str) -> None:
         self.problem = problem
         logger.warning("consumer interrupted", consumer=self.name, problem=problem)
-
-
-def _open(record: Record, fold: Callable[[Event, Record], Any] | None = None) -> Opened:
-    try:
-        event = decode(record)
-    except Undecodable as error:
-        return str(error)
-    try:
-        return Received(event, record, fold(event, record) if fold else None)
-    except Exception:  # the handler will meet it again, where the record is alone and can be parked for it
-        return Received(event, record)
-
-
-def _slices(polled: dict[TopicPartition, list[Record]], size: int) -> list[Slice]:
-    """What was polled, in portions of at most `size` records."""
-    slices: list[Slice] = []
-    room = 0
-    for place, records in polled.items():
-        start = 0
-        while start < len(records):
-            if room == 0:
-                slices.append([])
-                room = size
-            portion = records[start : start + room]
-            slices[-1].append((place, portion))
-            start += len(portion)
-            room -= len(portion)
-    return slices

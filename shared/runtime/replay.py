@@ -4,9 +4,14 @@ import structlog
 
 from shared.events.codec import decode
 from shared.log.records import Record
-from shared.runtime.consumer import Consumer, Received
+from shared.runtime.consumer import Consumer
+from shared.runtime.received import Received, in_sequence
 
 logger = structlog.get_logger()
+
+
+class StillEarly(Exception):
+    """An event before this one in its stream is still missing."""
 
 
 async def replay_dead_letters(consumer: Consumer, limit: int) -> tuple[int, int]:
@@ -16,29 +21,46 @@ async def replay_dead_letters(consumer: Consumer, limit: int) -> tuple[int, int]
     """
     async with consumer.store.begin() as unit:
         letters = await unit.dead_letters(consumer.name, limit)
-    applied = 0
+    waiting = [letter.record for letter in letters]
+    while waiting:
+        left = await _round(consumer, waiting)
+        if len(left) == len(waiting):
+            break
+        waiting = left
+    return len(letters) - len(waiting), len(waiting)
+
+
+async def _round(consumer: Consumer, records: list[Record]) -> list[Record]:
+    """Try each once; returns those that still wait. Behind a failure its key waits, but not behind a gap: what closes
+    that lies further back."""
+    left: list[Record] = []
     blocked: set[tuple[str, str]] = set()
-    for letter in letters:
-        record = letter.record
-        if (record.topic, record.key) in blocked:
-            continue
-        try:
-            await _replay_one(consumer, record)
-            applied += 1
-        except Exception as error:
-            blocked.add((record.topic, record.key))
-            logger.warning("dead letter failed again", consumer=consumer.name, offset=record.offset, error=repr(error))
-    return applied, len(letters) - applied
+    for record in records:
+        name = (record.topic, record.key)
+        if name not in blocked:
+            try:
+                await _replay_one(consumer, record)
+                continue
+            except Exception as error:
+                if not isinstance(error, StillEarly):
+                    blocked.add(name)
+                reason = repr(error)
+                logger.warning("dead letter failed again", consumer=consumer.name, offset=record.offset, error=reason)
+        left.append(record)
+    return left
 
 
 async def _replay_one(consumer: Consumer, record: Record) -> None:
-    event = decode(record)
+    item = Received(decode(record), record)
+    subject = item.event.subject
     async with consumer.store.begin() as unit:
-        head = (await unit.heads(consumer.name, [event.subject])).get(event.subject, 0) if event.sequence else -1
-        if event.sequence > head:
-            await consumer.handle(unit, [Received(event, record)])
-            if event.sequence:
-                await unit.set_heads(consumer.name, {event.subject: event.sequence})
+        known = await unit.heads(consumer.name, [subject]) if item.event.sequence else {}
+        fresh, gaps, heads = in_sequence([item], known)
+        if gaps:
+            raise StillEarly(gaps[0][1])
+        if fresh:
+            await consumer.handle(unit, fresh)
+            await unit.set_heads(consumer.name, heads)
             if consumer.marks:
-                await unit.mark_seen(consumer.name, [event.id])
+                await unit.mark_seen(consumer.name, [item.event.id])
         await unit.remove_dead_letter(consumer.name, record.place, record.offset)

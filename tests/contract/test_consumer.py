@@ -266,6 +266,18 @@ async def test_a_gap_in_a_stream_is_parked(bench: Bench):
     assert await bench.letters() == [("goal/a", 1), ("goal/a", 3)]
 
 
+async def test_a_gap_is_not_replayed_over_and_closes_once_the_missing_event_came(bench: Bench):
+    first, lost, third, fourth = (bench.event("goal/a") for _ in range(4))
+    await bench.publish(first, third, fourth)
+    await bench.consumed(bench.consumer())
+    consumer = bench.consumer()
+    assert await replay_dead_letters(consumer, 100) == (0, 2)
+    await bench.publish(lost)
+    await bench.consumed(bench.consumer())
+    assert await replay_dead_letters(consumer, 100) == (3, 0)
+    assert await bench.counts() == {"goal/a": 4}
+
+
 async def test_an_offset_out_of_range_is_an_alarm_and_never_a_reset(bench: Bench):
     consumer = bench.consumer()
     claim = (await bench.store.claim(consumer.name, [bench.place]))[bench.place]
