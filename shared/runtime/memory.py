@@ -4,14 +4,19 @@ import contextlib
 import ctypes
 import gc
 
-COLLECT_EVERY = 50_000
-"""Objects made and not freed between two collections of the youngest."""
+COLLECT_EVERY = 10_000
+"""Objects made and not freed between two collections of the youngest. Not more, since one of them may hold a body."""
 
-KEPT_BYTES = 64 * 2**20
-"""Freed memory at the top of the heap that is kept instead of given back, and the size from which a piece of memory is
-asked of the system by itself."""
+KEPT_BYTES = 32 * 2**20
+"""Freed memory at the top of the heap that is kept instead of given back."""
 
-_M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD = -1, -2, -3  # malloc.h of glibc
+LARGE_BYTES = 4 * 2**20
+"""Size from which a piece of memory is asked of the system, and given back to it, by itself."""
+
+ARENAS = 2
+"""Heaps that threads share; each keeps its own freed memory."""
+
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8  # malloc.h of glibc
 
 
 def settle() -> None:
@@ -23,12 +28,12 @@ def settle() -> None:
     """
     gc.collect()
     gc.freeze()
-    gc.set_threshold(COLLECT_EVERY, 20, 50)
+    gc.set_threshold(COLLECT_EVERY, 10, 10)
     with contextlib.suppress(OSError, AttributeError):  # another C library has no mallopt
         library = ctypes.CDLL(None)
         for parameter, value in (
-            (_M_MMAP_THRESHOLD, KEPT_BYTES // 2),  # its greatest value allowed
+            (_M_MMAP_THRESHOLD, LARGE_BYTES),
             (_M_TRIM_THRESHOLD, KEPT_BYTES),
-            (_M_TOP_PAD, KEPT_BYTES // 8),
+            (_M_ARENA_MAX, ARENAS),
         ):
             library.mallopt(parameter, value)
