@@ -4,6 +4,7 @@ Binary mode: each attribute is a header `ce_NAME`, the body is the data: JSON, o
 whose own facts then travel in the extension attribute `ce_batch`. Source: CloudEvents Kafka Protocol Binding 1.0.2.
 """
 
+import re
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
@@ -15,11 +16,19 @@ from pydantic_core import PydanticSerializationError
 from shared.events.canonical import canonical
 from shared.events.catalog import TYPES, upcast
 from shared.events.envelope import BatchPayload, Event, Payload
+from shared.events.plain import not_plain
 from shared.events.refusal import Refused
 from shared.log.records import Headers, Outgoing, Record
 
 JSON = b"application/json"
 ARROW = b"application/vnd.apache.arrow.stream"
+
+
+MAX_JSON_BYTES = 15 * 2**20
+"""So that an event fits into a record of the log (`Settings.kafka_max_message_bytes`) together with its headers."""
+
+_VAST = re.compile(rb"[:,[]-?\d{19}")
+"""A whole number that may go beyond 64 bits; a text may look like one, which costs only time."""
 
 
 class Undecodable(ValueError):
@@ -32,13 +41,20 @@ def rfc3339(moment: datetime) -> str:
 
 
 def payload_json(payload: Payload) -> bytes:
-    """The data of an event as canonical JSON: one fact, one sequence of bytes. Raises Refused 422 `not-plain` on what
-    JSON here cannot hold: whole numbers beyond 64 bits, text that is no Unicode."""
+    """The data of an event as canonical JSON: one fact, one sequence of bytes. Raises Refused on what some reader could
+    not take in: 422 `not-plain` (whole numbers beyond 64 bits, text that is no Unicode), 413 `event-too-large`."""
+    name = type(payload).__name__
     try:
-        return canonical(payload.model_dump(mode="json"))
+        data = payload.model_dump(mode="json")
+        plain = canonical(data)
     except (TypeError, UnicodeEncodeError, PydanticSerializationError) as error:
-        detail = f"{type(payload).__name__} cannot be kept: {error}."
-        raise Refused("not-plain", detail, status=422) from error
+        raise Refused("not-plain", f"{name} cannot be kept: {error}.", status=422) from error
+    if _VAST.search(plain) and (reason := not_plain(data, name)):
+        raise Refused("not-plain", f"{reason}.", status=422)
+    if len(plain) > MAX_JSON_BYTES:
+        detail = f"{name} would have {len(plain)} bytes, more than {MAX_JSON_BYTES}: send less, such as a sample."
+        raise Refused("event-too-large", detail, status=413)
+    return plain
 
 
 def encode(event: Event) -> Outgoing:

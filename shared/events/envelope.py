@@ -13,7 +13,8 @@ from pydantic import BaseModel, ConfigDict
 class Payload(BaseModel):
     """What happened, in the field's words. Frozen; a change of shape is a new `VERSION` with an upcaster."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="null")
+    # What is not finite would be kept as null, and could not be read back as the number that it has to be.
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="null", allow_inf_nan=False)
 
     OWNER: ClassVar[str]
     VERSION: ClassVar[int] = 1

@@ -16,7 +16,7 @@ Task = Literal["binary", "multiclass", "regression"]
 class Part(BaseModel):
     """A frozen value inside an event."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class Formula(Part):

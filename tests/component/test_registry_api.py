@@ -156,3 +156,26 @@ async def test_nobody_approves_in_a_role_they_lack() -> None:
         body = {"decision": "approve", "role": "risk_manager"}
         answer = await system.client.post(f"{OF_ONE}/approvals", json=body, headers={"X-Roles": "data_scientist"})
         assert (answer.status_code, answer.json()["type"]) == (403, "urn:muniment:problem:not-allowed")
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/v1/datasets", {"name": "vast", "uri": "x:y", "rows": 2**63}),
+        (f"{OF_ONE}/evidence", EVIDENCE | {"metrics": {"auc": "1e400"}}),
+        ("/v1/models/late/versions", VERSION | {"metrics": {"auc": "-Infinity"}}),
+        (
+            "/v1/pipelines/train/runs",
+            {"run": "r", "started_at": "2013-04-01T00:00:00Z", "parameters": {"n": -(2**63) - 1}},
+        ),
+    ],
+)
+async def test_numbers_that_no_view_could_take_in_are_refused(path: str, body: dict[str, Any]) -> None:
+    async with running(DEFINITION) as system:
+        await registered(system)
+        await post(system, "/v1/pipelines", {"name": "train"})
+        answer = await system.client.post(path, json=body)
+        assert answer.status_code == 422, answer.text
+        assert answer.headers["content-type"] == "application/problem+json"
+        await system.settle()
+        assert await system.stores["registry"].waiting_dead_letters() == {}

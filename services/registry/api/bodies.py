@@ -47,13 +47,13 @@ Fields = Annotated[tuple[facts.Field, ...], BeforeValidator(_fields)]
 class Body(BaseModel):
     """`at`: when it happened; now where it is left out."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     at: datetime | None = None
 
 
 class Part(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
 
 class DatasetItem(Part):

@@ -4,6 +4,7 @@
 # pyarrow ships no types
 
 import gzip
+import math
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -141,6 +142,8 @@ def _rows(
 
 def _scalars(values: Values) -> Values:
     for name, column in values.items():
+        if any(isinstance(value, float) and not math.isfinite(value) for value in column):
+            raise _infinite(name)
         odd = next((value for value in column if not isinstance(value, str | bool | int | float | None)), None)
         if odd is not None:
             raise Unreadable(
@@ -176,12 +179,18 @@ def _plain(name: str, column: Any) -> Any:
         return _plain(name, column.cast(kind.value_type))
     if pa.types.is_floating(kind) or pa.types.is_decimal(kind):
         numbers = column.cast(pa.float64())
+        if pc.any(pc.is_inf(numbers)).as_py():
+            raise _infinite(name)
         return pc.if_else(pc.is_nan(numbers), pa.scalar(None, pa.float64()), numbers)
     if pa.types.is_integer(kind) or pa.types.is_boolean(kind) or pa.types.is_null(kind):
         return column
     if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_temporal(kind):
         return column.cast(pa.string())
     raise Unreadable(f"column {name!r} is {kind}; only numbers, texts and truth values count")
+
+
+def _infinite(name: str) -> Unreadable:
+    return Unreadable(f"column {name!r} holds an infinite number")
 
 
 def _most(names: Sequence[str], limits: Limits) -> int:

@@ -1,16 +1,18 @@
 """Canonical JSON is that of RFC 8785 wherever RFC 8785 has a form."""
 
+import math
 from datetime import UTC, datetime
 
 import pytest
 import rfc8785
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from shared.events.canonical import canonical
-from shared.events.codec import payload_json, rfc3339
+from shared.events.codec import MAX_JSON_BYTES, payload_json, rfc3339
 from shared.events.refusal import Refused
-from shared.events.registry import PipelineRunRecorded
+from shared.events.registry import EvidenceRecorded, PipelineRunRecorded
 
 AT = datetime(510, 9, 22, 6, 23, 37, tzinfo=UTC)
 
@@ -32,10 +34,35 @@ def test_whole_numbers_that_no_double_holds_keep_their_digits():
     assert canonical({"b": 1e-7, "a": 2**60 + 1}) == b'{"a":1152921504606846977,"b":1e-7}'
 
 
-def test_what_no_event_can_hold_is_refused():
+@pytest.mark.parametrize(
+    ("value", "code", "status"),
+    [
+        (2**64, "not-plain", 422),
+        ([2**63], "not-plain", 422),
+        (-(2**63) - 1, "not-plain", 422),
+        ("\ud800", "not-plain", 422),
+        ("x" * MAX_JSON_BYTES, "event-too-large", 413),
+    ],
+    ids=["beyond 64 bits", "beyond 63 bits", "below", "half a pair", "too large"],
+)
+def test_what_no_event_can_hold_is_refused(value: object, code: str, status: int):
     with pytest.raises(Refused) as refused:
-        payload_json(PipelineRunRecorded(pipeline="p", run="r", state="failed", started_at=AT, parameters={"n": 2**64}))
-    assert (refused.value.code, refused.value.status) == ("not-plain", 422)
+        payload_json(PipelineRunRecorded(pipeline="p", run="r", state="failed", started_at=AT, parameters={"n": value}))
+    assert (refused.value.code, refused.value.status) == (code, status)
+
+
+@pytest.mark.parametrize("value", [2**63 - 1, -(2**63), "99999999999999999999999"])
+def test_the_largest_that_it_can_hold_passes(value: object):
+    run = PipelineRunRecorded(pipeline="p", run="r", state="failed", started_at=AT, parameters={"n": value})
+    assert PipelineRunRecorded.model_validate_json(payload_json(run)) == run
+
+
+@pytest.mark.parametrize("value", [math.inf, -math.inf, math.nan])
+def test_no_fact_holds_a_number_that_is_not_finite(value: float):
+    with pytest.raises(ValidationError):
+        EvidenceRecorded(
+            model="m", version=1, evidence="e", kind="quality", name="auc", passed=True, metrics={"auc": value}
+        )
 
 
 def test_text_order_is_time_order():
