@@ -5,7 +5,7 @@ from typing import Any
 from services.monitor.domain.bins import as_json, bins_of
 from services.monitor.domain.coding import encode
 from services.monitor.domain.reference import reference_of
-from services.monitor.views import archive, inputs, references
+from services.monitor.views import alerts, archive, inputs, references
 from shared.events.deployer import Deployed, Promoted, Retired, RolledBack, Traffic, TrafficChanged
 from shared.events.envelope import Event
 from shared.events.monitor import WindowMeasured
@@ -131,12 +131,14 @@ TABLES = (
     *inputs.TABLES,
     *references.TABLES,
     *archive.TABLES,
+    *alerts.TABLES,
 )
 
 
 def project(event: Event) -> list[Change]:
     """The rows that a control fact sets. Facts that no view rests on set none."""
-    return [*_figures(event), *inputs.project(event), *references.project(event), *archive.project(event)]
+    views = (inputs, references, archive, alerts)
+    return [*_figures(event), *(change for view in views for change in view.project(event))]
 
 
 def _figures(event: Event) -> list[Change]:

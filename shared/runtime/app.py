@@ -29,6 +29,8 @@ def create_app(title: str, parts: Sequence[Running], settings: Settings, routes:
     `app.state.health` must be run beside the app (`serve` does).
     """
     gauges = Gauges()
+    for collector in (one for part in parts for one in part.service.collectors):
+        gauges.registry.register(collector)
     app = FastAPI(title=title, version=VERSION, redirect_slashes=False, telemetry=_NO_TELEMETRY)
     app.state.identity = Identity(settings)
     app.state.health = Health(parts, gauges)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from fastapi import APIRouter
+from prometheus_client.registry import Collector
 
 from shared.log.log import EventLog
 from shared.log.store import Store
@@ -44,6 +45,7 @@ class AsyncMessages(Protocol):
 class Service:
     """One running service: its ports and its command loop. Handed to `api.router` and `worker.consumers`.
 
+    `collectors`: further figures for `/metrics`.
     `on_start`: called once the process begins its work, within its loop; none may wait.
     `on_close`: awaited one after another when the last request has ended, before the ports close; a writer puts its
     flush here. `closing` is set as soon as the process is asked to stop, so that endless answers can end.
@@ -55,6 +57,7 @@ class Service:
     log: EventLog
     live: Live
     commands: CommandLoop
+    collectors: list[Collector] = field(default_factory=list[Collector])
     on_start: list[Callable[[], None]] = field(default_factory=list["Callable[[], None]"])
     on_close: list[Callable[[], Awaitable[None]]] = field(default_factory=list["Callable[[], Awaitable[None]]"])
     closing: asyncio.Event = field(default_factory=asyncio.Event)

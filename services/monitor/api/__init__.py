@@ -2,13 +2,25 @@
 
 from fastapi import APIRouter
 
-from services.monitor.api import archive, drift, explanation, fairness, intake, kpis, lookup, quality, stream, windows
+from services.monitor.api import (
+    alerts,
+    archive,
+    drift,
+    explanation,
+    fairness,
+    intake,
+    kpis,
+    lookup,
+    quality,
+    stream,
+    windows,
+)
 from shared.runtime.service import Service
 
 
 def router(service: Service) -> APIRouter:
     """Every path of the monitor."""
     whole = APIRouter(prefix="/v1", tags=["monitor"])
-    for part in (archive, intake, drift, explanation, fairness, kpis, lookup, quality, stream, windows):
+    for part in (alerts, archive, intake, drift, explanation, fairness, kpis, lookup, quality, stream, windows):
         part.add(whole, service)
     return whole

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from services.monitor import archive
+from services.monitor import alerting, archive
 from services.monitor.facts import Facts
 from services.monitor.projection import project
 from services.monitor.worker.joining import source_lock
@@ -30,12 +30,13 @@ CONTROL = ("muniment.registry", "muniment.deployer", OWN)
 
 def consumers(service: Service) -> list[Consumer]:
     """`monitor.facts` for what others state, `monitor.predictions` for predictions and their outcomes, and
-    `monitor.archive` for keeping predictions."""
+    `monitor.archive` for keeping predictions, `monitor.alerts` for alerts."""
     log, store, settings = service.log, service.store, service.settings
     return [
         Consumer(FACTS, CONTROL, log, store, facts_handler(service), settings),
         Consumer(CONSUMER, DATA, log, store, data_handler(service), settings, at_once=AT_ONCE),
         archive.consumer(service),
+        alerting.consumer(service),
     ]
 
 
@@ -49,6 +50,7 @@ def periodic(service: Service) -> list[Periodic]:
         Periodic("monitor.sweep", seconds, sweeping.run),
         Periodic("monitor.silence", silence.seconds, silence.run),
         *archive.periodic(service),
+        *alerting.periodic(service),
     ]
 
 

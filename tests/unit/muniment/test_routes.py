@@ -26,6 +26,8 @@ from muniment.routes import ServiceUrls, service_of
         ("/v1/deployments/late/retention", "monitor"),
         ("/v1/predictions/abc", "monitor"),
         ("/v1/outcomes", "monitor"),
+        ("/v1/alert-routes/r", "monitor"),
+        ("/v1/alert-deliveries/d/replay", "monitor"),
         ("/v1/flags/f/triage", "feedback"),
         ("/v1/flags:bulk", "feedback"),
         ("/v1/lineage/model/late", "audit"),

@@ -1,0 +1,32 @@
+"""Alerts at work: `observing` windows into alerts and alerts into deliveries · `messages` what a receiver gets ·
+`signing` keys · `hosts` which addresses may be told · `delivering` at least once · `figures` for Prometheus.
+"""
+
+from services.monitor.alerting.delivering import Delivering
+from services.monitor.alerting.figures import Figures
+from services.monitor.alerting.observing import CONSUMER, Observing
+from services.monitor.alerting.signing import Signing
+from shared.runtime.consumer import Consumer
+from shared.runtime.service import Service
+from shared.runtime.tasks import Periodic
+
+TOPIC = "muniment.monitor"
+
+
+def consumer(service: Service) -> Consumer:
+    """`monitor.alerts`: what the monitor states, into alerts and into what is to be delivered."""
+    handle = Observing(service).handle
+    return Consumer(CONSUMER, (TOPIC,), service.log, service.store, handle, service.settings, marks=False)
+
+
+def periodic(service: Service) -> list[Periodic]:
+    """Delivering, and figures for `/metrics`."""
+    settings = service.settings
+    delivering = Delivering(service.store, settings, Signing.of(settings))
+    service.on_close.append(delivering.close)
+    figures = Figures(service.store, settings.metrics_max_series)
+    service.collectors.append(figures)
+    return [
+        Periodic("monitor.deliver", settings.alert_deliver_seconds, delivering.run),
+        Periodic("monitor.figures", settings.metrics_seconds, figures.run),
+    ]

@@ -1,0 +1,45 @@
+"""What a receiver gets of an alert: the fact as JSON, or text in the form that Slack's incoming webhooks take."""
+
+import orjson
+
+from shared.events.codec import rfc3339
+from shared.events.envelope import Event
+from shared.events.monitor import AlertCleared, AlertRaised, Finding
+
+LISTED = 20
+MAX_TEXT = 2_900
+"""Slack takes 3,000 characters per section."""
+
+
+def body_of(event: Event, alert: AlertRaised | AlertCleared, form: str) -> str:
+    """The body of a delivery."""
+    message = _slack(alert) if form == "slack" else _webhook(event, alert)
+    return orjson.dumps(message).decode()
+
+
+def _webhook(event: Event, alert: AlertRaised | AlertCleared) -> dict[str, object]:
+    kind = "alert.raised" if isinstance(alert, AlertRaised) else "alert.cleared"
+    return {"type": kind, "timestamp": rfc3339(event.time), "data": alert.model_dump(mode="json")}
+
+
+def _slack(alert: AlertRaised | AlertCleared) -> dict[str, object]:
+    raised = isinstance(alert, AlertRaised)
+    sign = ":rotating_light:" if raised else ":white_check_mark:"
+    head = f"{sign} *{_plain(alert.deployment)}* version {alert.version}: {alert.kind} {'' if raised else 'cleared'}"
+    lines = [head.rstrip(), _plain(alert.summary)]
+    if isinstance(alert, AlertRaised):
+        lines += [_line(one) for one in alert.findings[:LISTED]]
+        if len(alert.findings) > LISTED:
+            lines.append(f"… and {len(alert.findings) - LISTED} more")
+    text = "\n".join(lines)[:MAX_TEXT]
+    return {"text": text, "blocks": [{"type": "section", "text": {"type": "mrkdwn", "text": text}}]}
+
+
+def _line(one: Finding) -> str:
+    unit = f" {_plain(one.unit)}" if one.unit else ""
+    return f"• {_plain(one.name)} {_plain(one.statistic)} {one.value:.4g}{unit} (threshold {one.threshold:.4g}{unit})"
+
+
+def _plain(text: str) -> str:
+    """Text that Slack takes as it is."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

@@ -1,0 +1,198 @@
+"""What the monitor states of windows, into alerts; and alerts, into what is to be delivered. All in one unit of work:
+each fact has its effect once, whatever is delivered again."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from services.monitor.alerting.messages import body_of
+from services.monitor.domain import alerts
+from services.monitor.domain.alerts import Observe, Seen, Silence, Target
+from services.monitor.domain.levels import Goal, Rules, levels
+from services.monitor.facts import kpis_of
+from services.monitor.views.alerts import project
+from shared.events.envelope import Event
+from shared.events.monitor import (
+    AlertCleared,
+    AlertKind,
+    AlertRaised,
+    AlertRouteAdded,
+    AlertRouteRemoved,
+    DeploymentHeard,
+    DeploymentSilent,
+    DriftDetected,
+    Finding,
+    WindowMeasured,
+)
+from shared.log.store import UnitOfWork
+from shared.log.tables import Change, Put, Query, Row, equal
+from shared.runtime.commands import Context, new_id, now
+from shared.runtime.consumer import Received
+from shared.runtime.service import Service
+from shared.runtime.settings import Settings
+
+CONSUMER = "monitor.alerts"
+ACTOR = "monitor"
+LOOKED_BACK = 50
+MAX_ROUTES = 10_000
+
+
+@dataclass(slots=True)
+class Observing:
+    """Folds records of one partition of muniment.monitor within a unit of work."""
+
+    service: Service
+
+    async def handle(self, unit: UnitOfWork, received: Sequence[Received]) -> None:
+        """Each event in turn, so that a backlog tells the same alerts as windows that come one by one."""
+        events = [item.event for item in received]
+        await unit.lock(sorted({name for event in events for name in _locks(event)}))
+        for event in events:
+            match event.data:
+                case WindowMeasured() as measured:
+                    await self._decide(unit, event, await self._measured(unit, measured))
+                case DriftDetected() as drift:
+                    await self._decide(unit, event, [await _drifted(unit, drift)])
+                case DeploymentSilent() | DeploymentHeard():
+                    await self._silence(unit, event)
+                case AlertRaised() | AlertCleared():
+                    await self._deliver(unit, event)
+                case AlertRouteAdded() | AlertRouteRemoved():
+                    await unit.apply(project(event))  # as `monitor.facts` does, since deliveries go by it
+                case _:
+                    continue
+
+    async def _measured(self, unit: UnitOfWork, measured: WindowMeasured) -> list[Target]:
+        """Remember the window's levels; returns what they are about."""
+        before = await unit.get("alert_windows", measured.deployment, measured.version, "drift", measured.window_start)
+        goals = {
+            kpi.name: Goal(kpi.direction, kpi.target)  # type: ignore[arg-type]
+            for kpi in await kpis_of(unit, measured.model)
+            if kpi.target is not None
+        }
+        found = levels(measured, _findings(before), goals, rules_of(self.service.settings))
+        changes = [_window(measured, kind, level.over, level.near) for kind, level in found.items()]
+        await unit.apply(changes + await _latest(unit, measured))
+        return [Target(measured.deployment, measured.model, measured.version, kind) for kind in found]
+
+    async def _decide(self, unit: UnitOfWork, event: Event, targets: Sequence[Target]) -> None:
+        settings = self.service.settings
+        for target in targets:
+            where = equal(deployment=target.deployment, version=target.version, kind=target.kind)
+            rows = await unit.find(Query("alert_windows", where, ("-window_start",), LOOKED_BACK))
+            seen = tuple(map(_seen, rows))
+            name = new_id()
+            command = Observe(target, seen, settings.alert_raise_windows, settings.alert_clear_windows, name)
+            await self._handle(unit, target, command, _context(event, name))
+
+    async def _silence(self, unit: UnitOfWork, event: Event) -> None:
+        match event.data:
+            case DeploymentSilent() as one:
+                silent, start, seconds = True, one.last_heard, one.seconds
+            case DeploymentHeard() as one:
+                silent, start, seconds = False, one.heard, 0.0
+            case _:
+                return
+        target, name = Target(one.deployment, one.model, one.version, "silence"), new_id()
+        command = Silence(target, silent, start, event.time, seconds, name)
+        await self._handle(unit, target, command, _context(event, name))
+
+    async def _handle(self, unit: UnitOfWork, target: Target, command: Any, context: Context) -> None:
+        await self.service.commands.handle_in(unit, alerts, target.subject, command, context)
+
+    async def _deliver(self, unit: UnitOfWork, event: Event) -> None:
+        """One delivery for each route that wants this alert. Alerts of long ago (a replay) are delivered no more."""
+        alert = event.data
+        assert isinstance(alert, AlertRaised | AlertCleared)  # noqa: S101  `handle` lets nothing else through
+        age = (now() - (event.recorded or event.time)).total_seconds()
+        if age > self.service.settings.alert_stale_seconds:
+            return
+        routes = await unit.find(Query("alert_routes", limit=MAX_ROUTES))
+        changes: list[Change] = []
+        for route in routes:
+            if _wanted(route, alert) and await unit.get("alert_deliveries", f"{event.id}.{route['route']}") is None:
+                changes.append(delivery(event, alert, route, now()))
+        await unit.apply(changes)
+
+
+def rules_of(settings: Settings) -> Rules:
+    """The rules that the settings make."""
+    psi, auc = settings.drift_psi_threshold, settings.drift_auc_threshold
+    return Rules(psi, auc, settings.alert_clear_ratio, settings.alert_kpi_margin)
+
+
+def delivery(event: Event, alert: AlertRaised | AlertCleared, route: Row, at: datetime) -> Change:
+    """A delivery that waits. Its id is the same for the same event and route, whoever writes it, however often."""
+    return Put(
+        "alert_deliveries",
+        {
+            "delivery": f"{event.id}.{route['route']}",
+            "route": route["route"],
+            "alert": alert.alert,
+            "event": event.id,
+            "deployment": alert.deployment,
+            "body": body_of(event, alert, route["format"]),
+            "state": "waiting",
+            "attempts": 0,
+            "next_at": at,
+            "created_at": at,
+        },
+    )
+
+
+def _locks(event: Event) -> Iterable[str]:
+    data = event.data
+    if isinstance(data, WindowMeasured | DriftDetected | DeploymentSilent | DeploymentHeard):
+        yield f"monitor.alert/{data.deployment}/{data.version}"
+
+
+def _context(event: Event, name: str) -> Context:
+    return Context(ACTOR, event.time, name, event.correlationid, event.id)
+
+
+def _seen(row: Row) -> Seen:
+    return Seen(row["window_start"], row["window_end"], _findings(row), bool(row["near"]))
+
+
+def _findings(row: Row | None) -> tuple[Finding, ...]:
+    return tuple(Finding.model_validate(one) for one in row["over"] or ()) if row is not None else ()
+
+
+async def _drifted(unit: UnitOfWork, drift: DriftDetected) -> Target:
+    """Remember that a feature drifted in a window."""
+    row = await unit.get("alert_windows", drift.deployment, drift.version, "drift", drift.window_start)
+    found = Finding(name=drift.feature, statistic=drift.statistic, value=drift.value, threshold=drift.threshold)
+    others = [one for one in _findings(row) if (one.name, one.statistic) != (found.name, found.statistic)]
+    await unit.apply([_window(drift, "drift", (*others, found), True)])
+    return Target(drift.deployment, drift.model, drift.version, "drift")
+
+
+def _window(data: WindowMeasured | DriftDetected, kind: AlertKind, over: Sequence[Finding], near: bool) -> Change:
+    return Put(
+        "alert_windows",
+        {
+            "deployment": data.deployment,
+            "version": data.version,
+            "kind": kind,
+            "window_start": data.window_start,
+            "window_end": data.window_end,
+            "over": [one.model_dump(mode="json") for one in over],
+            "near": near,
+        },
+    )
+
+
+async def _latest(unit: UnitOfWork, measured: WindowMeasured) -> list[Change]:
+    row = await unit.get("latest_figures", measured.deployment, measured.version)
+    if row is not None and row["window_start"] > measured.window_start:
+        return []
+    figures = {"window_start": measured.window_start, "measured": measured.model_dump(mode="json")}
+    return [Put("latest_figures", {"deployment": measured.deployment, "version": measured.version} | figures)]
+
+
+def _wanted(route: Row, alert: AlertRaised | AlertCleared) -> bool:
+    if route["removed"] or route["sealed"] is None:
+        return False
+    deployments, kinds = route["deployments"] or [], route["kinds"] or []
+    return (not deployments or alert.deployment in deployments) and (not kinds or alert.kind in kinds)

@@ -1,0 +1,170 @@
+"""When an alert is raised, and when it clears: one at a time per deployment, version and kind; one stream for each.
+
+It is raised where so many windows in a row, the newest among them, are over a threshold, and clears where so many since
+are below the level at which it clears. What lies between does neither, so that a figure at the edge tells once.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import takewhile
+
+from shared.events.envelope import Event, Payload
+from shared.events.monitor import AlertCleared, AlertKind, AlertRaised, Finding
+
+NAMED = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What an alert is about."""
+
+    deployment: str
+    model: str
+    version: int
+    kind: AlertKind
+
+    @property
+    def subject(self) -> str:
+        return f"alert/{self.deployment}/{self.version}/{self.kind}"
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A window: what is over its threshold, and whether anything else is too close to it to clear."""
+
+    start: datetime
+    end: datetime
+    over: tuple[Finding, ...]
+    near: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Observe:
+    """Command: the newest windows, the newest first. `alert` names the alert if one is raised."""
+
+    target: Target
+    seen: tuple[Seen, ...]
+    raise_after: int
+    clear_after: int
+    alert: str
+
+
+@dataclass(frozen=True, slots=True)
+class Silence:
+    """Command: nothing came since `start`, or (`silent` False) something came at `start`."""
+
+    target: Target
+    silent: bool
+    start: datetime
+    end: datetime
+    seconds: float
+    alert: str
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """The open alert, if any, and the begin of the window that raised or cleared the last one: what is older, such as
+    the windows of a replay, changes nothing."""
+
+    alert: str | None = None
+    at: datetime | None = None
+
+
+initial = State()
+
+
+def decide(state: State, command: Observe | Silence) -> Sequence[Payload]:
+    """At most one fact: raised or cleared."""
+    match command:
+        case Observe() as windows:
+            return _observed(state, windows)
+        case Silence() as silence:
+            return _silence(state, silence)
+
+
+def evolve(state: State, event: Event) -> State:
+    match event.data:
+        case AlertRaised(alert=alert, window_start=start):
+            return State(alert, start)
+        case AlertCleared(window_start=start):
+            return State(None, start)
+        case _:
+            return state
+
+
+def summary(kind: AlertKind, findings: Sequence[Finding], windows: int) -> str:
+    """What an alert says in one line."""
+    names = [one.name or one.statistic for one in findings]
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    listed = ", ".join(names[:NAMED]) + more
+    when = "in the last window" if windows == 1 else f"in {windows} windows in a row"
+    match kind:
+        case "drift":
+            return f"Inputs drifted {when}: {listed.replace('*', 'all features together')}."
+        case "kpi":
+            return f"Targets were missed {when}: {listed}."
+        case "fairness":
+            return f"Groups were treated unequally {when}: {listed}."
+        case "traffic":
+            return f"The number of predictions was unusual {when}."
+        case _:
+            return f"Checks of the {kind} failed {when}: {listed}."
+
+
+def _observed(state: State, command: Observe) -> list[Payload]:
+    fresh = list(takewhile(lambda one: state.at is None or one.start > state.at, command.seen))
+    if not fresh:
+        return []
+    if state.alert is not None:
+        calm = list(takewhile(lambda one: not one.over and not one.near, fresh))
+        return [_cleared(state.alert, command, len(calm))] if len(calm) >= command.clear_after else []
+    over = list(takewhile(lambda one: one.over, fresh))
+    return [_raised(command, over)] if over and len(over) >= command.raise_after else []
+
+
+def _raised(command: Observe, over: Sequence[Seen], text: str = "") -> AlertRaised:
+    target, newest = command.target, over[0]
+    return AlertRaised(
+        deployment=target.deployment,
+        model=target.model,
+        version=target.version,
+        window_start=newest.start,
+        window_end=newest.end,
+        alert=command.alert,
+        kind=target.kind,
+        since=over[-1].start,
+        windows=len(over),
+        findings=newest.over,
+        summary=text or summary(target.kind, newest.over, len(over)),
+    )
+
+
+def _cleared(alert: str, command: Observe, windows: int, text: str = "") -> AlertCleared:
+    target, newest = command.target, command.seen[0]
+    many = f"{windows} window{'s' if windows > 1 else ''}"
+    return AlertCleared(
+        deployment=target.deployment,
+        model=target.model,
+        version=target.version,
+        window_start=newest.start,
+        window_end=newest.end,
+        alert=alert,
+        kind=target.kind,
+        windows=windows,
+        summary=text or f"Nothing was over its threshold, or close to it, in {many}.",
+    )
+
+
+def _silence(state: State, command: Silence) -> list[Payload]:
+    if state.at is not None and command.start < state.at:
+        return []
+    if command.silent and state.alert is None:
+        found = Finding(name="", statistic="silent", value=command.seconds, threshold=command.seconds, unit="s")
+        text = f"No prediction came for {command.seconds:,.0f} s, since {command.start:%Y-%m-%d %H:%M:%SZ}."
+        seen = Seen(command.start, command.end, (found,), False)
+        return [_raised(Observe(command.target, (seen,), 1, 1, command.alert), [seen], text)]
+    if not command.silent and state.alert is not None:
+        seen = Seen(command.start, command.end, (), False)
+        return [_cleared(state.alert, Observe(command.target, (seen,), 1, 1, ""), 0, "Predictions come again.")]
+    return []
