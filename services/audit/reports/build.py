@@ -47,16 +47,14 @@ def model_report(facts: Facts, base_url: str) -> Report:
     )
 
 
-def inventory_report(models: Sequence[Facts], everything: Facts, base_url: str) -> Report:
+def inventory_report(entries: Sequence[estate.Entry], everything: Facts, base_url: str) -> Report:
     """The report on all models. `everything`: facts of no single model, and the moment."""
+    about = (crosswalk.proof(everything), crosswalk.claims(everything))
+    standard = "SR 26-2, governance and controls · SR 11-7 VI"
     parts = (
-        Part(
-            "inventory",
-            "Model inventory",
-            "SR 26-2, governance and controls · SR 11-7 VI",
-            estate.sections(models, everything),
-        ),
-        Part("about", "About this report", "", (crosswalk.proof(everything), crosswalk.claims(everything))),
+        Part("inventory", "Model inventory", standard, estate.sections(entries, everything)),
+        Part("about", "About this report", "", about),
     )
-    facts = {event: fact for one in (everything, *models) for event, fact in one.by_id.items()}
-    return Report("inventory", "Model inventory", everything.at, everything.known_at, base_url, parts, facts)
+    facts = {**everything.by_id, **{event: fact for one in entries for event, fact in one.facts.items()}}
+    moment = (everything.at, everything.known_at)
+    return Report("inventory", "Model inventory", *moment, base_url, parts, facts)

@@ -11,9 +11,9 @@ from services.audit.moment import Moment
 from services.audit.reports import html, pdf
 from services.audit.reports.build import inventory_report, model_report
 from services.audit.reports.document import Report, document
-from services.audit.reports.facts import Facts
 from services.audit.reports.gathering import Gathering
 from services.audit.reports.issued import Issue
+from services.audit.reports.sections.estate import Entry, entry
 from services.audit.reports.shelf import Shelf
 from shared.events.audit import IssuedFile
 from shared.runtime.service import Service
@@ -40,14 +40,13 @@ class Press:
 
     async def inventory(self, moment: Moment, base_url: str) -> dict[str, Any]:
         """The document about all models."""
-        models: list[Facts] = []
-        names = await self._gathering(moment).models()
-        for name in names:
+        entries: list[Entry] = []
+        for name in await self._gathering(moment).models():
             facts = await self._gathering(moment).model(name)
-            models += [facts] if facts else []
+            entries += [await asyncio.to_thread(entry, facts)] if facts else []
         gathering = self._gathering(moment)
         everything = gathering.facts("", await gathering.common())
-        return await self._documented(inventory_report, models, everything, base_url)
+        return await self._documented(inventory_report, entries, everything, base_url)
 
     async def render(self, made: dict[str, Any], format: Format) -> bytes:
         """A document in one format."""

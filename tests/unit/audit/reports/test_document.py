@@ -11,6 +11,7 @@ from services.audit.reports import html
 from services.audit.reports.build import inventory_report, model_report
 from services.audit.reports.document import Part, Report, Row, Section, Statement, Table, document, gap
 from services.audit.reports.facts import Fact, ordered
+from services.audit.reports.sections.estate import entry
 from tests.unit.audit.facts import day, event_id
 from tests.unit.audit.reports.given import (
     approved,
@@ -85,7 +86,7 @@ def test_any_part_of_the_record_makes_a_report(facts: list[Fact]):
 
 
 def test_an_inventory_of_several_models():
-    made = document(inventory_report([facts_of(*WHOLE), facts_of(registered())], facts_of(), "http://x"))
+    made = document(inventory_report([entry(facts_of(*WHOLE)), entry(facts_of(registered()))], facts_of(), "http://x"))
     (models,) = [one for one in made["parts"][0]["sections"] if one["name"] == "models"]
     assert "2 models, 1 in use" in models["blocks"][0]["text"]
 
