@@ -85,10 +85,17 @@ class CommandLoop:
             return await self.handle_in(unit, decider, subject, command, context)
 
     async def handle_in(
-        self, unit: UnitOfWork, decider: Decider[S, C], subject: str, command: C, context: Context
+        self,
+        unit: UnitOfWork,
+        decider: Decider[S, C],
+        subject: str,
+        command: C,
+        context: Context,
+        known: tuple[int, S] | None = None,
     ) -> list[Event]:
-        """The same inside the caller's unit of work, without a retry."""
-        sequence, state = await self.state_in(unit, decider, subject)
+        """The same inside the caller's unit of work, without a retry. `known`: (sequence, state) where the caller has
+        them from a view, so that a long stream need not be read; a view that is behind ends in Conflict."""
+        sequence, state = known or await self.state_in(unit, decider, subject)
         payloads = decider.decide(state, command)
         events = [
             self._event(subject, sequence + place, place == 1, payload, context)

@@ -244,6 +244,11 @@ class Settings(BaseSettings):
     idempotency_seconds: int = 86_400
     lineage_max_depth: int = 20
     lineage_max_nodes: int = 10_000
+    lineage_max_drawn: int = 150
+    """Things that a picture of a lineage shows; the nearest come first and the rest is counted."""
+
+    touched_max_sources: int = 1_000
+    """Versions whose batches of predictions one question about what a thing touched goes through."""
 
     public_url: str = ""
     """Where readers of reports reach this system; empty: as the request did, or at host and port where it was none."""
@@ -268,3 +273,35 @@ class Settings(BaseSettings):
 
     max_export_rows: int = 5_000_000
     """Events that one export of the log holds at most."""
+
+    signing_key: Path | None = None
+    """File of the private key that signs checkpoints, made at the first start; None: `signing.key` in `data_dir`.
+    Workers of the audit on several machines need the same one."""
+
+    tree_origin: str = ""
+    """Name of the tree in its checkpoints, such as `example.org/models`; empty: made at the first start."""
+
+    checkpoint_seconds: float = 5.0
+    """How often what is new in the log gets into the tree and a checkpoint is signed."""
+
+    checkpoint_max_leaves: int = 50_000
+    checkpoint_max_runs: int = 1_000
+    """Leaves, and stretches of the log, that one checkpoint covers at most; more go into the next at once."""
+
+    checkpoint_urls: tuple[str, ...] = ()
+    """Where checkpoints are copied to: folders or `s3://BUCKET/PREFIX`, best in other hands. As a JSON list."""
+
+    witnesses: tuple[str, ...] = ()
+    """Witnesses (C2SP tlog-witness) that cosign checkpoints: `URL VERIFIERKEY` each. As a JSON list."""
+
+    publish_seconds: float = 10.0
+    """How often the newest checkpoint is copied and shown to the witnesses."""
+
+    witness_seconds: float = 10.0
+    """How long a witness may take to answer."""
+
+    max_proofs: int = 1_000
+    """Events of one proof bundle, and entries of one page of the tree."""
+
+    verification_seconds: float = 0.0
+    """How often a verification runs by itself; 0: only when asked for."""

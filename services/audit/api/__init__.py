@@ -7,7 +7,7 @@ import orjson
 from fastapi import APIRouter, Depends
 from fastapi import Query as Parameter
 
-from services.audit.api import exports, reports, verifications
+from services.audit.api import exports, proofs, reports, verifications
 from services.audit.api.estate import estate
 from services.audit.api.graph import Direction, must_exist, walk
 from services.audit.api.moments import At, KnownAt, lateness, moment, utc
@@ -35,6 +35,7 @@ def router(service: Service) -> APIRouter:
     _timeline(api, service)
     _events(api, service)
     verifications.add_routes(api, service)
+    proofs.add_routes(api, service)
     reports.add_routes(api, service)
     exports.add_routes(api, service)
     return api

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from services.audit.projection import FOLDED, Folded, fold, inserts
 from services.audit.reports.press import Press
 from services.audit.worker.reports import Issuer
+from services.audit.worker.sequencing import Sequencer
+from services.audit.worker.signing import Signing
 from services.audit.worker.verifications import Verifier
 from shared.events.catalog import TOPICS
 from shared.log.store import UnitOfWork
@@ -28,7 +30,9 @@ def periodic(service: Service) -> list[Periodic]:
     exclude one another in the store."""
     verifier = Verifier(service, LEDGER)
     issuer = Issuer(service, Press(service))
+    sequencer = Sequencer(service, LEDGER, Signing(service))
     return [
+        Periodic("audit.tree", service.settings.checkpoint_seconds, sequencer.run),
         Periodic("audit.verifications", 1.0, verifier.run_waiting),
         Periodic("audit.reports", service.settings.report_check_seconds, issuer.run),
     ]
