@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from services.audit.api.moments import At, KnownAt, moment
 from services.audit.api.reader import Moment, data_of
-from services.audit.reports import issued
+from services.audit.domain import report as issued
 from services.audit.reports.gathering import Gathering
 from services.audit.reports.press import FORMATS, MEDIA_TYPES, Format, Press
 from services.audit.reports.shelf import Missing, Shelf

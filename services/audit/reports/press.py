@@ -7,12 +7,12 @@ from typing import Any, Literal
 
 import orjson
 
+from services.audit.domain.report import Issue
 from services.audit.moment import Moment
 from services.audit.reports import html, pdf
 from services.audit.reports.build import inventory_report, model_report
 from services.audit.reports.document import Report, document
 from services.audit.reports.gathering import Gathering
-from services.audit.reports.issued import Issue
 from services.audit.reports.sections.estate import Entry, entry
 from services.audit.reports.shelf import Shelf
 from shared.events.audit import IssuedFile

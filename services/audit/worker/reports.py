@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 
 import structlog
 
+from services.audit.domain import report as issued
 from services.audit.moment import Moment
-from services.audit.reports import issued
 from services.audit.reports.gathering import Gathering
 from services.audit.reports.press import FORMATS, Press
 from shared.runtime.commands import Context, new_id, now

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from services.audit.reports import issued
+from services.audit.domain import report as issued
 from services.audit.worker.reports import period_end
 from shared.events.audit import IssuedFile, ReportIssued
 from shared.events.envelope import Event
