@@ -15,7 +15,7 @@ from devstack.prepare import CannotPrepare
 from devstack.processes import NotReady
 from shared.runtime import memory
 
-NAMES = ("single_prediction", "batch_predictions", "windows", "replay")
+NAMES = ("single_prediction", "batch_predictions", "windows", "replay", "asof", "fold", "state")
 
 
 def main() -> int:
@@ -38,8 +38,12 @@ def main() -> int:
 
 
 def run(name: str) -> None:
-    """One measurement on servers of its own."""
+    """One measurement, on servers of its own unless it needs none."""
     module = importlib.import_module(f"bench.{name}")
+    if hasattr(module, "alone"):
+        for line in module.alone():
+            print(line, flush=True)
+        return
     memory.settle()
     with stack() as started, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         for line in runner.run(module.measure(started)):

@@ -20,6 +20,7 @@ from shared.runtime.app import create_app
 from shared.runtime.commands import CommandLoop
 from shared.runtime.consumer import Consumer
 from shared.runtime.observability import configure_logs
+from shared.runtime.rebuilding import rebuild
 from shared.runtime.running import Running, Transport
 from shared.runtime.service import Definition, Service
 from shared.runtime.serving import CannotServe, serve
@@ -31,12 +32,13 @@ logger = structlog.get_logger()
 T = TypeVar("T")
 
 RETRY_SECONDS = 1.0
+_ROLES = "answer requests, fold the log, or both; or empty the views, which workers then fill from the log's start"
 
 
 def main(definition: Definition) -> None:
     """Run the process that the command line asks for; exits 0 after SIGTERM or SIGINT, else with 1 and a reason."""
     parser = argparse.ArgumentParser(prog=f"python -m services.{definition.name}")
-    parser.add_argument("role", choices=["api", "worker", "all"], help="answer requests, fold the log, or both")
+    parser.add_argument("role", choices=["api", "worker", "all", "rebuild"], help=_ROLES)
     role: str = parser.parse_args().role
     settings = Settings()
     configure_logs(settings)
@@ -50,8 +52,12 @@ def main(definition: Definition) -> None:
 
 
 async def run(definition: Definition, role: str, settings: Settings) -> int:
-    """Serve one role of one service until told to stop; returns the exit code."""
+    """Serve one role of one service until told to stop, or let its views be rebuilt; returns the exit code."""
     async with ports(definition, settings) as service:
+        if role == "rebuild":
+            names = await rebuild(definition, service)
+            logger.info("views emptied; workers fill them from the log", service=definition.name, consumers=names)
+            return 0
         part = Running(definition, service, works=role != "api", transport=_transport(definition, settings))
         app = create_app(f"Muniment {definition.name}", [part], settings, routes=role != "worker")
 

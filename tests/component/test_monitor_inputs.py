@@ -7,8 +7,11 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from services.monitor.service import DEFINITION
 from shared.events.codec import decode
 from shared.events.monitor import DeploymentHeard, DeploymentSilent, DriftDetected, IntegrityBreached, WindowMeasured
+from shared.log.tables import Query
+from shared.runtime.rebuilding import rebuild
 from tests.component.monitor_story import AT, DAY, arrow, monitoring, table
 from tests.support import System
 
@@ -150,6 +153,22 @@ async def test_a_deployment_that_is_called_is_not_silent() -> None:
         await send(system, 10)
         await system.settle()
         assert await stated(system, DeploymentSilent) == []
+
+
+async def test_views_that_are_rebuilt_hold_the_same_windows() -> None:
+    async with monitoring() as system:
+        await send(system)
+        await send(system, at=AT + 2 * DAY, seed=1)
+        await system.settle()
+        store = system.stores["monitor"]
+        before = await store.find(Query("window_states"))
+        told = (await system.client.get("/v1/deployments/late/windows")).json()
+        names = await rebuild(DEFINITION, system.services["monitor"])
+        assert "monitor.predictions" in names
+        assert await store.find(Query("window_states")) == []
+        await system.settle()
+        assert [row["state"] for row in await store.find(Query("window_states"))] == [row["state"] for row in before]
+        assert (await system.client.get("/v1/deployments/late/windows")).json() == told
 
 
 @pytest.mark.parametrize("path", ["drift", "integrity"])

@@ -104,7 +104,7 @@ def _added(left: Mapping[str, int], right: Mapping[str, int]) -> dict[str, int]:
     return counts
 
 
-@lru_cache(maxsize=65_536)
+@lru_cache(maxsize=4_096)
 def _places(name: str) -> Ints:
     digest = blake2b(name.encode(), digest_size=2 * DEPTH).digest()
     return np.frombuffer(digest, "<u2").astype(np.int64) % WIDTH

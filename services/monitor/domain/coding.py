@@ -73,7 +73,7 @@ def _check(data: bytes) -> None:
     if data[:4] != MAGIC:
         raise NotASketch(
             f"a window state that begins with {data[:4]!r} instead of {MAGIC!r}: it was written by another version; "
-            "rebuild the monitor's views from the log (docs/how-to.md, Rebuild a service's views)"
+            "rebuild the monitor's views from the log (python -m services.monitor rebuild)"
         )
 
 

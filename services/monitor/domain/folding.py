@@ -263,7 +263,7 @@ def _bare(column: str) -> str:
     return column.split(".", 1)[1]
 
 
-@lru_cache(maxsize=65_536)
+@lru_cache(maxsize=4_096)
 def _factor(name: str) -> int:
     """An odd number of 64 bits that stands for a name."""
     return int.from_bytes(blake2b(name.encode(), digest_size=8).digest(), "little") | 1
