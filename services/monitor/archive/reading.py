@@ -3,7 +3,7 @@
 # pyright: reportAttributeAccessIssue=false
 
 from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -21,6 +21,7 @@ from shared.log.tables import Query, Row, Table, Where, cursor_of, equal
 
 PAGE = 500
 YOUNG_PAGE = 50
+MAX_PATHS = 10_000
 _BLOCK = ("block", "deployment", "model", "version", "rows", "start", "end", "path")
 _END: Any = object()
 _WHOLE = 2**31 - 1
@@ -79,6 +80,7 @@ class Archive:
 
     store: Store
     files: Files
+    _paths: dict[str, str] = field(default_factory=dict[str, str])
 
     async def row(self, batch: str, number: int) -> dict[str, Any] | None:
         """One prediction as values by column; None where the archive does not hold its batch (yet)."""
@@ -148,9 +150,19 @@ class Archive:
                 yield table
 
     async def _found(self, batch: str) -> tuple[Row, str] | None:
+        """A batch's row of the index and the path of its block, which never changes."""
         row = await self.store.get("archive_index", batch)
-        block = await self.store.get("archive_blocks", row["block"]) if row is not None else None
-        return (row, block["path"]) if row is not None and block is not None else None
+        if row is None:
+            return None
+        path = self._paths.get(row["block"])
+        if path is None:
+            block = await self.store.get("archive_blocks", row["block"])
+            if block is None:
+                return None
+            if len(self._paths) >= MAX_PATHS:
+                self._paths.pop(next(iter(self._paths)))
+            path = self._paths[row["block"]] = block["path"]
+        return row, path
 
     async def _young_ids(self, span: Span, first: str) -> list[Row]:
         where = (*span.where(), Where("batch", ">=", first))
