@@ -6,12 +6,14 @@ from typing import Annotated, Any
 import orjson
 from fastapi import APIRouter, Depends
 from fastapi import Query as Parameter
+from fastapi.responses import Response
 
-from services.audit.api import exports, proofs, reports, verifications
+from services.audit.api import dossiers, exports, proofs, reports, verifications
+from services.audit.api.drawn import Format, drawn, name_outputs
 from services.audit.api.estate import estate
 from services.audit.api.graph import Direction, must_exist, walk
 from services.audit.api.moments import At, KnownAt, lateness, moment, utc
-from services.audit.api.predictions import Located, locate, story
+from services.audit.api.predictions import Located, locate, policy_links, story, version_of
 from services.audit.api.reader import Moment, Reader
 from services.audit.api.timeline import timeline
 from shared.log.tables import Query, Row, Where, equal
@@ -36,6 +38,7 @@ def router(service: Service) -> APIRouter:
     _events(api, service)
     verifications.add_routes(api, service)
     proofs.add_routes(api, service)
+    dossiers.add_routes(api, service)
     reports.add_routes(api, service)
     exports.add_routes(api, service)
     return api
@@ -45,7 +48,7 @@ def _lineage(api: APIRouter, service: Service) -> None:
     settings = service.settings
     depths = Parameter(ge=0, le=settings.lineage_max_depth, description="Edges from the start at most.")
 
-    @api.get("/v1/lineage/{kind}/{name:path}", responses=also(410))
+    @api.get("/v1/lineage/{kind}/{name:path}", response_class=Response, responses=also(410))
     async def lineage(
         kind: str,
         name: str,
@@ -54,8 +57,9 @@ def _lineage(api: APIRouter, service: Service) -> None:
         known_at: KnownAt = None,
         depth: Annotated[int, depths] = settings.lineage_max_depth,
         direction: Direction = "both",
-    ) -> Answer:
-        """What a thing came from (`up`) and what came from it (`down`), as of both times."""
+        wanted: Annotated[Format, Parameter(alias="format", description="json, mermaid or svg.")] = "json",
+    ) -> Response:
+        """What a thing came from (`up`) and what came from it (`down`), as of both times; as data or as a picture."""
         when = moment(at, known_at)
         reader = Reader(service.store, when, settings.lineage_max_nodes)
         asked = {"kind": kind, "id": name, "at": when.at, "known_at": when.known_at}
@@ -63,10 +67,20 @@ def _lineage(api: APIRouter, service: Service) -> None:
             found = await locate(service.log, reader, name)
             told = await story(service.log, reader, found)
             graph = await walk(reader, found.nodes, depth, direction, settings.lineage_max_nodes, found.links())
-            return Answer({**asked, **told, **await graph.answer()})
+            if direction != "down" and depth > 1:
+                await graph.support(version_of(told), policy_links(told))
+            answer, starts = {**asked, **told, **await graph.answer()}, found.nodes[:-1]
+            if wanted != "json":
+                name_outputs(answer, starts)
+                return await drawn(answer, starts, wanted, settings, f"Lineage of prediction {name}")
+            return Answer(answer)
         await must_exist(service.store, settings, kind, name, when)
-        graph = await walk(reader, [f"{kind}/{name}"], depth, direction, settings.lineage_max_nodes)
-        return Answer({**asked, **await graph.answer()})
+        start = f"{kind}/{name}"
+        graph = await walk(reader, [start], depth, direction, settings.lineage_max_nodes)
+        answer = {**asked, **await graph.answer()}
+        if wanted != "json":
+            return await drawn(answer, [start], wanted, settings, f"Lineage of {kind} {name}")
+        return Answer(answer)
 
 
 def _estate(api: APIRouter, service: Service) -> None:

@@ -1,5 +1,6 @@
 """Walks of the lineage graph: up to what a thing came from, down to what came from it."""
 
+from asyncio import gather
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -60,6 +61,23 @@ class Walk:
             new |= self.add(await self.reader.edges_to(frontier, bulk=True), lambda row: row["src"])
             new |= self.add(await stated_by(self.reader, frontier), lambda row: row["src"])
             frontier = new
+
+    async def support(self, version: str, policies: Collection[Row]) -> None:
+        """What let a version through, what its goal is measured by, and where the outcomes found came from: said later
+        about what the walk up has met, so that it meets none of it. `policies`: edges from gates to policies."""
+        goals = [node for node in self.nodes if node.startswith("goal/")]
+        joined = [node for node in self.nodes if node.startswith("joined/")]
+        reader = self.reader
+        approvals, evidence, gates, kpis, outcomes = await gather(
+            reader.edges_to([version], source="approval/"),
+            reader.edges_to([version], source="evidence/"),
+            reader.edges_to([version], source="gate/"),
+            reader.edges_to(goals, source="kpi/"),
+            reader.edges_from(joined),
+        )
+        self.add([*approvals, *evidence, *gates, *kpis], lambda row: row["src"])
+        self.add([row for row in policies if row["src"] in self.nodes], lambda row: row["dst"])
+        self.add([row for row in outcomes if row["role"] == "outcome"], lambda row: row["dst"])
 
     async def answer(self) -> dict[str, Any]:
         """The walk as JSON: nodes with attributes, edges with validity, and whether a limit cut it short."""

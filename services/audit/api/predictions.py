@@ -10,13 +10,19 @@ import pyarrow.compute as pc
 
 from services.audit.api.estate import goals_of, participants, take_part, version_facts
 from services.audit.api.graph import link
+from services.audit.api.moments import lateness
 from services.audit.api.reader import EVENT_COLUMNS, Reader, data_of
-from services.audit.projection.lineage import SPECIAL, version_node
+from services.audit.projection.lineage import INFLUENCED, SPECIAL, USED, version_node
 from shared.events import batches
 from shared.log.log import EventLog, OffsetOutOfRange
 from shared.log.records import TopicPartition
 from shared.log.tables import Query, Row, Where, equal
 from shared.runtime.problems import Problem, not_found
+
+Json = dict[str, Any]
+
+MAX_POLICIES = 200
+"""Adoptions of policies looked through for those in force."""
 
 MAX_JOINED = 200
 """Batches of joined outcomes looked through for one prediction."""
@@ -107,8 +113,8 @@ async def story(log: EventLog, reader: Reader, found: Located) -> dict[str, Any]
         _allowed(reader, found, version, deployment),
         _flags(reader, found),
     )
-    goal, provenance, came_true = await gather(
-        _goal(reader, model), _provenance(reader, version), outcome(log, reader, found)
+    goal, provenance, came_true, policies = await gather(
+        _goal(reader, model), _provenance(reader, version), outcome(log, reader, found), _policies(reader, found)
     )
     return {
         "prediction": _prediction(found, data),
@@ -120,6 +126,7 @@ async def story(log: EventLog, reader: Reader, found: Located) -> dict[str, Any]
         **provenance,
         "evidence": evidence,
         **allowed,
+        "policy": policies,
         "flags": flags,
         "outcome": came_true,
     }
@@ -134,6 +141,7 @@ def _prediction(found: Located, data: dict[str, Any]) -> dict[str, Any]:
         "row": found.row,
         "at": found.at,
         "recorded": found.batch["recorded"],
+        **lateness(found.at, found.batch["recorded"]),
         "actor": found.batch["actor"],
         **{name: data[name] for name in ("deployment", "model", "version")},
         "entity": values.get("entity"),
@@ -160,7 +168,8 @@ async def _provenance(reader: Reader, version: str) -> dict[str, Any]:
     runs = [row["dst"] for row in edges if row["role"] == "run"]
     runs += [row["dst"] for row in await reader.edges_from(runs) if row["relation"] == "alternateOf"]
     behind = await reader.edges_from(runs)
-    inputs = {run: [row["dst"].partition("/")[2] for row in behind if row["src"] == run] for run in runs}
+    used = [row for row in behind if row["relation"] == USED]
+    inputs = {run: [row["dst"].partition("/")[2] for row in used if row["src"] == run] for run in runs}
     about = await reader.about([*data, *runs])
     told = [{**about[run], "used": inputs[run]} for run in runs if about[run]["events"]]
     return {"training_data": [about[node] for node in data], "runs": told}
@@ -194,14 +203,50 @@ async def _allowed(reader: Reader, found: Located, version: str, deployment: str
     }
 
 
+async def _policies(reader: Reader, found: Located) -> dict[str, Json]:
+    """Stage → the policy in force when the prediction was made; where none had been adopted by then, now."""
+    then = await _policies_in_force(reader.at(min(found.at, reader.moment.at)))
+    return then or await _policies_in_force(reader)
+
+
+async def _policies_in_force(reader: Reader) -> dict[str, Json]:
+    where = (*equal(type="PolicyAdopted"), *reader.moment.events)
+    rows = await reader.store.find(
+        Query("ledger", where, ("-recorded", "-sequence"), MAX_POLICIES, columns=EVENT_COLUMNS)
+    )
+    found: dict[str, Json] = {}
+    for row in rows:
+        data = data_of(row)
+        stated = {"node": row["node"], "adopted_by": row["actor"], "time": row["time"], "recorded": row["recorded"]}
+        found.setdefault(data["stage"], {**data, **stated, "event_id": row["event_id"]})
+    return found
+
+
+def version_of(told: Json) -> str:
+    """The node of the version that a story's prediction came from."""
+    return version_node(told["prediction"]["model"], told["prediction"]["version"])
+
+
+def policy_links(told: Json) -> list[Row]:
+    """The edges from the gates of a story's version to the policies of that day, which follow from the dates."""
+    gates = f"gate/{version_of(told).partition('/')[2]}"
+    return [
+        link(f"{gates}/{stage}", INFLUENCED, policy["node"], "policy", policy)
+        for stage, policy in told["policy"].items()
+    ]
+
+
 async def _flags(reader: Reader, found: Located) -> list[dict[str, Any]]:
     """Flags on this prediction, each with what became of it."""
     nodes = [row["src"] for row in await reader.edges_to(found.nodes, source="flag/")]
     events, about = await gather(reader.events_about(nodes), reader.about(nodes))
     flags: list[dict[str, Any]] = []
-    step = ("type", "time", "recorded", "actor")
+    step = ("event_id", "type", "time", "recorded", "actor")
     for node in nodes:
-        history = [{**{name: row[name] for name in step}, "data": data_of(row)} for row in events.get(node, [])]
+        history = [
+            {**{name: row[name] for name in step}, **lateness(row["time"], row["recorded"]), "data": data_of(row)}
+            for row in events.get(node, [])
+        ]
         resolved = [event["data"]["resolution"] for event in history if event["type"] == "FlagResolved"]
         resolution = resolved[-1] if resolved else None
         flags.append({**about[node], "resolution": resolution, "history": history})

@@ -1,0 +1,52 @@
+"""A dossier as one HTML page that needs nothing else: no script, no other file."""
+
+from datetime import datetime
+from functools import cache
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+MEDIA_TYPE = "text/html; charset=utf-8"
+
+
+def render(document: dict[str, Any], drawing: str, base: str) -> bytes:
+    """The page of a document; `drawing`: its lineage as SVG, `base`: where links lead."""
+    numbers = {event["event_id"]: number for number, event in enumerate(document["events"], 1)}
+    return _template().render(it=document, drawing=Markup(drawing), base=base, numbers=numbers).encode()  # noqa: S704
+
+
+def _when(moment: Any) -> str:
+    """A time to the second, in UTC."""
+    if moment is None:
+        return ""
+    if isinstance(moment, str):
+        moment = datetime.fromisoformat(moment)
+    return f"{moment:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _figure(value: Any) -> str:
+    if value is None:
+        return "missing"
+    return f"{value:,.6g}" if isinstance(value, float) else str(value)
+
+
+def _late(seconds: float) -> str:
+    """How long after it happened something was recorded."""
+    for size, name in ((86_400, "days"), (3_600, "hours"), (60, "minutes")):
+        if seconds >= 2 * size:
+            return f"{seconds / size:,.0f} {name}"
+    return f"{seconds:,.0f} seconds"
+
+
+@cache
+def _template():  # type: ignore[no-untyped-def]
+    environment = Environment(
+        loader=PackageLoader("services.audit.dossier"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"when": _when, "figure": _figure, "late": _late}
+    return environment.get_template("dossier.html.j2")
