@@ -44,6 +44,8 @@ def opened(body: bytes) -> pa.RecordBatch:
     try:
         batch = batches.read(body)
         batch.validate(full=True)
+        for field in batch.schema:  # what is no UTF-8 shows it only when it is read
+            _ = field.name, getattr(field.type, "tz", None)
     except (batches.TornBatch, pa.ArrowException, ValueError, OSError, MemoryError, OverflowError) as error:
         raise Problem(422, "torn-arrow", f"The body is no whole Arrow IPC stream: {error}") from error
     return batch
