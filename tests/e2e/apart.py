@@ -16,7 +16,7 @@ from devstack.processes import free_port
 from devstack.valkey import ValkeyServer
 from shared.events.catalog import SERVICES
 
-READY_SECONDS = 120.0
+READY_SECONDS = 300.0
 STOP_SECONDS = 30.0
 
 Name = tuple[str, str]

@@ -1,0 +1,98 @@
+"""Memory of each of the ten processes on Kafka while the year of flights is played: its peak, and whether it grows."""
+
+import asyncio
+import os
+from dataclasses import dataclass, field
+from time import monotonic
+
+import numpy as np
+import psutil
+from rich.console import Console
+
+from bench.line import Line
+from bench.stack import Stack
+from muniment.client import Client
+from muniment.demo import data
+from muniment.demo.run import progress_display, scene_of
+from muniment.demo.story import tell
+from muniment.demo.story.cast import WHOLE
+from muniment.demo.train import train
+from tests.e2e.apart import Apart, Name
+
+MIB = 2**20
+MOST = 400 * MIB
+FLAT_MIB_PER_MINUTE = 20.0
+"""What may be called flat: an hour of it would still fit into the memory of the machines meant, and caches fill."""
+
+SECONDS = 0.5
+PATIENCE_SECONDS = 120.0
+
+
+@dataclass(slots=True)
+class Samples:
+    """Resident memory of one process with its children: seconds and bytes."""
+
+    process: psutil.Process
+    at: list[float] = field(default_factory=list[float])
+    sizes: list[int] = field(default_factory=list[int])
+
+    def take(self, at: float) -> None:
+        with_children = [self.process, *self.process.children(recursive=True)]
+        self.at.append(at)
+        self.sizes.append(sum(_resident(one) for one in with_children))
+
+    @property
+    def peak(self) -> int:
+        return max(self.sizes)
+
+    @property
+    def slope(self) -> float:
+        """Bytes per second over the second half of the story, by least squares."""
+        half = len(self.at) // 2
+        return float(np.polyfit(self.at[half:], self.sizes[half:], 1)[0])
+
+
+async def measure(stack: Stack) -> list[Line]:
+    settings = stack.settings
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("MUNIMENT_")}
+    environment |= {"MUNIMENT_KAFKA": settings.kafka, "MUNIMENT_POSTGRES": settings.postgres}
+    system = Apart(stack.folder, environment | {"MUNIMENT_REDIS": settings.redis})
+    stack.closing.callback(system.stop)
+    await asyncio.to_thread(system.start)
+    samples = {name: Samples(psutil.Process(process.pid)) for name, process in system.processes.items()}
+    playing = asyncio.create_task(asyncio.to_thread(_play, system, stack))
+    started = monotonic()
+    while not playing.done():
+        for one in samples.values():
+            one.take(monotonic() - started)
+        await asyncio.sleep(SECONDS)
+    held = await playing
+    assert held, "a figure of the story did not hold"
+    return [_line(name, one) for name, one in sorted(samples.items())]
+
+
+def _play(system: Apart, stack: Stack) -> bool:
+    flights = data.flights()
+    models = stack.folder / "models"
+    models.mkdir()
+    trained = train(flights, models)
+    with (
+        Client(system.urls, patience=PATIENCE_SECONDS) as client,
+        progress_display(Console(quiet=True)) as progress,
+    ):
+        return tell(scene_of(client, flights, trained, WHOLE, progress))
+
+
+def _line(name: Name, samples: Samples) -> Line:
+    growth = samples.slope * 60 / MIB
+    flat = "flat" if growth <= FLAT_MIB_PER_MINUTE else "GROWS"
+    seconds = samples.at[-1]
+    figures = f"peak {samples.peak / MIB:.0f} MiB, {growth:+.1f} MiB a minute at last ({flat}), {seconds:.0f} s"
+    return Line(f"memory, {' '.join(name)}", MOST / samples.peak, "400 MiB", 1, figures)
+
+
+def _resident(process: psutil.Process) -> int:
+    try:
+        return process.memory_info().rss
+    except psutil.NoSuchProcess:
+        return 0
