@@ -12,6 +12,7 @@ from sklearn import metrics
 from shared.events import batches
 from shared.events.codec import decode
 from shared.events.monitor import WindowMeasured
+from shared.log.tables import Insert
 from tests.component.judged_story import get, judging, predict, tell
 from tests.component.monitor_story import AT, DAY
 from tests.support import System
@@ -134,6 +135,24 @@ async def test_classes_are_judged_by_their_codes(system: System) -> None:
     assert item["quality"]["accuracy"] == 0.75
     shown = [(one["class"], one["predicted"], one["came_true"]) for one in item["quality"]["classes"]]
     assert shown == [("small", 2, 1), ("medium", 1, 2), ("large", 1, 1)]
+
+
+async def test_all_that_waited_is_joined_in_one_sweep(system: System) -> None:
+    columns, truth = loans(8, 2_500)
+    batch = await predict(system, "loans", **columns)
+    await system.settle()
+    rows = {"prediction_id": [f"{batch}-{row}" for row in range(2_500)], "row": list(range(2_500))}
+    same = {"event": "e", "batch": batch, "at": 5, "told": 6}
+    rows |= {name: [value] * 2_500 for name, value in same.items()} | {"value": truth.tolist()}
+    store = system.stores["monitor"]
+    async with store.begin() as unit:
+        await unit.apply([Insert("pending_outcomes", rows)])
+    part = system.parts["monitor"]
+    (sweep,) = [one for one in part.periodic if one.name == "monitor.sweep"]
+    await sweep.job()
+    assert not store.committed.rows["pending_outcomes"]
+    (item,) = (await get(system, "/v1/deployments/loans/quality"))["items"]
+    assert (item["outcomes"], item["quality"]["base_rate"]) == (2_500, pytest.approx(truth.mean()))
 
 
 async def test_money_is_told_beside_doing_nothing_and_beside_the_champion(system: System) -> None:

@@ -19,18 +19,25 @@ _MASK = (1 << _LOW) - 1
 
 def total(values: NDArray[np.float64], weights: NDArray[np.int64]) -> int:
     """The exact sum of finite `values`, each `weights` times (1 or -1), at most 2**26 of them."""
+    return totals(values, weights, np.zeros(len(values), np.int64), 1)[0]
+
+
+def totals(values: NDArray[np.float64], weights: NDArray[np.int64], groups: NDArray[np.int64], size: int) -> list[int]:
+    """The same of the values of each group, 0 to `size` - 1."""
+    found = [0] * size
     if not len(values):
-        return 0
+        return found
     mantissa, exponent = np.frexp(values)
     whole = np.ldexp(mantissa, 53).astype(np.int64) * weights
     least = int(exponent.min())
-    places = exponent - least
+    span = int(exponent.max()) - least + 1
+    places = groups * span + (exponent - least)
     # both halves' sums stay below 2**53, so that the doubles of bincount hold them exactly
     high = np.bincount(places, whole >> _LOW)
     low = np.bincount(places, whole & _MASK)
-    found = 0
     for place in np.flatnonzero((high != 0) | (low != 0)).tolist():
-        found += ((int(high[place]) << _LOW) + int(low[place])) << (place + least - 53 + 1126)
+        group, power = divmod(place, span)
+        found[group] += ((int(high[place]) << _LOW) + int(low[place])) << (power + least - 53 + 1126)
     return found
 
 

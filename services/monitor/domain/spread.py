@@ -31,10 +31,21 @@ def places_of(values: NDArray[np.float64]) -> NDArray[np.int64]:
 
 def counted(values: NDArray[np.float64], weights: NDArray[np.int64]) -> dict[int, int]:
     """How many values lie in each cell that is not empty."""
+    return counted_by(values, weights, np.zeros(len(values), np.int64), 1)[0]
+
+
+def counted_by(
+    values: NDArray[np.float64], weights: NDArray[np.int64], groups: NDArray[np.int64], size: int
+) -> list[dict[int, int]]:
+    """The same of the values of each group, 0 to `size` - 1."""
+    found: list[dict[int, int]] = [{} for _ in range(size)]
     places = places_of(values)
-    cells, inverse = np.unique(places, return_inverse=True)
-    counts = np.bincount(inverse, weights, len(cells)).astype(np.int64)
-    return {cell: count for cell, count in zip(cells.tolist(), counts.tolist(), strict=True) if count}
+    cells, inverse = np.unique(np.stack([groups, places]), axis=1, return_inverse=True)
+    counts = np.bincount(inverse.ravel(), weights, cells.shape[1]).astype(np.int64)
+    for group, cell, count in zip(*cells.tolist(), counts.tolist(), strict=True):
+        if count:
+            found[group][cell] = count
+    return found
 
 
 def middle(place: int) -> float:

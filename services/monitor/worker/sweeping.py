@@ -26,11 +26,12 @@ PLACE = TopicPartition("sweep", 0)
 """What this job counts has a source of its own, which no partition of the log shares."""
 
 PART = 1_000
+PARTS = 100
 
 
 @dataclass(slots=True)
 class Sweeping:
-    """Goes through the outcomes that wait, PART of them each time, and begins again at the end."""
+    """Goes through the outcomes that wait, PART of them at a time, and begins again at the end."""
 
     store: Store
     tables: Tables
@@ -40,13 +41,21 @@ class Sweeping:
     _after: tuple[Any, ...] | None = None
 
     async def run(self) -> None:
-        """Look at the next part."""
+        """Look at the next part, and at those behind it, PARTS in all, as long as there is something to join."""
+        for _ in range(PARTS):
+            if not await self._part() or self._after is None:
+                return
+
+    async def _part(self) -> bool:
+        """Look at the next part; whether anything in it could be joined."""
         page = await self.store.find(Query("pending_outcomes", limit=PART, after=self._after))
         self._after = cursor_of(PENDING, Query("pending_outcomes"), page[-1]) if len(page) == PART else None
         own, known = await self._known(page)
-        if known and taken(page, known, own):
-            async with self.store.begin() as unit:
-                await self._join(unit, page, known, own)
+        if not known or not taken(page, known, own):
+            return False
+        async with self.store.begin() as unit:
+            await self._join(unit, page, known, own)
+        return True
 
     async def _known(self, page: list[Row]) -> tuple[dict[str, Row], dict[str, Row]]:
         """(clients' own ids that are known now, the batches of what waits)."""

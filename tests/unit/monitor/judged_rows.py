@@ -6,9 +6,9 @@ import numpy as np
 import pyarrow as pa
 from hypothesis import strategies as st
 
-from services.monitor.domain.counting import scores_of
 from services.monitor.domain.joined import Scores
 from services.monitor.domain.plan import Output
+from services.monitor.domain.scored import scores_of
 from shared.events import batches
 
 START = 1_364_774_400_000_000

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from scipy import stats
 from sklearn import metrics
 
-from services.monitor.domain.counting import cells_in
 from services.monitor.domain.fairness import (
     MIN_PREDICTIONS,
     Rate,
@@ -21,6 +20,7 @@ from services.monitor.domain.fairness import (
     reference_of,
 )
 from services.monitor.domain.quality import intervals
+from services.monitor.domain.scored import cells_in
 from tests.unit.monitor.judged_rows import KINDS, counted, scores_like
 
 

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.monitor.domain import coding, outcomes
-from services.monitor.domain.counting import bands, joined_of, predicted_of, told_of
+from services.monitor.domain.counting import joined_of, predicted_of, told_of
+from services.monitor.domain.grouping import bands
 from services.monitor.domain.joined import Joined, Part, kept_groups, merge_joined, no_joined
 from services.monitor.domain.joined_bytes import decode_joined, encode_joined
 from services.monitor.domain.plan import BY_SEGMENT, Grouping, Output, Plan

@@ -11,7 +11,6 @@ from sklearn import metrics
 from sklearn.calibration import calibration_curve
 from sklearn.isotonic import IsotonicRegression
 
-from services.monitor.domain.counting import EDGES, cells_in
 from services.monitor.domain.joined import NEGATIVE, POSITIVE
 from services.monitor.domain.quality import (
     calibration,
@@ -24,6 +23,7 @@ from services.monitor.domain.quality import (
 )
 from services.monitor.domain.quality.binary import MIDDLES, tied_pairs
 from services.monitor.domain.quality.estimate import isotonic
+from services.monitor.domain.scored import EDGES, cells_in
 from tests.unit.monitor.judged_rows import binary_rows, counted
 
 SHARES = ("accuracy", "precision", "recall", "f1", "base_rate", "selection_rate", "specificity")
