@@ -20,7 +20,7 @@ from schemathesis.specs.openapi import checks
 from shared.runtime.app import create_app
 from tests.component.whole_story import DEFINITIONS, Story, told
 
-EXAMPLES = 12
+EXAMPLES = 8
 ENDLESS = ("/v1/stream",)
 CHECKS = [
     checks.status_code_conformance,
