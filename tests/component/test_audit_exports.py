@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyarrow.parquet as pq
 import pytest
 from cyclonedx.schema import OutputFormat, SchemaVersion
 from cyclonedx.validation import make_schemabased_validator
@@ -15,7 +16,9 @@ from openlineage.client import OpenLineageClient
 from openlineage.client.transport.http import HttpConfig, HttpTransport
 from prov.model import ProvActivity, ProvAgent, ProvDocument, ProvEntity
 
+from services.audit.exports.parquet import stream
 from services.audit.service import DEFINITION
+from shared.log.tables import Query
 from tests.component.openlineage_reader import consumer, read
 from tests.component.report_given import APPROVED, BATCH, FLAG, Whole, whole
 from tests.support import System, running
@@ -212,3 +215,25 @@ async def test_exports_of_unknown_models_and_of_bare_ones(system: System, told: 
     await told.story.say("model/bare", registry.ModelRegistered(model="bare", owner="dan"), 1)
     await system.settle()
     assert (await get(system, f"/v1/export/{kind}/bare")).json() is not None
+
+
+async def test_a_long_log_is_many_row_groups_and_stops_at_its_limit(system: System, told: Whole, tmp_path: Path):
+    query = Query("ledger", (), ("recorded",))
+    file = tmp_path / "events.parquet"
+    pieces = [piece async for piece in stream(system.stores["audit"], query, 25, group=10)]
+    file.write_bytes(b"".join(pieces))
+    assert [pq.ParquetFile(file).metadata.row_group(number).num_rows for number in range(3)] == [10, 10, 5]
+    assert len(pieces) == 4
+    whole_log = duckdb.connect().execute(f"SELECT event_id, recorded FROM '{file}'").fetchall()
+    assert whole_log == sorted(whole_log, key=lambda row: (row[1], row[0]))
+
+
+async def test_what_a_limit_cut_is_told_everywhere():
+    async with running(DEFINITION, report_max_events=20) as small:
+        await whole(small)
+        cut = "of what was measured of late only the newest 20 were read."
+        for kind in ("prov", "openlineage", "cyclonedx"):
+            assert cut in (await get(small, f"/v1/export/{kind}/flights")).headers["muniment-truncated"]
+        report = (await get(small, "/v1/reports/flights")).json()
+        told_ = [block.get("text") for block in report["parts"][0]["sections"][0]["blocks"]]
+        assert f"A limit was met while the facts were read: {cut}" in told_

@@ -145,6 +145,25 @@ async def test_a_report_of_the_past_knows_nothing_of_the_future(system: System, 
     assert "never deployed" in said(before, "inventory")
 
 
+async def test_an_answer_about_the_past_stays_as_it_was_given(system: System, told: Whole):
+    """Events that come later, even about earlier times, change nothing that was known before them."""
+    from shared.events import registry
+    from tests.unit.audit.facts import event_id
+
+    moment = {"at": day(42).isoformat(), "known_at": day(46).isoformat()}
+    paths = [("/v1/reports/flights", {"format": kind}) for kind in ("json", "html", "pdf")]
+    paths += [("/v1/reports", {"format": "json"}), ("/v1/export/events", {})]
+    paths += [(f"/v1/export/{kind}/flights", {}) for kind in ("prov", "openlineage", "cyclonedx")]
+    before = [(await get(system, path, **moment, **more)).content for path, more in paths]
+    rejected = registry.ApprovalRejected(model="flights", version=2, approval=event_id(777), role="risk_manager")
+    await told.story.say("model/flights", rejected, 10, recorded=47, actor="rita", name=event_id(777))
+    await told.story.say("model/other", registry.ModelRegistered(model="other", owner="dan"), 2, recorded=48)
+    await system.settle()
+    assert [(await get(system, path, **moment, **more)).content for path, more in paths] == before
+    later = {"at": day(42).isoformat(), "known_at": day(49).isoformat()}
+    assert [(await get(system, path, **later, **more)).content for path, more in paths] != before
+
+
 async def test_what_came_late_is_not_known_before_it_came(system: System, told: Whole):
     """The failed scan happened on day 20 and was recorded on day 45."""
     at = day(42).isoformat()

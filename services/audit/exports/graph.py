@@ -7,7 +7,7 @@ from typing import Any
 from services.audit.projection.asof import holding
 from services.audit.projection.lineage import ALTERNATE, said
 from services.audit.reports.facts import Fact, Facts
-from shared.events.catalog import TYPES, upcast
+from shared.events.catalog import TYPES
 from shared.events.envelope import Event
 from shared.log.tables import Row
 
@@ -52,7 +52,7 @@ def attributes(facts: Sequence[Fact]) -> Attributes:
 
 def _event(fact: Fact) -> Event:
     cls = TYPES[fact.type]
-    data = cls.model_validate(upcast(fact.type, fact.schema, dict(fact.data)), strict=False)
+    data = cls.model_validate(dict(fact.data), strict=False)
     return Event(fact.id, "", fact.subject, fact.time, fact.sequence, fact.actor, data, recorded=fact.recorded)
 
 

@@ -71,13 +71,13 @@ class _Drained:
         return taken
 
 
-async def stream(store: Store, query: Query, most: int) -> AsyncIterator[bytes]:
-    """The file of the ledger rows of a query, in pieces; at most `most` rows."""
+async def stream(store: Store, query: Query, most: int, group: int = GROUP) -> AsyncIterator[bytes]:
+    """The file of the ledger rows of a query, in pieces of `group` rows; at most `most` rows."""
     sink = _Drained()
     writer = pq.ParquetWriter(pa.PythonFile(sink, mode="w"), SCHEMA, compression="zstd")
     table, written = store.tables[query.table], 0
     while written < most:
-        rows = await store.find(replace(query, limit=min(GROUP, most - written)))
+        rows = await store.find(replace(query, limit=min(group, most - written)))
         if not rows:
             break
         await asyncio.to_thread(_write, writer, rows)

@@ -12,7 +12,7 @@ DEPLOYING = ("Deployed", "TrafficChanged", "Promoted", "RolledBack", "Retired")
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """One event as the ledger holds it; `schema`: the version of its type."""
+    """One event of the ledger, its data lifted to the newest version of its type."""
 
     id: str
     type: str
@@ -22,7 +22,6 @@ class Fact:
     recorded: datetime
     actor: str
     data: Mapping[str, Any] = field(repr=False)
-    schema: int = 1
 
     @property
     def word(self) -> tuple[datetime, int, str]:

@@ -8,6 +8,7 @@ import orjson
 
 from services.audit.moment import Moment
 from services.audit.reports.facts import Fact, Facts, ordered
+from shared.events.catalog import TYPES, upcast
 from shared.log.store import Store
 from shared.log.tables import Query, Row, Where, cursor_of, equal
 
@@ -120,12 +121,13 @@ class Gathering:
     async def _paged(self, query: Query, what: str) -> list[Row]:
         table, rows = self.store.tables[query.table], list[Row]()
         while True:
-            page = await self.store.find(replace(query, limit=PAGE, columns=_with_key(query, table.key)))
+            size = min(PAGE, self.limit + 1 - len(rows))
+            page = await self.store.find(replace(query, limit=size, columns=_with_key(query, table.key)))
             rows += page
-            if len(page) < PAGE:
-                return rows
-            if len(rows) >= self.limit:
-                self.limits.append(f"of {what} only the newest {len(rows):,} were read.")
+            if len(rows) > self.limit:
+                self.limits.append(f"of {what} only the newest {self.limit:,} were read.")
+                return rows[: self.limit]
+            if len(page) < size:
                 return rows
             query = replace(query, after=cursor_of(table, query, page[-1]))
 
@@ -137,8 +139,9 @@ def _with_key(query: Query, key: Sequence[str]) -> tuple[str, ...]:
 def fact_of(row: Row) -> Fact:
     """A ledger row as a fact; of a version without the values of its reference, which no report shows."""
     entry: dict[str, Any] = orjson.loads(row["entry"])
-    data: dict[str, Any] = entry["data"]
+    version = int(entry["dataschema"].rpartition(":")[2])
+    data = upcast(row["type"], version, entry["data"]) if row["type"] in TYPES else entry["data"]
     if "reference" in data:
         data["reference"] = {}
     place = (row["event_id"], row["type"], row["subject"], row["sequence"])
-    return Fact(*place, row["time"], row["recorded"], row["actor"], data, int(entry["dataschema"].rpartition(":")[2]))
+    return Fact(*place, row["time"], row["recorded"], row["actor"], data)

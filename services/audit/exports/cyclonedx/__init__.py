@@ -10,6 +10,7 @@ from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
 from services.audit.exports.cyclonedx.card import model_card
+from services.audit.exports.uris import as_uri
 from services.audit.reports.facts import Fact, Facts
 from services.audit.reports.sections.common import in_use
 from shared.events.codec import rfc3339
@@ -82,9 +83,11 @@ def _component(facts: Facts, version: Fact) -> Document:
 
 
 def _references(data: Mapping[str, Any]) -> list[Document]:
-    found: list[Document] = [{"type": "distribution", "url": data["artifact"]["uri"]}]
+    found: list[Document] = [{"type": "distribution", "url": as_uri(data["artifact"]["uri"])}]
     if data["code"]:
-        found.append({"type": "vcs", "url": data["code"]["repo"], "comment": f"commit {data['code']['commit']}"})
+        found.append(
+            {"type": "vcs", "url": as_uri(data["code"]["repo"]), "comment": f"commit {data['code']['commit']}"}
+        )
     return found
 
 
@@ -107,7 +110,7 @@ def _dataset(ref: Mapping[str, Any], fact: Fact | None) -> Document:
     if fact is None:
         return made
     data = fact.data
-    said: Document = {"type": "dataset", "name": ref["dataset"], "contents": {"url": data["uri"]}}
+    said: Document = {"type": "dataset", "name": ref["dataset"], "contents": {"url": as_uri(data["uri"])}}
     said["governance"] = {"owners": [{"contact": {"name": fact.actor}}]}
     made |= {"data": [said], "properties": [{"name": "muniment:event_id", "value": fact.id}]}
     if data["description"]:

@@ -2,7 +2,9 @@
 
 from collections.abc import Iterable, Mapping
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
+
+from services.audit.exports.uris import as_uri
 
 PRODUCER = "urn:muniment:audit"
 NAMESPACE = "muniment"
@@ -39,10 +41,17 @@ def code(said: Mapping[str, Any] | None) -> dict[str, Facet]:
     """Where the code lies, where it is stated with a URL."""
     if not said:
         return {}
-    repo = said["repo"] if "://" in said["repo"] else f"repo:{said['repo']}"
+    repo = as_uri(said["repo"] if "://" in said["repo"] else f"repo:{said['repo']}")
     path = {"path": said["path"]} if said.get("path") else {}
     made = facet("SourceCodeLocationJobFacet", type="git", url=repo, repoUrl=repo, version=said["commit"], **path)
     return {"sourceCodeLocation": made}
+
+
+def _split(uri: str) -> SplitResult | None:
+    try:
+        return urlsplit(uri)
+    except ValueError:  # such as an unclosed bracket in the host
+        return None
 
 
 def schema(fields: Iterable[Mapping[str, Any]]) -> dict[str, Facet]:
@@ -57,7 +66,10 @@ def schema(fields: Iterable[Mapping[str, Any]]) -> dict[str, Facet]:
 
 def place(uri: str) -> dict[str, Facet]:
     """Where the data lies: as a data source, and, where the URI tells, under the name that other producers give it."""
-    parts = urlsplit(uri)
+    uri = as_uri(uri)
+    parts = _split(uri)
+    if parts is None:
+        return {}
     known = "://" in uri and parts.path
     found = {"dataSource": facet("DatasourceDatasetFacet", name=parts.netloc or parts.scheme or NAMESPACE, uri=uri)}
     if not known:

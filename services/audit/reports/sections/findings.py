@@ -174,11 +174,10 @@ def _late(facts: Facts) -> Iterator[Finding]:
     if late:
         most = max(late, key=lambda fact: fact.recorded - fact.time)
         lag = (most.recorded - most.time).days
-        told = "event was" if len(late) == 1 else "events were"
+        told = "event was recorded" if len(late) == 1 else "events were recorded"
         text = (
-            f"{len(late):,} {told} recorded more than a minute after the time at which it is said to have happened, "
-            "the "
-            f"farthest by {count(lag, 'day')}; such events show both times wherever they are used."
+            f"{len(late):,} {told} more than a minute after the stated time of happening, the farthest by "
+            f"{count(lag, 'day')}; such events show both times wherever they are used."
         )
         yield _finding("low", text, late)
 

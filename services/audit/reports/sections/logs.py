@@ -30,7 +30,7 @@ _SERVES = {
 
 def article_12(facts: Facts) -> Section:
     blocks: list[Block] = [
-        say("Every event about this model is logged automatically and cannot be changed; this is a summary by type."),
+        say("Every event about this model is logged automatically, and a later change would show; this is a summary."),
         _period(facts),
         _types(facts),
         *_kept(facts),

@@ -37,7 +37,8 @@ def version(number: int, actor: str = "dan") -> Fact:
 def deployed(number: int = 1) -> Fact:
     data = {
         "deployment": "d", "model": "m", "version": number, "environment": "production", "runtime": {"kind": "onnx"},
-        "resources": {}, "traffic": {**TRAFFIC, "champion": number},
+        "resources": {}, "artifact": {"uri": "external:x", "sha256": "ab" * 32},
+        "traffic": {**TRAFFIC, "champion": number},
     }  # fmt: skip
     return fact(30, "Deployed", data, 5, actor="dev")
 

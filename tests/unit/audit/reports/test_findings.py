@@ -72,5 +72,5 @@ def test_what_was_recorded_late_is_told():
     late = fact(81, "AliasMoved", {"alias": "best", "before": None, "after": 1, "model": "m"}, 3, recorded=13)
     ((severity, words),) = texts(*SOUND, late)
     assert severity == "low"
-    assert words.startswith("1 event was recorded more than a minute after the time")
+    assert words.startswith("1 event was recorded more than a minute after the stated time of happening")
     assert "the farthest by 10 days" in words
