@@ -269,7 +269,8 @@ class Consumer:
             fresh, gaps, heads = in_sequence(received, known)
             if fresh:
                 await self.handle(unit, fresh)
-                await unit.set_heads(self.name, heads)
+                if heads:
+                    await unit.set_heads(self.name, heads)
                 if self.marks:
                     await unit.mark_seen(self.name, [item.event.id for item in fresh])
             letters = [DeadLetter(self.name, record, reason, now()) for record, reason in (*refused, *gaps)]
