@@ -136,7 +136,7 @@ class Tally:
         cells, outside = self._tails()
         cells[:, TAIL : TAIL + INNER] += self._inner.reshape(count, INNER)
         cells[:, TAIL] -= self.missing  # there the grid's low was counted in their place
-        ends = np.array(self._ends)
+        ends = np.array(self._ends) + 0.0  # of -0 and 0 either may be the least: one of them is kept
         low, high = ends[:, 0].min(axis=0), ends[:, 1].max(axis=0)
         return Numbers(self.columns.names, self.missing, self._outside + outside, cells, low, high, sums)
 

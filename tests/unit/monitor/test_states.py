@@ -46,7 +46,9 @@ START = 1_364_774_400_000_000
 LIMIT = 3
 
 number = (
-    st.floats(allow_nan=False, allow_infinity=False) | st.floats(-2e3, 2e3) | st.sampled_from([0.0, 5.0, 994.0, -0.5])
+    st.floats(allow_nan=False, allow_infinity=False)
+    | st.floats(-2e3, 2e3)
+    | st.sampled_from([0.0, -0.0, 5.0, 994.0, -0.5])
 )
 one_row = st.fixed_dictionaries(
     {
