@@ -5,6 +5,7 @@ A sum is a whole number of units of 2**-1126, in which every finite double is wh
 accumulator; here Python's own integers carry it, and only about as many bits as the terms' exponents span are kept.
 """
 
+from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
@@ -17,28 +18,44 @@ _LOW = 26
 _MASK = (1 << _LOW) - 1
 
 
-def total(values: NDArray[np.float64], weights: NDArray[np.int64]) -> int:
-    """The exact sum of finite `values`, each `weights` times (1 or -1), at most 2**26 of them."""
-    return totals(values, weights, np.zeros(len(values), np.int64), 1)[0]
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """Finite values times their weights, taken apart: `(high * 2**26 + low) * 2**(least + place - 53)` each, with
+    `place` from 0 to `span` - 1. At most 2**26 of them."""
+
+    place: NDArray[np.int64]
+    high: NDArray[np.float64]
+    low: NDArray[np.float64]
+    least: int
+    span: int
 
 
-def totals(values: NDArray[np.float64], weights: NDArray[np.int64], groups: NDArray[np.int64], size: int) -> list[int]:
-    """The same of the values of each group, 0 to `size` - 1."""
-    found = [0] * size
-    if not len(values):
-        return found
+def terms(values: NDArray[np.float64], weights: NDArray[np.int64]) -> Terms:
+    """Finite `values`, each `weights` times (1 or -1), ready to be added up."""
     mantissa, exponent = np.frexp(values)
     whole = np.ldexp(mantissa, 53).astype(np.int64) * weights
-    least = int(exponent.min())
-    span = int(exponent.max()) - least + 1
-    places = groups * span + (exponent - least)
+    least, most = int(exponent.min(initial=1_025)), int(exponent.max(initial=-1_074))
+    place = exponent.astype(np.int64) - least
+    return Terms(place, (whole >> _LOW).astype(np.float64), (whole & _MASK).astype(np.float64), least, most - least + 1)
+
+
+def totals(parts: Terms, groups: NDArray[np.int64], size: int) -> list[int]:
+    """The exact sum of the terms of each group, 0 to `size` - 1."""
+    found = [0] * size
+    if not len(parts.place):
+        return found
+    places = groups * parts.span + parts.place
     # both halves' sums stay below 2**53, so that the doubles of bincount hold them exactly
-    high = np.bincount(places, whole >> _LOW)
-    low = np.bincount(places, whole & _MASK)
+    high, low = np.bincount(places, parts.high), np.bincount(places, parts.low)
     for place in np.flatnonzero((high != 0) | (low != 0)).tolist():
-        group, power = divmod(place, span)
-        found[group] += ((int(high[place]) << _LOW) + int(low[place])) << (power + least - 53 + 1126)
+        group, power = divmod(place, parts.span)
+        found[group] += ((int(high[place]) << _LOW) + int(low[place])) << (power + parts.least - 53 + 1126)
     return found
+
+
+def total(values: NDArray[np.float64], weights: NDArray[np.int64]) -> int:
+    """The exact sum of all."""
+    return totals(terms(values, weights), np.zeros(len(values), np.int64), 1)[0]
 
 
 def mean(sum_: int, count: int) -> float:

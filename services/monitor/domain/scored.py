@@ -5,9 +5,9 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from services.monitor.domain import exact, spread
+from services.monitor.domain.exact import Terms
 from services.monitor.domain.joined import LARGEST, SCORE_CELLS, SUMS, TALLIES, Floats, Ints, Scores
 from services.monitor.domain.plan import Output
 
@@ -16,6 +16,9 @@ EDGES = np.arange(SCORE_CELLS) / (SCORE_CELLS - 1)
 
 _NEXT = np.append(EDGES[1:], np.inf)
 _CLIP = float(np.finfo(np.float64).eps)
+_KINDS = 1 << (len(TALLIES) - 1)
+_OF_KIND = np.arange(_KINDS)[:, None] >> np.arange(len(TALLIES) - 1) & 1
+"""[kinds, tallies]: whether rows of a kind count for a tally."""
 
 
 def cells_in(score: Floats) -> Ints:
@@ -31,54 +34,78 @@ def cells_in(score: Floats) -> Ints:
     return cell
 
 
+@dataclass(frozen=True, slots=True)
+class Cases:
+    """What each row adds to the state.
+
+    `kinds`: bit n of a row is set where it counts for TALLIES[n + 1]. `binary`: rows with a cell (`cell`, of those that
+    came true 1,001 further); `measured`: rows with an `error`; `named`: rows with a `pair` of classes, as one number.
+    `terms`: of each of SUMS that is counted its place there, the rows, and their terms.
+    """
+
+    output: Output
+    weight: Ints
+    kinds: Ints
+    binary: Ints
+    cell: Ints
+    measured: Ints
+    error: Floats
+    named: Ints
+    pair: Ints
+    terms: tuple[tuple[int, Ints, Terms], ...]
+
+
 def scores_of(output: Output, score: Floats, outcome: Floats, weight: Ints) -> Scores:
     """One output's scores (NaN: none; of a multiclass output the code of its class) against outcomes."""
     return whole(cases_of(output, score, outcome, weight))
 
 
-@dataclass(frozen=True, slots=True)
-class Cases:
-    """What each row adds to the state.
-
-    `tallied`: which rows count for each of TALLIES but the first; `binary`: rows with a cell (`cell`, of those that
-    came true 1,001 further); `terms`: (first of SUMS, rows, values of each term).
-    """
-
-    output: Output
-    weight: Ints
-    tallied: tuple[NDArray[np.bool_], ...]
-    binary: Ints
-    cell: Ints
-    known: Ints
-    errors: Floats
-    classed: Ints
-    pair: Ints
-    terms: tuple[tuple[int, Ints, tuple[Floats, ...]], ...]
-
-
 def cases_of(output: Output, score: Floats, outcome: Floats, weight: Ints) -> Cases:
-    """Log loss is clipped as scikit-learn's is."""
+    """Each row by what its output was registered for. Log loss is clipped as scikit-learn's is."""
     size = len(output.classes)
     finite, yes_or_no = np.abs(outcome) <= LARGEST, (outcome == 0) | (outcome == 1)
     known = finite & (np.abs(score) <= LARGEST)
     classed = (outcome >= 0) & (outcome < size) & (outcome == np.floor(outcome))
-    tallied = (np.ones(len(outcome), np.bool_), yes_or_no, classed, finite, known)
+    kinds = 1 + 2 * yes_or_no + 4 * classed + 8 * finite + 16 * known
     binary = np.flatnonzero(yes_or_no & (score >= 0) & (score <= 1) & (output.task in (None, "binary")))
     measured = np.flatnonzero(known & (output.task in (None, "regression")))
     named = np.flatnonzero(classed & (score >= 0) & (output.task == "multiclass"))
     came, error = outcome[binary], score[measured] - outcome[measured]
+    terms = [(binary, one) for one in _binary_terms(score[binary], came)]
+    terms += [(measured, one) for one in _error_terms(error, outcome[measured])]
     return Cases(
         output,
         weight,
-        tallied,
+        kinds.astype(np.int64),
         binary,
         cells_in(score[binary]) + SCORE_CELLS * (came == 1),
         measured,
         error,
         named,
         score[named].astype(np.int64) * size + outcome[named].astype(np.int64),
-        ((0, binary, _binary_terms(score[binary], came)), (4, measured, _error_terms(error, outcome[measured]))),
+        tuple((at, rows, exact.terms(one, weight[rows])) for at, (rows, one) in enumerate(terms) if len(rows)),
     )
+
+
+def whole(cases: Cases) -> Scores:
+    """All cases together."""
+    return grouped(cases, np.zeros(len(cases.weight), np.int64), 1)[0]
+
+
+def grouped(cases: Cases, codes: Ints, size: int) -> list[Scores]:
+    """The cases of each group: `codes` [rows] from 0 to `size` - 1, -1 of none."""
+    groups = np.where(codes < 0, size, codes)  # those of none are counted last, and dropped
+    cells = np.zeros((size, 3, SCORE_CELLS), np.int64)
+    counts = _counts(cases, groups[cases.binary], cases.binary, cases.cell, (size + 1, 2 * SCORE_CELLS))
+    cells[:, :2] = counts[:size].reshape(size, 2, SCORE_CELLS)
+    errors = spread.counted_by(cases.error, cases.weight[cases.measured], groups[cases.measured], size + 1)
+    pairs = _pairs(cases, groups, size)
+    sums = [[0] * len(SUMS) for _ in range(size + 1)]
+    for place, rows, terms in cases.terms:
+        for group, total in enumerate(exact.totals(terms, groups[rows], size + 1)):
+            sums[group][place] = total
+    tallies = _tallies(cases, groups, size)
+    return [Scores(tallies[at], cells[at], errors[at], pairs[at], tuple(sums[at])) for at in range(size)]
 
 
 def _binary_terms(score: Floats, outcome: Floats) -> tuple[Floats, ...]:
@@ -92,44 +119,23 @@ def _error_terms(error: Floats, outcome: Floats) -> tuple[Floats, ...]:
     return error, np.abs(error), squared, squared**2, outcome, outcome**2
 
 
-def whole(cases: Cases) -> Scores:
-    """All cases together."""
-    return grouped(cases, np.zeros(len(cases.weight), np.int64), 1)[0]
+def _counts(cases: Cases, groups: Ints, rows: Ints, places: Ints, shape: tuple[int, int]) -> Ints:
+    """[groups, places] how often each place comes in the groups of these rows, by weight."""
+    found = np.bincount(groups * shape[1] + places, cases.weight[rows], shape[0] * shape[1])
+    return found.astype(np.int64).reshape(shape)
 
 
-def grouped(cases: Cases, codes: Ints, size: int) -> list[Scores]:
-    """The cases of each group: `codes` [rows] from 0 to `size` - 1, -1 of none."""
-
-    def rows_in(rows: Ints) -> tuple[Ints, Ints, Ints]:
-        """(places in `rows`, their groups, their weights) of the rows that belong to a group."""
-        kept = np.flatnonzero(codes[rows] >= 0)
-        return kept, codes[rows[kept]], cases.weight[rows[kept]]
-
-    tallies = np.zeros((size, len(TALLIES)), np.int64)
-    for place, chosen in enumerate(cases.tallied, 1):
-        _, groups, weights = rows_in(np.flatnonzero(chosen))
-        tallies[:, place] = np.bincount(groups, weights, size)
-    cells = np.zeros((size, 3, SCORE_CELLS), np.int64)
-    kept, groups, weights = rows_in(cases.binary)
-    counts = np.bincount(groups * 2 * SCORE_CELLS + cases.cell[kept], weights, size * 2 * SCORE_CELLS)
-    cells[:, :2] = counts.reshape(size, 2, SCORE_CELLS)
-    kept, groups, weights = rows_in(cases.known)
-    errors = spread.counted_by(cases.errors[kept], weights, groups, size)
-    pairs = _pairs(cases, *rows_in(cases.classed), size)
-    sums = [[0] * len(SUMS) for _ in range(size)]
-    for first, rows, terms in cases.terms:
-        kept, groups, weights = rows_in(rows)
-        for place, term in enumerate(terms, first):
-            for group, total in enumerate(exact.totals(term[kept], weights, groups, size)):
-                sums[group][place] = total
-    return [Scores(tallies[at], cells[at], errors[at], pairs[at], tuple(sums[at])) for at in range(size)]
+def _tallies(cases: Cases, groups: Ints, size: int) -> Ints:
+    found = np.zeros((size + 1, len(TALLIES)), np.int64)
+    found[:, 1:] = _counts(cases, groups, np.arange(len(groups)), cases.kinds, (size + 1, _KINDS)) @ _OF_KIND
+    return found
 
 
-def _pairs(cases: Cases, kept: Ints, groups: Ints, weights: Ints, size: int) -> list[dict[tuple[int, int], int]]:
+def _pairs(cases: Cases, groups: Ints, size: int) -> list[dict[tuple[int, int], int]]:
     classes = len(cases.output.classes)
-    found: list[dict[tuple[int, int], int]] = [{} for _ in range(size)]
-    counts = np.bincount(groups * classes**2 + cases.pair[kept], weights, size * classes**2) if len(kept) else None
-    for place in () if counts is None else np.flatnonzero(counts).tolist():
-        group, pair = divmod(place, classes**2)
-        found[group][divmod(pair, classes)] = int(counts[place])  # type: ignore[index]
+    found: list[dict[tuple[int, int], int]] = [{} for _ in range(size + 1)]
+    if len(cases.named):
+        counts = _counts(cases, groups[cases.named], cases.named, cases.pair, (size + 1, classes**2))
+        for group, pair in zip(*(one.tolist() for one in np.nonzero(counts)), strict=True):
+            found[group][pair // classes, pair % classes] = int(counts[group, pair])
     return found
