@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -11,6 +12,7 @@ from rich.tree import Tree
 
 from muniment.cli.options import DEFAULT_URL as URL
 from muniment.cli.options import NO, Actor, AsJson, Key, Url, connected, console, show, wrote
+from muniment.cli.proofs import offline
 from muniment.client import Client
 from muniment.errors import UnreachableError
 
@@ -62,8 +64,21 @@ def lineage(
     show(answer, as_json, lambda: console.print(lineage_tree(answer, f"{kind}/{name}")))
 
 
-def verify(url: Url = URL, actor: Actor = None, key: Key = None, as_json: AsJson = False) -> None:
-    """Replay the log from zero beside the live views and compare. Exit 1 where they differ."""
+def verify(
+    bundle: Annotated[Path | None, typer.Option(help="A proof bundle to verify offline.")] = None,
+    record: Annotated[Path | None, typer.Option(help="A folder of `muniment record` to verify offline.")] = None,
+    trusted: Annotated[str | None, typer.Option(help="Offline: the verifier key that you trust.")] = None,
+    seen: Annotated[list[str] | None, typer.Option(help="Offline: file of a checkpoint seen before.")] = None,
+    witness: Annotated[list[str] | None, typer.Option(help="Offline: verifier key of a witness.")] = None,
+    url: Url = URL,
+    actor: Actor = None,
+    key: Key = None,
+    as_json: AsJson = False,
+) -> None:
+    """Replay the log from zero beside the live views and the Merkle tree, and compare; or, offline, verify a proof
+    bundle or a whole record. Exit 1 where something differs."""
+    if bundle or record:
+        offline(bundle, record, trusted, seen or [], witness or [])
     with connected(url, actor, key) as client:
         answer = run_verification(client)
 
@@ -71,6 +86,10 @@ def verify(url: Url = URL, actor: Actor = None, key: Key = None, as_json: AsJson
         result, colour = answer["result"], "green" if answer["outcome"] == "equal" else "red"
         console.print(f"[{colour}]{answer['outcome']}[/{colour}]: {result['events']} events, {result['rows']} rows")
         console.print(f"live {result['digest_live']}\nreplayed {result['digest_replayed']}")
+        if tree := result.get("tree"):
+            console.print(
+                f"tree {tree['size']} leaves, {tree['checkpoints']} checkpoints, {tree['copies']} copies outside"
+            )
         if answer["first_difference"]:
             console.print(escape(str(answer["first_difference"])))
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from services.audit.projection import FOLDED, Folded, fold, inserts
 from services.audit.reports.press import Press
+from services.audit.worker.publishing import Publisher
 from services.audit.worker.reports import Issuer
 from services.audit.worker.sequencing import Sequencer
 from services.audit.worker.signing import Signing
@@ -33,6 +34,8 @@ def periodic(service: Service) -> list[Periodic]:
     sequencer = Sequencer(service, LEDGER, Signing(service))
     return [
         Periodic("audit.tree", service.settings.checkpoint_seconds, sequencer.run),
+        Periodic("audit.publishing", service.settings.publish_seconds, Publisher(service).run),
+        Periodic("audit.schedule", 60.0, verifier.ask_when_due),
         Periodic("audit.verifications", 1.0, verifier.run_waiting),
         Periodic("audit.reports", service.settings.report_check_seconds, issuer.run),
     ]

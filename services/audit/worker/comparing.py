@@ -82,12 +82,12 @@ async def _chunk(store: Store, found: Comparison, place: TopicPartition, start: 
     expected = [rows for record, rows in folded if (_event_id(rows), record.offset) not in repeated]
     ids = {_event_id(rows) for rows in expected} | {row["event_id"] for row in ledger}
     live = await _live(store, sorted(ids))
-    for rows in expected:
-        event_id = _event_id(rows)
-        found.events += 1
-        _event(found, event_id, rows, live.pop(event_id, {}))
-    for event_id, rows in live.items():
-        _event(found, event_id, {}, rows)
+    wanted = {_event_id(rows): rows for rows in expected}
+    found.events += len(wanted)
+    places = {row["event_id"]: row["offset"] for row in ledger}
+    places = {event_id: _offset(rows) for event_id, rows in wanted.items()} | places
+    for event_id in sorted(places, key=lambda one: (places[one], one in wanted)):  # so that the first in place is told
+        _event(found, event_id, wanted.get(event_id, {}), live.get(event_id, {}))
 
 
 def _at(place: TopicPartition, offset: int) -> str:
@@ -106,6 +106,10 @@ def _fold(record: Record) -> Rows | None:
         key = tuple(change.row[name] for name in keys[change.table])
         rows.setdefault(change.table, {})[key] = change.row
     return rows
+
+
+def _offset(rows: Rows) -> int:
+    return next(iter(rows["ledger"].values()))["offset"]
 
 
 def _event_id(rows: Rows) -> str:

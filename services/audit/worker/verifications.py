@@ -4,11 +4,16 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from services.audit.domain import verification as domain
+from services.audit.proofs.checking import TreeCheck, check_tree
 from services.audit.worker.comparing import Comparison, compare
+from shared.events.audit import TreeVerified
 from shared.log.records import TopicPartition
 from shared.log.tables import Put, Query, Row, Where, equal
 from shared.runtime.commands import Context, new_id, now
 from shared.runtime.service import Service
+
+SCHEDULE = "schedule"
+"""Who asks for the verifications that run by themselves."""
 
 ABANDONED = timedelta(minutes=2)
 """A run that has not told its progress for so long is taken over: its process is gone."""
@@ -55,6 +60,9 @@ class Verifier:
             await self._put(name, {"events_done": found.events, "rows": found.rows, "heartbeat": now()})
 
         found = await compare(self.service.log, self.service.store, frozen, progress)
+        tree = await check_tree(
+            self.service.store, self.service.settings.checkpoint_urls, lambda: self._put(name, {"heartbeat": now()})
+        )
         command = domain.Complete(
             verification=name,
             events=found.events,
@@ -62,12 +70,28 @@ class Verifier:
             digest_live=found.live.hexdigest(),
             digest_replayed=found.replayed.hexdigest(),
             first_difference=found.first_difference,
+            tree=tree_event(name, tree),
         )
         context = Context(request["actor"], now(), new_id(), request["correlationid"])
         events = await self.service.commands.handle(domain, f"verification/{name}", command, context)
         result = events[0].data.model_dump(mode="json") if events else None
+        if result is not None:
+            result["tree"] = events[1].data.model_dump(mode="json")
         done: Row = {"state": "completed", "events_done": found.events, "rows": found.rows, "heartbeat": now()}
         await self._put(name, done if result is None else {**done, "result": {**result, "event_id": events[0].id}})
+
+    async def ask_when_due(self) -> None:
+        """Ask for a verification when the last one was asked for `verification_seconds` ago, or never."""
+        seconds = self.service.settings.verification_seconds
+        if seconds <= 0:
+            return
+        async with self.service.store.begin() as unit:
+            await unit.lock(["verifications"])
+            last = await unit.find(Query("verifications", order=("-requested_at",), limit=1))
+            if last and last[0]["requested_at"] > now() - timedelta(seconds=seconds):
+                return
+            row: Row = {"id": new_id(), "state": "requested", "actor": SCHEDULE, "correlationid": None}
+            await unit.apply([Put("verifications", {**row, "requested_at": now()})])
 
     async def _frozen(self) -> dict[TopicPartition, int]:
         offsets = await self.service.store.offsets()
@@ -76,3 +100,18 @@ class Verifier:
     async def _put(self, name: str, columns: Row) -> None:
         async with self.service.store.begin() as unit:
             await unit.apply([Put("verifications", {"id": name, **columns})])
+
+
+def tree_event(verification: str, found: TreeCheck) -> TreeVerified:
+    """What the check of the tree found, as an event."""
+    return TreeVerified(
+        verification=verification,
+        outcome="different" if found.first_difference else "equal",
+        size=found.size,
+        checkpoints=found.checkpoints,
+        copies=found.copies,
+        root=found.root,
+        leaf=found.leaf,
+        place=found.place,
+        first_difference=found.first_difference,
+    )
