@@ -1,5 +1,6 @@
 """One prediction with all that is known of it: out of the archive, or out of the log while it is not archived yet."""
 
+import asyncio
 import math
 from dataclasses import dataclass
 from typing import Any
@@ -51,12 +52,13 @@ class Cases:
     async def find(self, prediction_id: str) -> Case:
         """Raises Problem: 404 where there is none, 410 where its retention is over, 503 where its block is gone."""
         place = await self._place(prediction_id)
-        row = await self.store.get("batches", place[0]) if place is not None else None
-        if row is None or place is None or place[1] >= row["rows"]:
-            detail = f"There is no prediction '{prediction_id:.200}'."
-            fix = "Ids are those that its answer gave; what was just taken may need a moment to be seen here."
-            raise Problem(404, "unknown-prediction", detail, fix)
-        return Case(prediction_id, row, place[1], await self._values(row, place[1]))
+        if place is None:
+            raise _unknown(prediction_id)
+        row, archived = await asyncio.gather(self.store.get("batches", place[0]), self._archived(*place))
+        if row is None or place[1] >= row["rows"]:
+            raise _unknown(prediction_id)
+        values = archived if isinstance(archived, dict) else await self._logged(row, place[1], archived)
+        return Case(prediction_id, row, place[1], values)
 
     async def truth(self, batch: str, row: int) -> dict[str, Any] | None:
         """What came true: `{value, at, told_at}`, or None while nothing is known."""
@@ -76,14 +78,14 @@ class Cases:
         row = await self.store.get("prediction_ids", prediction_id)
         return (row["batch"], row["row"]) if row is not None else None
 
-    async def _values(self, row: Row, number: int) -> dict[str, Any]:
-        gone: Exception | None = None
+    async def _archived(self, batch: str, number: int) -> dict[str, Any] | Unreadable | None:
+        """The archive's answer, or why it has none."""
         try:
-            archived = await self.archive.row(row["batch"], number)
+            return await self.archive.row(batch, number)
         except Unreadable as error:
-            archived, gone = None, error
-        if archived is not None:
-            return archived
+            return error
+
+    async def _logged(self, row: Row, number: int, gone: Unreadable | None) -> dict[str, Any]:
         await self._still_kept(row)
         try:
             return (await self.tables.whole(row)).slice(number, 1).to_pylist()[0]
@@ -97,3 +99,9 @@ class Cases:
             detail = f"Predictions of '{row['deployment']}' before {expired['before']:%Y-%m-%d} are no longer kept."
             fix = "See the deployment's retention; the log's events tell when they expired."
             raise Problem(410, "prediction-expired", detail, fix)
+
+
+def _unknown(prediction_id: str) -> Problem:
+    detail = f"There is no prediction '{prediction_id:.200}'."
+    fix = "Ids are those that its answer gave; what was just taken may need a moment to be seen here."
+    return Problem(404, "unknown-prediction", detail, fix)

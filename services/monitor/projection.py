@@ -59,7 +59,7 @@ BATCHES = Table(
 )
 TRUTHS = Table("truths", ("batch",), {"batch": "text", "truth": "bytes"})
 PREDICTION_IDS = Table(
-    "prediction_ids", ("prediction_id",), {"prediction_id": "text", "batch": "text", "row": "integer"}
+    "prediction_ids", ("prediction_id",), {"prediction_id": "text", "batch": "text", "row": "integer"}, hashed=16
 )
 OUTCOME_EVENTS = Table("outcome_events", ("event",), {"event": "text", "rows": "integer"})
 PENDING = Table(

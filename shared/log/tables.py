@@ -19,6 +19,9 @@ class Table:
     key: tuple[str, ...]
     columns: dict[str, ColumnType]
     indexes: tuple[tuple[str, ...], ...] = ()
+    hashed: int = 0
+    """In how many parts, by the hash of the key, rows are kept: many small indexes, not a vast one. 0: not in parts."""
+
 
     def __post_init__(self) -> None:
         named = [*self.key, *(column for index in self.indexes for column in index)]

@@ -36,7 +36,8 @@ def facts(served: registry.Artifact, kind: str, reference: dict[str, Any]) -> li
 async def explaining(
     served: registry.Artifact, kind: str = "onnx", reference: dict[str, Any] = REFERENCE, **changed: Any
 ) -> AsyncIterator[System]:
-    async with running(DEFINITION, **changed) as system:
+    patience = {"explanation_seconds": 120.0}  # a busy machine may take long to start the explaining process
+    async with running(DEFINITION, **(patience | changed)) as system:
         for subject, payloads in facts(served, kind, reference):
             await state(system, subject, payloads)
         await system.settle()
@@ -125,9 +126,17 @@ async def test_what_cannot_be_explained_says_why(tmp_path: Path) -> None:
 
 
 async def test_time_and_questions_are_limited(tmp_path: Path) -> None:
-    async with explaining(artifact(tmp_path), explanation_seconds=0.001) as system:
-        (mine,) = await post(system, prediction(0.0, 5, "AA"))
+    async with explaining(artifact(tmp_path)) as system:
+        mine, other = await post(system, prediction(0.0, 5, "AA"), prediction(1.0, 5, "AA"))
+        service = system.services["monitor"]
+        patient, hasty = service.settings, service.settings.model_copy(update={"explanation_seconds": 0.001})
+        service.settings = hasty
         found = await explanation(system, mine)
+        assert (found["http"], found["type"]) == (503, "urn:muniment:problem:explanation-starting")
+        service.settings = patient  # its start went on meanwhile
+        assert (await explanation(system, mine))["http"] == 200
+        service.settings = hasty
+        found = await explanation(system, other)
         assert (found["http"], found["type"]) == (503, "urn:muniment:problem:explanation-too-slow")
     async with explaining(artifact(tmp_path), max_explanations=0) as system:
         (mine,) = await post(system, prediction(0.0, 5, "AA"))

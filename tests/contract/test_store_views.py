@@ -236,3 +236,21 @@ async def test_views_that_are_loaded_answer_as_before_and_after(store_factory: S
         await apply(store, Insert("goals", {"name": ["b"], "rank": [1]}))
         assert [row["name"] for row in await store.find(Query("goals", order=("rank",)))] == ["b", "a"]
     assert [row["name"] for row in await store.find(Query("goals", order=("rank",)))] == ["b", "a"]
+
+
+async def test_a_table_in_parts_is_one_to_whoever_uses_it(store_factory: StoreFactory):
+    table = replace(GOALS, name="parted", hashed=4, indexes=())
+    for _ in range(2):  # made once, found again
+        store = await store_factory([table])
+    await apply(store, *(Put("parted", {"name": f"g{n:02}", "rank": n}) for n in range(20)))
+    await apply(store, Put("parted", {"name": "g03", "rank": 99}), Delete("parted", {"name": "g04"}))
+    await apply(store, Insert("parted", {"name": ["h1", "h2"], "rank": [1, 2]}))
+    names = [f"g{n:02}" for n in range(20) if n != 4] + ["h1", "h2"]
+    assert [row["name"] for row in await store.find(Query("parted"))] == names
+    found = await store.get("parted", "g03")
+    assert found is not None
+    assert found["rank"] == 99
+    with pytest.raises(DuplicateKey):
+        await apply(store, Insert("parted", {"name": ["h1"], "rank": [3]}))
+    await store.clear_views("any")
+    assert await store.find(Query("parted")) == []

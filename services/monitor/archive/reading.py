@@ -83,14 +83,14 @@ class Archive:
     _paths: dict[str, str] = field(default_factory=dict[str, str])
 
     async def row(self, batch: str, number: int) -> dict[str, Any] | None:
-        """One prediction as values by column; None where the archive does not hold its batch (yet)."""
+        """One prediction as values by column; None where the archive does not hold its batch (yet), or no such row."""
         found = await self._found(batch)
         if found is None:
             young = await self.store.get("archive_young", batch)
             if young is not None:
-                return batches.read(young["data"]).slice(number, 1).to_pylist()[0]
+                return next(iter(batches.read(young["data"]).slice(number, 1).to_pylist()), None)
             found = await self._found(batch)  # it may have been packed a moment ago
-        if found is None:
+        if found is None or number >= found[0]["rows"]:
             return None
         row, path = found
         values = await in_thread(blocks.one, self.files, path, row["first"] + number)

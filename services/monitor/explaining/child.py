@@ -15,8 +15,8 @@ from typing import Any, BinaryIO
 from shared.events.registry import Artifact, Signature
 
 MAX_MODELS = 8
-NICE = 10
-"""Predictions and figures come first."""
+NICE = 5
+"""Predictions and figures come first, once this process is up."""
 
 LENGTH = struct.Struct(">I")
 
@@ -25,10 +25,10 @@ def main() -> None:
     """Answer one request after another until the input ends."""
     questions, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what a library prints must not mix with the answers
-    os.nice(NICE)
     os.environ.setdefault("NUMBA_DISABLE_JIT", "1")  # compiling takes longer than it saves
     from services.monitor.explaining import shapley  # noqa: F401  loaded before the first request counts its time
 
+    os.nice(NICE)
     models: OrderedDict[str, Any] = OrderedDict()
     send(answers, {"ready": True})
     while (request := receive(questions)) is not None:

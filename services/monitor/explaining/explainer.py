@@ -12,7 +12,7 @@ from services.monitor.domain import explanation
 from services.monitor.domain.explanation import Contribution
 from services.monitor.explaining.asking import background_of, columns_of, not_explainable, output_of, seed_of
 from services.monitor.explaining.nearest import Near, nearest
-from services.monitor.explaining.process import Busy, Died, Process, TookTooLong
+from services.monitor.explaining.process import Busy, Died, Process, Starting, TookTooLong
 from services.monitor.facts import Facts, Version
 from shared.events import batches
 from shared.log.tables import Row
@@ -127,6 +127,8 @@ class Explainer:
             answer = await self.process.ask(request, self.service.settings.explanation_seconds)
         except Busy as error:
             raise Problem(503, "explanation-busy", f"{error}.", "Try again in a moment.", headers=retry) from error
+        except Starting as error:
+            raise Problem(503, "explanation-starting", f"{error}.", "Try again in a moment.", headers=retry) from error
         except TookTooLong as error:
             raise _too_slow(str(error)) from error
         except Died as error:

@@ -29,25 +29,35 @@ class Died(Exception):
     """The explaining process ended by itself."""
 
 
+class Starting(Exception):
+    """The explaining process is not up yet; it goes on starting."""
+
+
 @dataclass(slots=True)
 class Process:
     """`ask` sends one request at a time; `most` may wait or run."""
 
     most: int
     _child: asyncio.subprocess.Process | None = None
+    _starting: asyncio.Task[asyncio.subprocess.Process] | None = None
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     _waiting: int = 0
     _warming: asyncio.Task[None] | None = None
 
     async def ask(self, request: dict[str, Any], seconds: float) -> dict[str, Any]:
-        """The answer. Raises Busy, TookTooLong, Died."""
+        """The answer. Raises Busy, Starting, TookTooLong, Died."""
         if self._waiting >= self.most:
             raise Busy(f"{self._waiting} explanations wait already")
         self._waiting += 1
+        started = False
         try:
             async with asyncio.timeout(seconds), self._turn:
-                return await self._asked(request)
+                child = await self._started()
+                started = True
+                return await self._asked(child, request)
         except TimeoutError as error:
+            if not started and self._child is None:
+                raise Starting(f"the explaining process was not up within {seconds:g} s") from error
             raise TookTooLong(f"no answer within {seconds:g} s") from error
         finally:
             self._waiting -= 1
@@ -59,25 +69,24 @@ class Process:
 
     async def close(self) -> None:
         """End the process."""
-        if self._warming is not None:
-            self._warming.cancel()
-            await asyncio.gather(self._warming, return_exceptions=True)
+        tasks: list[asyncio.Task[Any]] = [task for task in (self._warming, self._starting) if task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         await self._kill()
 
     async def _warm(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
         with contextlib.suppress(Died, OSError):
-            async with self._turn:
-                await self._started()
+            await self._started()
 
-    async def _asked(self, request: dict[str, Any]) -> dict[str, Any]:
+    async def _asked(self, child: asyncio.subprocess.Process, request: dict[str, Any]) -> dict[str, Any]:
         whole = False
         try:
-            child = await self._started()
             assert child.stdin is not None  # noqa: S101  it was started with pipes
             data = pickle.dumps(request)
             child.stdin.write(LENGTH.pack(len(data)) + data)
-            answer = await self._next(child)
+            answer = await _next(child)
             whole = True
             return answer
         finally:
@@ -85,37 +94,50 @@ class Process:
                 await self._kill()
 
     async def _started(self) -> asyncio.subprocess.Process:
+        """The process, once it is up. Whoever stops waiting does not stop its start."""
         if self._child is not None and self._child.returncode is None:
             return self._child
-        child = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "services.monitor.explaining.child",
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            env=os.environ | _THREADS,
-        )
+        if self._starting is None:
+            self._starting = asyncio.create_task(_start())
         try:
-            await self._next(child)
-        except BaseException:
-            await _killed(child)
-            raise
-        logger.info("explaining process started", pid=child.pid)
+            child = await asyncio.shield(self._starting)
+        finally:
+            if self._starting is not None and self._starting.done():
+                self._starting = None
         self._child = child
         return child
-
-    async def _next(self, child: asyncio.subprocess.Process) -> dict[str, Any]:
-        assert child.stdout is not None  # noqa: S101  it was started with pipes
-        try:
-            (length,) = LENGTH.unpack(await child.stdout.readexactly(LENGTH.size))
-            return pickle.loads(await child.stdout.readexactly(length))  # noqa: S301  our own child's words
-        except (asyncio.IncompleteReadError, ConnectionError) as error:
-            raise Died("the explaining process ended by itself") from error
 
     async def _kill(self) -> None:
         child, self._child = self._child, None
         if child is not None:
             await _killed(child)
+
+
+async def _start() -> asyncio.subprocess.Process:
+    child = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "services.monitor.explaining.child",
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        env=os.environ | _THREADS,
+    )
+    try:
+        await _next(child)
+    except BaseException:
+        await _killed(child)
+        raise
+    logger.info("explaining process started", pid=child.pid)
+    return child
+
+
+async def _next(child: asyncio.subprocess.Process) -> dict[str, Any]:
+    assert child.stdout is not None  # noqa: S101  it was started with pipes
+    try:
+        (length,) = LENGTH.unpack(await child.stdout.readexactly(LENGTH.size))
+        return pickle.loads(await child.stdout.readexactly(length))  # noqa: S301  our own child's words
+    except (asyncio.IncompleteReadError, ConnectionError) as error:
+        raise Died("the explaining process ended by itself") from error
 
 
 async def _killed(child: asyncio.subprocess.Process) -> None:

@@ -97,13 +97,28 @@ def _table_ddl(schema: str, table: Table) -> list[str]:
     name = f"{quoted(schema)}.{quoted(view_name(table.name))}"
     keys = ", ".join(f"{_column(column, table)} NOT NULL" for column in table.key)
     primary = ", ".join(map(quoted, table.key))
-    statements = [f"CREATE TABLE IF NOT EXISTS {name} ({keys}, PRIMARY KEY ({primary}));"]
+    parted = f" PARTITION BY HASH ({primary})" if table.hashed else ""
+    statements = [f"CREATE TABLE IF NOT EXISTS {name} ({keys}, PRIMARY KEY ({primary})){parted};"]
+    statements += _parts_ddl(schema, table) if table.hashed else []
     statements += [
         f"ALTER TABLE {name} ADD COLUMN IF NOT EXISTS {_column(column, table)};"
         for column in table.columns
         if column not in table.key
     ]
     return [*statements, *(_index_ddl(schema, table, columns) for columns in table.indexes)]
+
+
+def _parts_ddl(schema: str, table: Table) -> list[str]:
+    """The parts of a hashed table; one that was made whole before it was hashed stays whole."""
+    whole = f"{quoted(schema)}.{quoted(view_name(table.name))}"
+    parts = " ".join(
+        f"CREATE TABLE IF NOT EXISTS {quoted(schema)}.{quoted(f'{view_name(table.name)}_{part}')} PARTITION OF {whole} "
+        f"FOR VALUES WITH (MODULUS {table.hashed}, REMAINDER {part});"
+        for part in range(table.hashed)
+    )
+    relation = whole.replace("'", "''")
+    parted = f"(SELECT relkind FROM pg_class WHERE oid = '{relation}'::regclass) = 'p'"
+    return [f"DO $parts$ BEGIN IF {parted} THEN {parts} END IF; END $parts$;"]
 
 
 def _index_ddl(schema: str, table: Table, columns: tuple[str, ...]) -> str:
