@@ -14,7 +14,7 @@ from bench.stack import Stack
 from muniment.client import Client
 from muniment.demo import data
 from muniment.demo.run import progress_display, scene_of
-from muniment.demo.story import tell, waiting
+from muniment.demo.story import tell
 from muniment.demo.story.cast import WHOLE
 from muniment.demo.train import train
 from tests.e2e.apart import Apart, Name
@@ -26,8 +26,6 @@ FLAT_MIB_PER_MINUTE = 20.0
 
 SECONDS = 0.5
 PATIENCE_SECONDS = 120.0
-WAIT_SECONDS = 1_200.0
-"""How long the story may wait for the views: on a busy machine figures come late, and memory is what counts here."""
 
 
 @dataclass(slots=True)
@@ -68,15 +66,12 @@ async def measure(stack: Stack) -> list[Line]:
         for one in samples.values():
             one.take(monotonic() - started)
         await asyncio.sleep(SECONDS)
-    lines = [_line(name, one) for name, one in sorted(samples.items())]
-    if playing.exception() is not None:  # what was seen until then is worth telling all the same
-        print(*lines, sep="\n", flush=True)
-    assert await playing, "a figure of the story did not hold"
-    return lines
+    held = await playing
+    assert held, "a figure of the story did not hold"
+    return [_line(name, one) for name, one in sorted(samples.items())]
 
 
 def _play(system: Apart, stack: Stack) -> bool:
-    waiting.SECONDS = WAIT_SECONDS
     flights = data.flights()
     models = stack.folder / "models"
     models.mkdir()

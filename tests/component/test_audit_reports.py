@@ -12,7 +12,7 @@ from typing import Any
 import pypdf
 import pytest
 
-from services.audit.reports.document import SET
+from services.audit.reports.register import SET
 from services.audit.service import DEFINITION
 from tests.component.report_given import HOSTILE, Whole, whole
 from tests.support import System, running

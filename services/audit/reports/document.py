@@ -1,16 +1,13 @@
 """The one model of a report: parts, sections, and blocks whose every statement names the events that it rests on."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from hashlib import sha256
 from typing import Any
 
 from services.audit.reports.facts import Fact
+from services.audit.reports.register import Register
 from services.audit.reports.words import instant
-
-SET = 8
-"""A statement that rests on more events than this refers to them as one set."""
 
 GAP = "Not on record"
 
@@ -98,7 +95,7 @@ def gap(what: str, events: tuple[str, ...] = ()) -> Statement:
 def document(report: Report) -> dict[str, Any]:
     """The report as plain JSON data, which the renderers show. Numbers of sections are `PART.SECTION`; every block has
     `refs`, which the `register` resolves to events."""
-    register = _Register(report)
+    register = Register(report.base_url, report.facts)
     parts = [_part(part, number, register) for number, part in enumerate(report.parts, 1)]
     return {
         "subject": report.subject,
@@ -127,59 +124,7 @@ def blocks(report: Report) -> Iterator[Block]:
             yield from section.blocks
 
 
-class _Register:
-    """Numbers events and sets of events in the order in which the report refers to them."""
-
-    def __init__(self, report: Report) -> None:
-        self._report = report
-        self._events: dict[str, str] = {}
-        self._sets: dict[tuple[str, ...], str] = {}
-
-    def refs(self, events: Iterable[str]) -> list[str]:
-        ids = tuple(dict.fromkeys(events))
-        if len(ids) > SET:
-            return [self._sets.setdefault(ids, f"S{len(self._sets) + 1}")]
-        return [self._events.setdefault(one, f"E{len(self._events) + 1}") for one in ids]
-
-    def entries(self) -> dict[str, list[dict[str, Any]]]:
-        return {
-            "events": [self._event(ref, one) for one, ref in self._events.items()],
-            "sets": [self._set(ref, ids) for ids, ref in self._sets.items()],
-        }
-
-    def _event(self, ref: str, event_id: str) -> dict[str, Any]:
-        base, fact = self._report.base_url, self._report.facts.get(event_id)
-        entry: dict[str, Any] = {
-            "ref": ref,
-            "event_id": event_id,
-            "url": f"{base}/v1/events/{event_id}",
-            "proof": f"{base}/v1/proofs/inclusion?event_id={event_id}",
-        }
-        if fact is None:
-            return {**entry, "type": "", "subject": "", "actor": "", "time": "", "recorded": ""}
-        return {
-            **entry,
-            "type": fact.type,
-            "subject": fact.subject,
-            "actor": fact.actor,
-            "time": instant(fact.time),
-            "recorded": instant(fact.recorded),
-        }
-
-    def _set(self, ref: str, ids: tuple[str, ...]) -> dict[str, Any]:
-        facts = sorted((self._report.facts[one] for one in ids if one in self._report.facts), key=lambda one: one.time)
-        return {
-            "ref": ref,
-            "count": len(ids),
-            "types": sorted({fact.type for fact in facts}),
-            "first": instant(facts[0].time) if facts else "",
-            "last": instant(facts[-1].time) if facts else "",
-            "sha256": sha256("\n".join(sorted(ids)).encode()).hexdigest(),
-            "event_ids": list(ids),
-        }
-
-
-def _part(part: Part, number: int, register: _Register) -> dict[str, Any]:
+def _part(part: Part, number: int, register: Register) -> dict[str, Any]:
     sections = [
         {
             "number": f"{number}.{place}",
@@ -199,7 +144,7 @@ def _part(part: Part, number: int, register: _Register) -> dict[str, Any]:
     }
 
 
-def _block(block: Block, register: _Register) -> dict[str, Any]:
+def _block(block: Block, register: Register) -> dict[str, Any]:
     if isinstance(block, Statement):
         return {
             "kind": "statement",
