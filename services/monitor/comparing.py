@@ -1,14 +1,18 @@
 """Windows against what they are compared with, by the settings of a process, and as the API answers it."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
+from threadpoolctl import ThreadpoolController
+
 from services.monitor.domain.bins import Bins
 from services.monitor.domain.drift import Base, FeatureDrift, Rule, drift
 from services.monitor.domain.integrity import Check, Limits, new_values
-from services.monitor.domain.multivariate import Multivariate
+from services.monitor.domain.multivariate import Multivariate, domain_classifier
+from services.monitor.domain.rows import Rows
 from services.monitor.domain.sketch import Sketch
 from shared.log.tables import Query, Row, Where, equal
 from shared.runtime.settings import Settings
@@ -17,6 +21,7 @@ DAY = timedelta(days=1)
 DAYS = 7
 WEEKS = 4
 SOURCES = 10_000
+_LIBRARIES = ThreadpoolController()
 
 
 class Finder(Protocol):
@@ -71,6 +76,16 @@ async def traffic_of(finder: Finder, deployment: str, start: datetime, length: t
 def drift_items(now: Sketch, bins: Bins, base: Base, rule: Rule, outputs: bool = False) -> list[dict[str, Any]]:
     """One item per feature that both have."""
     return [_item(one, now, rule) for one in drift(now, bins, base, outputs)]
+
+
+async def together(now: Rows, base: Rows) -> Multivariate | None:
+    """Drift of all features, in a thread. Matrices this small are slower by several threads than by one."""
+    return await asyncio.to_thread(_together, now, base)
+
+
+def _together(now: Rows, base: Rows) -> Multivariate | None:
+    with _LIBRARIES.limit(limits=1, user_api="blas"):
+        return domain_classifier(now, base)
 
 
 def multivariate_item(found: Multivariate | None, threshold: float, level: float) -> dict[str, Any] | None:

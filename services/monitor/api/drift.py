@@ -1,6 +1,5 @@
 """How far a deployment's inputs are from what its version learnt on, from a past window, or from the champion's."""
 
-import asyncio
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
@@ -8,10 +7,9 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Query
 
 from services.monitor.api.windows import Since, Until, VersionNumber, utc
-from services.monitor.comparing import drift_items, integrity_items, multivariate_item
+from services.monitor.comparing import drift_items, integrity_items, multivariate_item, together
 from services.monitor.domain.drift import Base
 from services.monitor.domain.integrity import checks
-from services.monitor.domain.multivariate import domain_classifier
 from services.monitor.domain.sketch import EMPTY, Sketch
 from services.monitor.facts import Facts, Version
 from services.monitor.reading import Reading, Span
@@ -70,10 +68,10 @@ def add(router: APIRouter, service: Service) -> None:
         base = await _base(figures, found, against)
         bins = found.known.bins if found.known is not None else {}
         items: list[dict[str, Any]] = []
-        together = None
+        all_features = None
         if base is not None and found.sketch.predictions:
             items = drift_items(found.sketch, bins, base, figures.rule, outputs=against != "reference")
-            together = await asyncio.to_thread(domain_classifier, found.sketch.rows, base.sketch.rows)
+            all_features = await together(found.sketch.rows, base.sketch.rows)
         return Answer(
             {
                 "version": found.version,
@@ -81,7 +79,7 @@ def add(router: APIRouter, service: Service) -> None:
                 "rows": found.sketch.predictions,
                 "base_rows": base.sketch.predictions if base is not None else 0,
                 "items": items,
-                "multivariate": multivariate_item(together, settings.drift_auc_threshold, figures.rule.level),
+                "multivariate": multivariate_item(all_features, settings.drift_auc_threshold, figures.rule.level),
                 "next": None,
             }
         )

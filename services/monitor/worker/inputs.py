@@ -1,12 +1,11 @@
 """What a window's inputs tell: drift, of each feature and of all together, and whether the data are as they should."""
 
-import asyncio
 from dataclasses import dataclass
 
-from services.monitor.comparing import limits_of, traffic_of
+from services.monitor.comparing import limits_of, together, traffic_of
 from services.monitor.domain.drift import Base, FeatureDrift, drift
 from services.monitor.domain.integrity import Check, checks
-from services.monitor.domain.multivariate import Multivariate, domain_classifier
+from services.monitor.domain.multivariate import Multivariate
 from services.monitor.domain.sketch import Sketch
 from services.monitor.domain.window import Window
 from services.monitor.facts import Version
@@ -28,6 +27,6 @@ async def inputs_of(unit: UnitOfWork, settings: Settings, window: Window, sketch
     usual, rows = await traffic_of(unit, window.deployment, window.start, window.end - window.start)
     return Inputs(
         tuple(drift(sketch, version.bins, Base(version.reference, version.bins))),
-        await asyncio.to_thread(domain_classifier, sketch.rows, version.reference.rows),
+        await together(sketch.rows, version.reference.rows),
         tuple(checks(sketch, version.reference, version.bins, limits_of(settings), usual, rows)),
     )
