@@ -101,6 +101,7 @@ DIRTY = Table(
     "window_changes",
     ("window_start", "deployment", "version", "topic", "partition", "stamp"),
     {**_WINDOW, **_SOURCE, "stamp": "bigint", "window_end": "timestamp", "model": "text"},
+    work=True,
 )
 WATERMARKS = Table(
     "watermarks",

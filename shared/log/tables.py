@@ -12,6 +12,8 @@ Operator = Literal["=", "!=", "<", "<=", ">", ">=", "in", "prefix"]
 class Table:
     """`key`: the columns that name a row. `indexes`: further column lists that queries filter or order by.
 
+    `work`: the rows are work in hand (leases, requests, spools, deliveries), not a view that the log gives again.
+
     All columns but the key may be null. Values are str, int, float, bool, datetime (UTC), JSON data or bytes.
     """
 
@@ -22,6 +24,7 @@ class Table:
     hashed: int = 0
     """In how many parts, by the hash of the key, rows are kept: many small indexes, not a vast one. 0: not in parts."""
 
+    work: bool = False
 
     def __post_init__(self) -> None:
         named = [*self.key, *(column for index in self.indexes for column in index)]

@@ -138,6 +138,12 @@ class Consumer:
         if fresh:
             await self._partition(place, fresh)
 
+    async def set_aside(self, place: TopicPartition, records: Sequence[Record], reason: str) -> None:
+        """Park the next records of a partition among the dead letters, as they are."""
+        if place not in self._claims:
+            await self._assigned([place])
+        await self._apply([(self._claims[place], records)], refuse=reason)
+
     def forget(self, place: TopicPartition) -> None:
         """Drop the claim on a partition: somebody else owns it now, or its state must be read again."""
         self._claims.pop(place, None)

@@ -1,7 +1,7 @@
 """What a service is made of, and what its rooms are handed."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
@@ -10,7 +10,7 @@ from prometheus_client.registry import Collector
 
 from shared.log.log import EventLog
 from shared.log.store import Store
-from shared.log.tables import Table
+from shared.log.tables import Row, Table
 from shared.runtime.commands import CommandLoop
 from shared.runtime.settings import Settings
 
@@ -64,10 +64,29 @@ class Service:
 
 
 @dataclass(frozen=True, slots=True)
+class Merging:
+    """A view whose rows mean something only together: those that agree in the key columns `by`, the first of the key.
+
+    `merge`: such rows to the one row that any order of the log's partitions must give; it may leave columns out.
+    """
+
+    by: tuple[str, ...]
+    merge: Callable[[Sequence[Row]], Row]
+
+
+def _nothing(_: Service) -> "list[Periodic]":
+    return []
+
+
+@dataclass(frozen=True, slots=True)
 class Definition:
     """The rooms of one service, for whoever wires it. `consumers` fold the log, `periodic` jobs run beside them.
 
     `agents`: names of the consumers that a Faust agent drives where the log is Kafka.
+
+    For the check of the views (`shared.runtime.checking`): `work`, names of consumers that fill no view, only tables of
+    work in hand; `settles`, jobs that bring views to where the consumers have got, without a clock and without a word
+    of their own to the log; `merging`, views that are compared merged, by name.
     """
 
     name: str
@@ -76,3 +95,6 @@ class Definition:
     consumers: "Callable[[Service], list[Consumer]]"
     periodic: "Callable[[Service], list[Periodic]]"
     agents: tuple[str, ...] = ()
+    work: tuple[str, ...] = ()
+    settles: "Callable[[Service], list[Periodic]]" = _nothing
+    merging: Mapping[str, Merging] = field(default_factory=dict[str, Merging])

@@ -60,6 +60,15 @@ class Settings(BaseSettings):
     consumer_not_yet_seconds: float = 300.0
     """How long a record waits for what another topic still has to bring, before it goes to the dead letters."""
 
+    check_rounds: int = 5
+    """How often a check of the views looks again at rows that differ because the live system went on."""
+
+    check_pause_seconds: float = 2.0
+    """How long it waits before it looks again."""
+
+    check_max_suspects: int = 10_000
+    """Rows of one view that it remembers for looking again; differences beyond are only counted."""
+
     max_dead_letters: int = 100_000
     """Above this number of waiting dead letters readiness fails."""
 

@@ -102,6 +102,7 @@ VERIFICATIONS = Table(
         "problem": "text",
     },
     indexes=(("state", "requested_at"), ("requested_at",)),
+    work=True,
 )
 """Requests for a verification and how far they are: work in hand, not a view; results are events."""
 

@@ -65,8 +65,9 @@ PUBLISHED = Table(
     "tree_published",
     ("target",),
     {"target": "text", "size": "bigint", "at": "timestamp", "problem": "text"},
+    work=True,
 )
-"""How far each place outside has got: work in hand, not a view."""
+"""How far each place outside has got."""
 
 TREE = (CHECKPOINTS, RUNS, TILES, COVERED, HOLES)
 TABLES = (*TREE, PUBLISHED)

@@ -59,6 +59,11 @@ class Sequencer:
         while await self._far_behind() is False and await self._step():
             pass
 
+    async def follow(self) -> None:
+        """Only take in the checkpoints that the ledger has. Raises TreeBroken."""
+        while await self._step(signs=False):
+            pass
+
     async def _far_behind(self) -> bool:
         """Whether the ledger is being filled in bulk, without its indexes."""
         bounds = await self.service.log.bounds(TOPICS)
@@ -70,7 +75,7 @@ class Sequencer:
         kept = await self.service.store.offsets()
         return {place: offset for (consumer, place), offset in kept.items() if consumer == self.consumer}
 
-    async def _step(self) -> bool:
+    async def _step(self, signs: bool = True) -> bool:
         """One checkpoint further; False where there is none."""
         offsets = await self._offsets()
         async with self.service.store.begin() as unit:
@@ -79,7 +84,7 @@ class Sequencer:
             stated = await next_checkpoint(unit, standing.last)
             if stated is not None:
                 return await self._apply(unit, standing, stated, offsets)
-            if await unit.load(tree_stream.SUBJECT, standing.sequence):
+            if not signs or await unit.load(tree_stream.SUBJECT, standing.sequence):
                 return False  # signed, and on its way through the log
             return await self._sign(unit, standing, offsets)
 

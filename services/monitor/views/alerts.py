@@ -79,6 +79,7 @@ DELIVERIES = Table(
         "problem": "text",
     },
     (("state", "next_at"), ("created_at",)),
+    work=True,
 )
 
 TABLES = (ALERTS, ROUTES, WINDOWS, FIGURES, DELIVERIES)

@@ -12,8 +12,14 @@ YOUNG = Table(
     ("batch",),
     {"batch": "text", **_GROUP, "layout": "text", **_SPAN, "arrived": "timestamp", "data": "bytes"},
     (("deployment", "version", "day", "layout"), ("arrived",)),
+    work=True,
 )
-INDEX = Table("archive_index", ("batch",), {"batch": "text", "block": "text", "first": "integer", "rows": "integer"})
+INDEX = Table(
+    "archive_index",
+    ("batch",),
+    {"batch": "text", "block": "text", "first": "integer", "rows": "integer"},
+    work=True,
+)
 BLOCKS = Table(
     "archive_blocks",
     ("block",),
@@ -27,6 +33,7 @@ BLOCKS = Table(
         "batches": "integer",
     },
     (("deployment", "block"), ("deployment", "end")),
+    work=True,
 )
 RETENTION = Table(
     "retention",

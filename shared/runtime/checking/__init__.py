@@ -1,0 +1,11 @@
+"""The views of a service checked: replayed from the log's start into a scratch store, then compared row by row.
+
+`scratch` the service that replays · `replaying` up to given offsets · `rows` values that can be compared ·
+`walking` two stores in key order · `outcome` what was found · `checking` all of it, with a second look at what moved
+meanwhile.
+"""
+
+from shared.runtime.checking.checking import check_views
+from shared.runtime.checking.outcome import Difference, Outcome
+
+__all__ = ["Difference", "Outcome", "check_views"]

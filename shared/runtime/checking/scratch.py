@@ -1,0 +1,72 @@
+"""The service that replays: the same consumers over a scratch store, with no way to say or change anything.
+
+It reads the service's own streams where deciders look, since what was stated is stated, and drops what its consumers
+would state now: a view shows only what the log brings.
+"""
+
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, cast
+
+from shared.events.envelope import Event
+from shared.log.log import EventLog
+from shared.log.records import Bounds, Record, TopicPartition
+from shared.log.store import Store, UnitOfWork
+from shared.runtime.commands import CommandLoop
+from shared.runtime.live_memory import MemoryLive
+from shared.runtime.service import Service
+
+
+class _Unit:
+    """A unit of work of the scratch store."""
+
+    def __init__(self, unit: UnitOfWork, own: Store) -> None:
+        self._unit, self._own = unit, own
+        self.appended: set[str] = set()
+
+    async def load(self, subject: str, after: int = 0) -> list[Event]:
+        async with self._own.begin() as unit:
+            return await unit.load(subject, after)
+
+    async def append(self, subject: str, expected: int | None, events: Sequence[Event]) -> list[Event]:
+        self.appended.add(subject)
+        return list(events)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._unit, name)
+
+
+class _Store:
+    """A store whose units of work are those."""
+
+    def __init__(self, scratch: Store, own: Store) -> None:
+        self._scratch, self._own = scratch, own
+
+    @asynccontextmanager
+    async def begin(self) -> AsyncGenerator[UnitOfWork, None]:
+        async with self._scratch.begin() as unit:
+            yield cast(UnitOfWork, _Unit(unit, self._own))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._scratch, name)
+
+
+class _Log:
+    """A log that can only be read, and without a group."""
+
+    def __init__(self, log: EventLog) -> None:
+        self._log = log
+
+    async def read(self, place: TopicPartition, offset: int, count: int = 1) -> list[Record]:
+        return await self._log.read(place, offset, count)
+
+    async def bounds(self, topics: Sequence[str]) -> dict[TopicPartition, Bounds]:
+        return await self._log.bounds(topics)
+
+
+def beside(live: Service, scratch: Store) -> Service:
+    """The service that replays beside the live one, into `scratch`."""
+    store = cast(Store, _Store(scratch, live.store))
+    settings = live.settings.model_copy(update={"consumer_not_yet_seconds": float("inf")})
+    log = cast(EventLog, _Log(live.log))
+    return Service(live.name, settings, store, log, MemoryLive(), CommandLoop(live.name, store))
