@@ -12,7 +12,7 @@ from typing import Any
 
 from services.monitor.alerting.figures import Figures
 from services.monitor.alerting.signing import signature
-from shared.events import monitor
+from shared.events import deployer, monitor
 from tests.component.monitor_story import AT, DAY, monitoring, state
 from tests.support import System
 
@@ -138,6 +138,20 @@ async def test_missed_targets_and_silence_are_alerts_of_their_own() -> None:
         await state(system, "silence/late", [silent, heard])
         await system.settle()
         assert {one["kind"] for one in await alerts(system, open=True)} == {"drift", "kpi"}
+
+
+async def test_alerts_of_a_retired_deployment_clear() -> None:
+    async with monitoring() as system:
+        await measure(system, window(0, 0.3), window(1, 0.3))
+        silent = monitor.DeploymentSilent(deployment="late", model="late", version=1, last_heard=AT, seconds=3_600)
+        await state(system, "silence/late", [silent])
+        await system.settle()
+        assert len(await alerts(system, open=True)) == 2
+        retired = deployer.Retired(deployment="late", model="late", before=deployer.Traffic(champion=1))
+        await state(system, "deployment/late", [retired, retired])  # the first place holds its deployment
+        await system.settle()
+        assert {one["cleared_summary"] for one in await alerts(system)} == {"The deployment was retired."}
+        assert await alerts(system, open=True) == []
 
 
 async def test_a_webhook_is_signed_tried_again_under_one_id_and_told_of_the_end() -> None:

@@ -10,13 +10,13 @@ from shared.runtime.consumer import Consumer
 from shared.runtime.service import Service
 from shared.runtime.tasks import Periodic
 
-TOPIC = "muniment.monitor"
+TOPICS = ("muniment.monitor", "muniment.deployer")
 
 
 def consumer(service: Service) -> Consumer:
-    """`monitor.alerts`: what the monitor states, into alerts and into what is to be delivered."""
+    """`monitor.alerts`: what the monitor states, into alerts and into what is to be delivered; and what is retired."""
     handle = Observing(service).handle
-    return Consumer(CONSUMER, (TOPIC,), service.log, service.store, handle, service.settings, marks=False)
+    return Consumer(CONSUMER, TOPICS, service.log, service.store, handle, service.settings, marks=False)
 
 
 def periodic(service: Service) -> list[Periodic]:

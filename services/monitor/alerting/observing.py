@@ -8,10 +8,11 @@ from typing import Any
 
 from services.monitor.alerting.messages import body_of
 from services.monitor.domain import alerts
-from services.monitor.domain.alerts import Observe, Seen, Silence, Target
+from services.monitor.domain.alerts import Observe, Retire, Seen, Silence, Target
 from services.monitor.domain.levels import Goal, Rules, levels
 from services.monitor.facts import kpis_of
 from services.monitor.views.alerts import project
+from shared.events.deployer import Retired
 from shared.events.envelope import Event
 from shared.events.monitor import (
     AlertCleared,
@@ -35,12 +36,13 @@ from shared.runtime.settings import Settings
 CONSUMER = "monitor.alerts"
 ACTOR = "monitor"
 LOOKED_BACK = 50
+MAX_WINDOWS = 100_000
 MAX_ROUTES = 10_000
 
 
 @dataclass(slots=True)
 class Observing:
-    """Folds records of one partition of muniment.monitor within a unit of work."""
+    """Folds records of one partition of muniment.monitor or muniment.deployer within a unit of work."""
 
     service: Service
 
@@ -56,6 +58,8 @@ class Observing:
                     await self._decide(unit, event, [await _drifted(unit, drift)])
                 case DeploymentSilent() | DeploymentHeard():
                     await self._silence(unit, event)
+                case Retired(deployment=name):
+                    await self._retired(unit, event, name)
                 case AlertRaised() | AlertCleared():
                     await self._deliver(unit, event)
                 case AlertRouteAdded() | AlertRouteRemoved():
@@ -97,6 +101,18 @@ class Observing:
         target, name = Target(one.deployment, one.model, one.version, "silence"), new_id()
         command = Silence(target, silent, start, event.time, seconds, name)
         await self._handle(unit, target, command, _context(event, name))
+
+    async def _retired(self, unit: UnitOfWork, event: Event, deployment: str) -> None:
+        """Close what is open of a retired deployment."""
+        columns = ("deployment", "version", "kind", "window_start")
+        query = Query("alert_windows", equal(deployment=deployment), limit=MAX_WINDOWS, columns=columns)
+        kinds: set[tuple[int, AlertKind]] = {(one["version"], one["kind"]) for one in await unit.find(query)}
+        row = await unit.get("deployments", deployment)
+        champions = {row["traffic"]["champion"]} if row is not None and row["traffic"] else set[int]()
+        kinds |= {(version, "silence") for version in champions | {version for version, _ in kinds}}
+        for version, kind in sorted(kinds):
+            target = Target(deployment, event.data.model, version, kind)  # type: ignore[attr-defined]
+            await self._handle(unit, target, Retire(target, event.time), _context(event, new_id()))
 
     async def _handle(self, unit: UnitOfWork, target: Target, command: Any, context: Context) -> None:
         await self.service.commands.handle_in(unit, alerts, target.subject, command, context)
@@ -143,8 +159,8 @@ def delivery(event: Event, alert: AlertRaised | AlertCleared, route: Row, at: da
 
 def _locks(event: Event) -> Iterable[str]:
     data = event.data
-    if isinstance(data, WindowMeasured | DriftDetected | DeploymentSilent | DeploymentHeard):
-        yield f"monitor.alert/{data.deployment}/{data.version}"
+    if isinstance(data, WindowMeasured | DriftDetected | DeploymentSilent | DeploymentHeard | Retired):
+        yield f"monitor.alert/{data.deployment}"
 
 
 def _context(event: Event, name: str) -> Context:

@@ -63,6 +63,14 @@ class Silence:
 
 
 @dataclass(frozen=True, slots=True)
+class Retire:
+    """Command: the deployment was retired at this time, so that nothing more will tell of it."""
+
+    target: Target
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class State:
     """The open alert, if any, and the begin of the window that raised or cleared the last one: what is older, such as
     the windows of a replay, changes nothing."""
@@ -74,13 +82,17 @@ class State:
 initial = State()
 
 
-def decide(state: State, command: Observe | Silence) -> Sequence[Payload]:
+def decide(state: State, command: Observe | Silence | Retire) -> Sequence[Payload]:
     """At most one fact: raised or cleared."""
     match command:
         case Observe() as windows:
             return _observed(state, windows)
         case Silence() as silence:
             return _silence(state, silence)
+        case Retire(target=target, at=at):
+            seen = Seen(at, at, (), False)
+            told = Observe(target, (seen,), 1, 1, "")
+            return [_cleared(state.alert, told, 0, "The deployment was retired.")] if state.alert is not None else []
 
 
 def evolve(state: State, event: Event) -> State:

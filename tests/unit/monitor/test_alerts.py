@@ -6,7 +6,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.monitor.domain.alerts import Observe, Seen, Silence, State, Target, decide, evolve, initial, summary
+from services.monitor.domain.alerts import (
+    Observe,
+    Retire,
+    Seen,
+    Silence,
+    State,
+    Target,
+    decide,
+    evolve,
+    initial,
+    summary,
+)
 from services.monitor.domain.levels import Goal, Level, Rules, levels
 from shared.events.envelope import Event
 from shared.events.monitor import (
@@ -110,6 +121,14 @@ def test_silence_is_raised_at_once_and_cleared_by_the_next_prediction() -> None:
     after = evolve(state, event(cleared))
     assert decide(after, heard) == []
     assert decide(after, silent) == []  # of a replay
+
+
+def test_what_is_retired_clears_once() -> None:
+    retired = Retire(TARGET, FIRST + 9 * DAY)
+    (cleared,) = decide(State("a", FIRST), retired)
+    assert isinstance(cleared, AlertCleared)
+    assert (cleared.alert, cleared.summary) == ("a", "The deployment was retired.")
+    assert decide(evolve(initial, event(cleared)), retired) == []
 
 
 def test_a_summary_names_a_few() -> None:
