@@ -71,7 +71,7 @@ class Artifact(Part):
 
 
 class Field(Part):
-    """One input or output of a model. `type`: double, long, boolean or string; `unit`: of its numbers, such as `min`."""
+    """One input or output of a model. `type`: double, long, boolean or string; `unit`: of its numbers, as `min`."""
 
     name: str
     type: Literal["double", "long", "boolean", "string"]
