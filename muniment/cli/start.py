@@ -1,26 +1,26 @@
-"""`muniment up` and `muniment demo`."""
+"""`muniment up`, `muniment demo`, and `muniment verify-views` of what they keep."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from muniment.cli.options import fail
+from muniment.cli.options import UNKNOWN, AsJson, fail
 
 Port = Annotated[int, typer.Option(help="Port on 127.0.0.1; 0 takes a free one.")]
 DataDir = Annotated[Path, typer.Option(help="Where everything is kept.")]
+EnvDataDir = Annotated[Path, typer.Option(envvar="MUNIMENT_DATA_DIR", help="Where everything is kept.")]
 
 
 def add(app: typer.Typer) -> None:
     app.command()(up)
     app.command()(demo)
+    app.command()(verify_views)
 
 
 def up(
     port: Port = 8080,
-    data_dir: Annotated[Path, typer.Option(envvar="MUNIMENT_DATA_DIR", help="Where everything is kept.")] = Path(
-        ".muniment"
-    ),
+    data_dir: EnvDataDir = Path(".muniment"),
     host: Annotated[
         str, typer.Option(envvar="MUNIMENT_HOST", help="Others than loopback need API keys.")
     ] = "127.0.0.1",
@@ -46,3 +46,25 @@ def demo(
     from muniment.demo.run import run
 
     raise typer.Exit(run(data_dir, port, once=once))
+
+
+def verify_views(
+    data_dir: EnvDataDir = Path(".muniment"),
+    service: Annotated[list[str] | None, typer.Option(help="Only this service; may be given again.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Replay the log of an embedded system from zero, beside it or while it is down, and compare the views of all
+    services, row by row. Exit 0 equal, 1 different (the first difference is shown), 2 could not tell."""
+    from muniment.embedded.folder import CannotStart
+    from muniment.embedded.verifying import verify
+    from shared.runtime.checking import CODES, gravest
+    from shared.runtime.checking import as_json as written
+
+    try:
+        outcomes = verify(data_dir, service or (), None if as_json else print)
+    except CannotStart as error:
+        fail(str(error), UNKNOWN)
+    else:
+        if as_json:
+            print(written(outcomes))
+        raise typer.Exit(CODES[gravest(outcomes)])

@@ -14,6 +14,10 @@ class CannotStart(Exception):
     """Why the embedded system does not come up, for a person to read."""
 
 
+class AlreadyRuns(CannotStart):
+    """Another instance holds the data folder."""
+
+
 @dataclass(slots=True)
 class DataFolder:
     """`root` holds everything that must survive; `sockets` only what lives as long as the processes."""
@@ -56,8 +60,14 @@ def open_folder(root: Path) -> DataFolder:
         holder = os.pread(lock, 1000, 0).decode(errors="replace")
         os.close(lock)
         detail = f" ({holder})" if holder else ""
-        raise CannotStart(f"Muniment already runs on {root}{detail}; stop it, or name another --data-dir") from error
+        raise AlreadyRuns(f"Muniment already runs on {root}{detail}; stop it, or name another --data-dir") from error
     return DataFolder(root, _socket_folder(root), lock)
+
+
+def running_folder(root: Path) -> DataFolder:
+    """The folder of an instance that runs, to find its sockets; not to be written to or released."""
+    root = root.expanduser().absolute()
+    return DataFolder(root, _socket_folder(root), -1)
 
 
 def _socket_folder(root: Path) -> Path:

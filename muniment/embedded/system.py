@@ -68,6 +68,11 @@ def definitions() -> list[Definition]:
     return [import_module(f"services.{name}.service").DEFINITION for name in SERVICES]
 
 
+def sources(of: Sequence[Definition]) -> dict[str, str]:
+    """The service that keeps each topic of the log in its own table of events."""
+    return {topic: one.name for one in of for topic in relayed_topics(one.name)}
+
+
 @asynccontextmanager
 async def _databases(folder: DataFolder) -> AsyncGenerator[tuple[str, str], None]:
     postgres, valkey = Postgres(folder), Valkey(folder)
@@ -86,8 +91,7 @@ async def _parts(
     settings: Settings, of: Sequence[Definition], dsn: str, redis: str
 ) -> AsyncGenerator[list[Running], None]:
     """Every service on its own store; the stores' tables of events are the log, so nothing is relayed."""
-    sources = {topic: one.name for one in of for topic in relayed_topics(one.name)}
-    log, live = PostgresLog(dsn, sources), ValkeyLive(redis)
+    log, live = PostgresLog(dsn, sources(of)), ValkeyLive(redis)
     stores = [PostgresStore(dsn, one.name, one.tables, settings.idempotency_seconds) for one in of]
     try:
         await log.setup()

@@ -1,4 +1,4 @@
-"""`python -m services.NAME api|worker|all`: one service on Kafka, PostgreSQL and Valkey."""
+"""`python -m services.NAME api|worker|all|rebuild|verify`: one service on Kafka, PostgreSQL and Valkey."""
 
 import argparse
 import asyncio
@@ -14,9 +14,11 @@ import uvloop
 from shared.log.kafka import KafkaLog
 from shared.log.kafka_topics import TopicsWrong
 from shared.log.log import LogUnavailable
+from shared.log.postgres_scratch import InUse, scratch_store
 from shared.log.postgres_store import PostgresStore
 from shared.log.store import StoreUnavailable
 from shared.runtime.app import create_app
+from shared.runtime.checking import CODES, as_json, check_views
 from shared.runtime.commands import CommandLoop
 from shared.runtime.consumer import Consumer
 from shared.runtime.observability import configure_logs
@@ -32,22 +34,30 @@ logger = structlog.get_logger()
 T = TypeVar("T")
 
 RETRY_SECONDS = 1.0
-_ROLES = "answer requests, fold the log, or both; or empty the views, which workers then fill from the log's start"
+_ROLES = (
+    "answer requests, fold the log, or both; or empty the views, which workers then fill from the log's start; or"
+    " verify the views against a replay beside them (exit code 0 equal, 1 different, 2 could not tell)"
+)
 
 
 def main(definition: Definition) -> None:
     """Run the process that the command line asks for; exits 0 after SIGTERM or SIGINT, else with 1 and a reason."""
     parser = argparse.ArgumentParser(prog=f"python -m services.{definition.name}")
-    parser.add_argument("role", choices=["api", "worker", "all", "rebuild"], help=_ROLES)
-    role: str = parser.parse_args().role
+    parser.add_argument("role", choices=["api", "worker", "all", "rebuild", "verify"], help=_ROLES)
+    parser.add_argument("--json", action="store_true", help="what verify found, for scripts")
+    arguments = parser.parse_args()
+    role: str = arguments.role
     settings = Settings()
     configure_logs(settings)
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            code = runner.run(run(definition, role, settings))
+            if role == "verify":
+                code = runner.run(verify(definition, settings, arguments.json))
+            else:
+                code = runner.run(run(definition, role, settings))
     except CannotServe as error:
         print(f"{parser.prog} {role}: {error}", file=sys.stderr)
-        code = 1
+        code = CODES["could not tell"] if role == "verify" else 1
     sys.exit(code)
 
 
@@ -67,6 +77,21 @@ async def run(definition: Definition, role: str, settings: Settings) -> int:
         code = await serve(app, [part], settings, started=started)
     logger.info("stopped", service=definition.name, role=role, code=code)
     return code
+
+
+async def verify(definition: Definition, settings: Settings, json: bool = False) -> int:
+    """Check the views of one service beside whatever works for it, print what was found; returns the exit code.
+    Raises CannotServe."""
+    try:
+        async with (
+            ports(definition, settings) as service,
+            scratch_store(settings.postgres, definition.name, definition.tables) as scratch,
+        ):
+            outcome = await check_views(definition, service, scratch)
+    except (InUse, StoreUnavailable) as error:
+        raise CannotServe(str(error)) from error
+    print(as_json([outcome]) if json else outcome)
+    return outcome.code
 
 
 @asynccontextmanager

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from services.monitor.domain.coding import encode
+from services.monitor.domain.coding import decode, encode
 from services.monitor.projection import BATCHES
 from services.monitor.worker.joining import in_chunks
 from services.monitor.worker.measuring import merged
@@ -24,7 +24,12 @@ MAX_DEPLOYMENTS = 100_000
 
 
 def windows_merged(rows: Sequence[Row]) -> Row:
-    """The states of one window's sources as one. Left out is what only tells the job that measures when to look."""
+    """The states of one window's sources as one. Left out is what only tells the job that measures when to look.
+
+    Raises ValueError for a state that was not written here: bits that reading passes over.
+    """
+    if any(encode(decode(row["state"])) != row["state"] for row in rows):
+        raise ValueError("a state that is not as it would be written")
     sketch = merged(rows)
     same = {name: rows[0][name] for name in ("deployment", "version", "window_start", "window_end", "model")}
     return same | {"predictions": sketch.predictions, "state": encode(sketch)}

@@ -6,6 +6,6 @@ meanwhile.
 """
 
 from shared.runtime.checking.checking import check_views
-from shared.runtime.checking.outcome import Difference, Outcome
+from shared.runtime.checking.outcome import CODES, Difference, Outcome, as_json, gravest
 
-__all__ = ["Difference", "Outcome", "check_views"]
+__all__ = ["CODES", "Difference", "Outcome", "as_json", "check_views", "gravest"]

@@ -151,6 +151,8 @@ def _difference(suspect: _Suspect) -> Difference:
     live, replayed = suspect.live, suspect.replayed
     if live is None or replayed is None:
         return Difference(table, key, "deleted" if live is None else "inserted")
-    column = first_column(live.cells, replayed.cells) or ""
+    column = first_column(live.cells, replayed.cells)
+    if column is None:
+        return Difference(table, key, "changed")
     kind, values = suspect.view.kind(column), (live.row[column], replayed.row[column])
     return Difference(table, key, "changed", column, shown(kind, *values), shown(kind, *reversed(values)))

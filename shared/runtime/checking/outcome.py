@@ -1,7 +1,10 @@
 """What a check of the views found."""
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
+
+import orjson
 
 from shared.log.tables import Row
 
@@ -73,3 +76,17 @@ class Outcome:
         told += [f"  first difference: {self.first_difference}"] if self.first_difference else []
         told += [f"  digest of the live rows {self.live_digest}, of the replayed {self.replayed_digest}"]
         return "\n".join(told)
+
+
+def as_json(outcomes: Sequence[Outcome]) -> str:
+    """`{"verdict", "services": [an Outcome each]}` as JSON. `verdict`: the gravest."""
+    told = {"verdict": gravest(outcomes), "services": [asdict(one) for one in outcomes]}
+    return orjson.dumps(told, default=str, option=orjson.OPT_UTC_Z | orjson.OPT_INDENT_2).decode()
+
+
+def gravest(outcomes: Sequence[Outcome]) -> Verdict:
+    """`different` where any is; else `could not tell` where any could not, or where there is none."""
+    verdicts = {one.verdict for one in outcomes}
+    if "different" in verdicts:
+        return "different"
+    return "equal" if verdicts == {"equal"} else "could not tell"

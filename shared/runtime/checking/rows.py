@@ -48,8 +48,8 @@ def digest(table: str, row: Cells) -> int:
 
 
 def first_column(one: Cells, other: Cells) -> str | None:
-    """The first column in which two rows differ."""
-    return next((name for name in one if one[name] != other[name]), None)
+    """The first column of both in which two rows differ."""
+    return next((name for name in one if name in other and one[name] != other[name]), None)
 
 
 def shown(kind: ColumnType, value: Any, beside: Any) -> Any:

@@ -1,6 +1,7 @@
 """Two stores walked side by side in key order, some rows of each in memory at a time."""
 
 from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -79,7 +80,10 @@ class View:
         return tuple(row[name] for name in self.key)
 
     def _compared(self, rows: Sequence[Row]) -> Compared:
-        row = self.merging.merge(rows) if self.merging else rows[0]
+        row = rows[0]
+        if self.merging:
+            with suppress(Exception):  # altered rows may not be readable: they are compared as they are
+                row = self.merging.merge(rows)
         columns: dict[str, ColumnType] = {name: kind for name, kind in self.table.columns.items() if name in row}
         return Compared(self._named(rows[0]), row, cells(columns, row))
 
