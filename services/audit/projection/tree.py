@@ -34,7 +34,7 @@ RUNS = Table(
     "tree_runs",
     ("first",),
     {"first": "bigint", "topic": "text", "partition": "integer", "begin": "bigint", "end": "bigint", "size": "bigint"},
-    indexes=(("topic", "partition", "begin"),),
+    indexes=(("topic", "partition", "end"),),
 )
 """Which records are which leaves: leaf `first` + n is the record at offset `begin` + n of the partition, before `end`.
 `size`: of the checkpoint that covered them."""

@@ -54,20 +54,20 @@ class TreeReader:
 
     async def near(self, size: int) -> list[int]:
         """Sizes of checkpoints around this one."""
-        below = Query("checkpoints", (Where("size", "<", size),), ("-size",), 3, columns=("sequence", "size"))
-        above = Query("checkpoints", (Where("size", ">", size),), ("size",), 3, columns=("sequence", "size"))
-        rows = [*await self.finder.find(below), *await self.finder.find(above)]
+        columns = ("sequence", "size")
+        rows = await self.finder.find(Query("checkpoints", (Where("size", ">", size),), ("size",), 3, columns=columns))
+        where = (Where("sequence", "<", rows[0]["sequence"]),) if rows else ()
+        rows += await self.finder.find(Query("checkpoints", where, ("-sequence",), 3, columns=columns))
         return sorted(row["size"] for row in rows)
 
     async def tiles(self, wanted: Collection[Tile]) -> dict[Tile, bytes]:
         """The hashes of these tiles; those that are not there are left out."""
-        if not wanted:
-            return {}
-        levels, numbers = {tile.level for tile in wanted}, {tile.number for tile in wanted}
-        where = (Where("level", "in", sorted(levels)), Where("number", "in", sorted(numbers)))
-        rows = await self.finder.find(Query("tree_tiles", where, limit=len(levels) * len(numbers)))
-        found = {Tile(row["level"], row["number"]): row["hashes"] for row in rows}
-        return {tile: found[tile] for tile in wanted if tile in found}
+        found: dict[Tile, bytes] = {}
+        for tile in wanted:
+            row = await self.finder.get("tree_tiles", tile.level, tile.number)
+            if row is not None:
+                found[tile] = row["hashes"]
+        return found
 
     async def roots(self, ranges: Sequence[Range]) -> list[bytes]:
         """The root over each range. Raises Problem 410 where tiles are lost."""
@@ -88,9 +88,9 @@ class TreeReader:
 
     async def index_of(self, row: Row) -> int | None:
         """Which leaf a ledger row is; None where no checkpoint covers it yet."""
-        where = (*equal(topic=row["topic"], partition=row["partition"]), Where("begin", "<=", row["offset"]))
-        runs = await self.finder.find(Query("tree_runs", where, ("-begin",), 1))
-        if not runs or row["offset"] >= runs[0]["end"]:
+        where = (*equal(topic=row["topic"], partition=row["partition"]), Where("end", ">", row["offset"]))
+        runs = await self.finder.find(Query("tree_runs", where, ("end",), 1))
+        if not runs or row["offset"] < runs[0]["begin"]:
             return None
         return runs[0]["first"] + row["offset"] - runs[0]["begin"]
 

@@ -71,7 +71,7 @@ def _checkpoints(router: APIRouter, service: Service) -> None:
         call: Annotated[Call, Depends(reading(service))], cursor: str | None = None, limit: Limit = 100
     ) -> Answer:
         """Every checkpoint as it was signed, the newest first."""
-        return Answer(await page(service, Query("checkpoints", order=("-size",), limit=limit), cursor, told))
+        return Answer(await page(service, Query("checkpoints", order=("-sequence",), limit=limit), cursor, told))
 
     @router.get("/v1/proofs/checkpoints/{size}")
     async def checkpoint(
