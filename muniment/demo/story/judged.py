@@ -28,6 +28,7 @@ def compare(scene: Scene, frame: Frame) -> None:
         own = frame[(frame["version"] == version) & frame["arrived"]]
         _compare_quality(scene, version, own)
         _compare_money(scene, version, own)
+    _compare_fairness(scene, frame[frame["version"] == 1])
     shares = {month: _month(scene, month) for month in sorted(set(frame["month"]))}
     arrived = frame[frame["arrived"]]
     expected = {month: round(100 * float(part["late"].mean()), 4) for month, part in arrived.groupby("month")}
@@ -64,6 +65,18 @@ def _compare_money(scene: Scene, version: int, own: Frame) -> None:
     alarms = FALSE_ALARM * (len(own) - late)
     scene.check(f"Cost had everybody been warned, version {version}", base["always"]["total"], alarms, path)
     scene.show(f"Saved against never warning, version {version}, USD", base["never"]["gained"], path)
+
+
+def _compare_fairness(scene: Scene, own: Frame) -> None:
+    """Are the passengers of every airport warned alike? Rates of warnings by airport of version 1."""
+    path = f"{PATH}/fairness?version=1"
+    (told,) = scene.client.get(f"{PATH}/fairness", version=1)["items"]
+    rates = {group["group"]: round(group["rates"]["selection_rate"]["value"], 6) for group in told["groups"]}
+    warned = (own["score"] >= scene.trained.threshold).groupby(own["origin"]).mean()
+    expected = {str(at): round(float(rate), 6) for at, rate in warned.items()}
+    scene.check("Share of flights warned by airport", rates, expected, path)
+    adverse = [one["group"] for one in told["four_fifths"] if one["adverse_impact"]]
+    scene.show("Airports whose passengers are warned less than four fifths as often", adverse, path)
 
 
 def _compare_year(scene: Scene, shares: dict[str, float]) -> None:

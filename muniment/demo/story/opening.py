@@ -102,6 +102,8 @@ def register_version(scene: Scene, candidate: Candidate, at: str, parents: list[
             + [{"name": name, "type": "string"} for name in CATEGORIES],
             "outputs": [{"name": cast.OUTPUT, "type": "double"}],
         },
+        "task": "binary",
+        "protected": [{"name": "origin"}],
         "params": candidate.params,
         "metrics": candidate.metrics,
         "training_data": [{"dataset": cast.TRAINING, "version": 1}],

@@ -100,9 +100,8 @@ class Predictions:
             return []
         states = States(unit, received[0].record.place, self.settings.window_seconds)
         own = {name for batch in fresh for name in batch.own_ids()}
-        pending = await _waiting(unit, [batch.id for batch in fresh], sorted(own))
-        links = [link for batch in fresh for link in links_in(batch.id, batch.rows)]
-        await _lock(unit, fresh, pending, own, links)
+        if own:
+            await unit.lock(sorted({f"monitor.id/{crc32(name.encode()) % ID_LOCKS}" for name in own}))
         indexed = await in_chunks(unit, "prediction_ids", "prediction_id", sorted(own))
         known = {row["prediction_id"]: row for row in indexed}
         changes: list[Change] = [Put("batches", batch.row()) for batch in fresh]
@@ -115,6 +114,10 @@ class Predictions:
                 states.seen(batch.data.deployment, batch.data.end, batch.received.record.recorded)
             self.tables.keep(batch.id, batch.received.record.value)
         await self._fold(states, parts)
+        # only now, since folding takes time, and what is put aside meanwhile would have to wait for the sweep
+        pending = await _waiting(unit, [batch.id for batch in fresh], sorted(own))
+        links = [link for batch in fresh for link in links_in(batch.id, batch.rows)]
+        await _lock(unit, fresh, pending, links)
         await unit.apply([*changes, *linked(links)])
         stated = await self._resolve(unit, states, fresh, pending, known, links) if pending or links else []
         await states.write()
@@ -245,13 +248,10 @@ async def _waiting(unit: UnitOfWork, ids: Sequence[str], own: Sequence[str]) -> 
     return waiting + await in_chunks(unit, "pending_outcomes", "prediction_id", own, limit=100_000)
 
 
-async def _lock(
-    unit: UnitOfWork, fresh: Sequence[_Batch], pending: Sequence[Row], own: set[str], links: Sequence[Row]
-) -> None:
-    """Guard what others may write too, in one go so that no two workers wait for one another."""
-    names = {f"monitor.id/{crc32(name.encode()) % ID_LOCKS}" for name in own}
-    if pending:
-        names |= {lock_of(batch.id) for batch in fresh}
+async def _lock(unit: UnitOfWork, fresh: Sequence[_Batch], pending: Sequence[Row], links: Sequence[Row]) -> None:
+    """Guard the truths that others may write too, in one go, and after all locks of ids, so that no two workers wait
+    for one another."""
+    names = {lock_of(batch.id) for batch in fresh} if pending else set[str]()
     names |= {lock_of(link[end]) for link in links for end in ("answered", "shadow")}
     if names:
         await unit.lock(sorted(names))
