@@ -13,8 +13,7 @@ from shared.log.log import EventLog
 from shared.log.records import Bounds, Record, TopicPartition
 from shared.log.store import Store, UnitOfWork
 from shared.runtime.commands import CommandLoop
-from shared.runtime.live_memory import MemoryLive
-from shared.runtime.service import Service
+from shared.runtime.service import AsyncMessages, Service
 
 
 class _Unit:
@@ -64,9 +63,19 @@ class _Log:
         return await self._log.bounds(topics)
 
 
+class _Nobody:
+    """A fan-out to which nobody listens."""
+
+    async def send(self, channel: str, *messages: str) -> None:
+        return None
+
+    def listen(self, channel: str) -> AsyncMessages:
+        raise NotImplementedError("nobody listens to a replay")
+
+
 def beside(live: Service, scratch: Store) -> Service:
     """The service that replays beside the live one, into `scratch`."""
     store = cast(Store, _Store(scratch, live.store))
     settings = live.settings.model_copy(update={"consumer_not_yet_seconds": float("inf")})
     log = cast(EventLog, _Log(live.log))
-    return Service(live.name, settings, store, log, MemoryLive(), CommandLoop(live.name, store))
+    return Service(live.name, settings, store, log, _Nobody(), CommandLoop(live.name, store))
