@@ -1,18 +1,22 @@
-"""Act four: the audit shows one wrong decision as it was known that day, what ran before and after, and that the
-record is whole."""
+"""Act four: the audit shows one wrong decision as it was known that day, what ran before and after, reports on the
+model, and shows that the record is whole."""
 
 from datetime import datetime, timedelta
+from hashlib import sha256
 from typing import Any
 
+import orjson
+
 from muniment.cli.inspect import run_verification
-from muniment.demo.story import cast
+from muniment.demo.story import cast, waiting
 from muniment.demo.story.scene import Scene, text
 
 
 def audit(scene: Scene) -> None:
-    """The auditor's three questions."""
+    """The auditor's four questions."""
     trace(scene)
     estate(scene)
+    report(scene)
     verify(scene)
 
 
@@ -60,6 +64,31 @@ def champion(client: Any, moment: datetime) -> int | None:
         if item["deployment"] == cast.DEPLOYMENT:
             return item["version"]
     return None
+
+
+def report(scene: Scene) -> None:
+    """Issue the report on the model: it counts what was played, and its files have the digests on record."""
+    auditor, path = scene.acting_as(cast.AUDITOR), f"/v1/reports/{cast.MODEL}"
+    waiting.until_reported(scene, lambda: _predictions(auditor.get(path)))
+    answer = auditor.post(path, {"reason": "end of the year"})
+    files: dict[str, bytes] = {}
+    for file in answer["files"]:
+        name, after = file["format"], {"after": answer["event_id"]}
+        files[name] = auditor.request("GET", f"{answer['url']}/{name}", query=after).content
+    kept = all(sha256(files[file["format"]]).hexdigest() == file["sha256"] for file in answer["files"])
+    scene.check("Issued report: its files have the digests on record", kept, True, f"{answer['url']}/html")
+    told = _predictions(orjson.loads(files["json"]))
+    scene.check("Issued report: predictions measured", told, len(scene.flights), f"{answer['url']}/pdf")
+    scene.show("Issued report: things that are not on record", answer["gaps"], f"{answer['url']}/pdf")
+    scene.say(f"{cast.AUDITOR} issues report {answer['number']} on {cast.MODEL}: {answer['gaps']} gaps")
+
+
+def _predictions(document: dict[str, Any]) -> int:
+    """Predictions that a report's summary counts."""
+    blocks = document["parts"][0]["sections"][0]["blocks"]
+    told = {row["cells"][0]: row["cells"][1] for block in blocks for row in block.get("rows", [])}
+    counted = told["Predictions measured"].replace(",", "")
+    return int(counted) if counted.isdigit() else 0
 
 
 def verify(scene: Scene) -> None:

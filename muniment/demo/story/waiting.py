@@ -48,6 +48,11 @@ def until_flags_placed(scene: Scene) -> None:
     _until("every flag is placed", placed)
 
 
+def until_reported(scene: Scene, predictions: Callable[[], int]) -> None:
+    """Until the audit's report counts every flight: it hears of the monitor's windows after the monitor has them."""
+    _until("the report counts every flight", lambda: predictions() >= len(scene.flights))
+
+
 def _until(what: str, true: Callable[[], bool]) -> None:
     deadline = time.monotonic() + SECONDS
     while not true():
