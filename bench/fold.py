@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from bench.line import Line
 from bench.peers.drawn import NAMES, REFERENCE, columns
+from services.monitor.domain import native
 from services.monitor.domain.bins import bins_of
 from services.monitor.domain.drift import Base, drift
 from services.monitor.domain.folding import sketch_of
@@ -48,14 +49,25 @@ class NotHad(Exception):
 
 
 def alone() -> Iterator[Line]:
-    """One line for NumPy and for each peer."""
+    """Two lines for NumPy, with the fold compiled and without, and one for each peer, without."""
     ours, counting = _ours(columns(ROWS, 1)), partial(_counted, columns(ROWS, 1))
+    if native.load():
+        yield _counting("fold and five statistics, compiled", ours, counting, NUMPY_LEAST)
+        native.unload()
+    yield _counting("fold and five statistics", ours, counting, None)
+    yield from _peers(ours)
+
+
+def _counting(what: str, ours: Callable[[], None], counting: Callable[[], None], least: float | None) -> Line:
     rates = sorted(
         [(_rate(ours, ROWS), _rate(counting, ROWS)) for _ in range(ROUNDS)], key=lambda pair: pair[0] / pair[1]
     )
     mine, its = rates[ROUNDS // 2]
     figures = f"{mine:,.0f} rows/s of 10 features against {its:,.0f}"
-    yield Line("fold and five statistics", mine / its, "NumPy bincount of 256 equal cells", NUMPY_LEAST, figures)
+    return Line(what, mine / its, "NumPy bincount of 256 equal cells", least, figures)
+
+
+def _peers(ours: Callable[[], None]) -> Iterator[Line]:
     for name, (packages, least, rows) in NEEDS.items():
         before = _rate(ours, ROWS)
         try:

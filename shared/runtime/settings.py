@@ -124,6 +124,10 @@ class Settings(BaseSettings):
     drift_auc_threshold: float = 0.65
     """Area under the ROC curve of telling a window's rows from the reference's from which on all features drifted."""
 
+    native_fold: bool = False
+    """Whether workers of the monitor compile the fold of numbers (Numba): some seconds at the start and more memory for
+    less time a row. States are the same, to the bit."""
+
     drift_level: float = 0.01
     """Expected share of false alarms among the features said to have drifted, over all features of a window."""
 

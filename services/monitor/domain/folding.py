@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from services.monitor.domain import native
 from services.monitor.domain.bins import Bins, FeatureBins, category
 from services.monitor.domain.categories import Categories, counted
 from services.monitor.domain.grid import UNIT_INTERVAL, Floats, Ints
@@ -127,14 +128,15 @@ def _sketch(
     for name, found in codes.items():
         hashes += _text_hashes(name, found)
     features, outputs = no_numbers(), no_numbers()
+    wholes: dict[str, Floats] = {}
     if layout.measured:
         tally = Tally(_columns(layout, bins))
         with np.errstate(invalid="ignore", over="ignore"):  # what overflows lies in the outermost cells
-            _measure(parts, layout, tally, hashes)
+            wholes = _measure(parts, layout, tally, hashes)
         numbers, split = tally.numbers(), len(layout.numeric)
         features = numbers.at(range(split))
         outputs = numbers.at(range(split, len(layout.measured)))
-    sample = _sample(parts, layout, codes, mixed(hashes), beside) if layout.numeric or codes else no_rows()
+    sample = _sample(parts, layout, codes, mixed(hashes), beside, wholes) if layout.numeric or codes else no_rows()
     faults = faults_of(parts, signature) if signature is not None else {}
     return Sketch(rows, features, categories, outputs, no_joined(), limit, sample, faults)
 
@@ -150,17 +152,39 @@ def _measured_bins(found: FeatureBins | None) -> FeatureBins:
     return found if found is not None and found.kind == "numeric" else _UNKNOWN
 
 
-def _measure(parts: list[pa.RecordBatch], layout: _Layout, tally: Tally, hashes: Hashes) -> None:
-    """Count all numeric columns, and add to each row's hash what its numeric features say."""
+def _measure(parts: list[pa.RecordBatch], layout: _Layout, tally: Tally, hashes: Hashes) -> dict[str, Floats]:
+    """Count all numeric columns, and add to each row's hash what its numeric features say; returns the columns that had
+    to be made whole for it."""
+    factors = [(_factor(name), _factor(f"no {name}")) for name in layout.numeric]
+    compiled = native.kernel()
+    if compiled is None:
+        _measure_blocks(parts, layout, tally, hashes, np.array(factors, np.uint64).reshape(-1, 2))
+        return {}
+    wholes = {name: _whole(parts, name) for name in layout.measured}
+    for place, values in enumerate(wholes.values()):
+        tally.add_column(compiled, place, values, hashes, factors[place] if place < len(factors) else None)
+    return wholes
+
+
+def _whole(parts: list[pa.RecordBatch], name: str) -> Floats:
+    """All numbers of a column, NaN where missing."""
+    columns = [part.column(name) for part in parts]
+    column = columns[0] if len(columns) == 1 else pa.concat_arrays(columns)
+    values = column.to_numpy(zero_copy_only=False)
+    return np.ascontiguousarray(values, np.float64)
+
+
+def _measure_blocks(
+    parts: list[pa.RecordBatch], layout: _Layout, tally: Tally, hashes: Hashes, factors: Hashes
+) -> None:
+    """By NumPy alone: block by block, in all columns at once."""
     count = len(layout.numeric)
-    factors = np.array([_factor(name) for name in layout.numeric], np.uint64)[:, None]
-    absences = np.array([_factor(f"no {name}") for name in layout.numeric], np.uint64)[:, None]
     done = 0
     for block in _blocks(parts, layout.measured, tally.columns.rows):
         values, absent = tally.add(block)
-        turned = np.multiply(values[:count].view(_TURNED), factors, out=tally.words(count, values.shape[1]))
+        turned = np.multiply(values[:count].view(_TURNED), factors[:, :1], out=tally.words(count, values.shape[1]))
         if absent is not None:
-            np.copyto(turned, absences, where=absent[:count])
+            np.copyto(turned, factors[:, 1:], where=absent[:count])
         hashes[done : done + values.shape[1]] += turned.sum(axis=0, dtype=np.uint64)
         done += values.shape[1]
 
@@ -234,11 +258,12 @@ def _sample(
     codes: dict[str, tuple[list[str | None], Ints]],
     hashes: Hashes,
     beside: Rows | None,
+    wholes: dict[str, Floats],
 ) -> Rows:
     places, found, counts = lowest(hashes, beside)
     numeric = kept_names([_bare(name) for name in layout.numeric])
     named = kept_names([_bare(name) for name in layout.categorical])
-    values = _values_at(parts, [batches.FEATURE + name for name in numeric], places)
+    values = _values_at(parts, [batches.FEATURE + name for name in numeric], places, wholes)
     texts = no_texts(len(places), len(named))
     for place, name in enumerate(named):
         names, at = codes[batches.FEATURE + name]
@@ -246,12 +271,14 @@ def _sample(
     return Rows(numeric, named, found, counts, single(values), texts)
 
 
-def _values_at(parts: list[pa.RecordBatch], columns: list[str], places: Ints) -> Floats:
+def _values_at(parts: list[pa.RecordBatch], columns: list[str], places: Ints, wholes: dict[str, Floats]) -> Floats:
     """[places, columns] numbers of some rows of all parts, NaN where missing."""
     values = np.full((len(places), len(columns)), np.nan)
     ends = np.cumsum([part.num_rows for part in parts])
     belongs = np.searchsorted(ends, places, side="right")
-    for part in np.unique(belongs) if columns else ():
+    for column, name in enumerate(columns if wholes else ()):
+        values[:, column] = wholes[name][places]
+    for part in np.unique(belongs) if columns and not wholes else ():
         chosen = belongs == part
         rows = places[chosen] - (ends[part] - parts[part].num_rows)
         values[chosen] = _tensor(parts[part].select(columns).take(pa.array(rows)), columns).T

@@ -24,8 +24,8 @@ NEAR = 512.0
 FIRST_BITS, SECOND_BITS = 30, 22
 """Sums of positions are kept in units of 2^-30, sums of their squares in units of 2^-22."""
 
-_FIRST_MAGIC = 1.5 * 2.0 ** (52 - FIRST_BITS)
-_SECOND_MAGIC = 1.5 * 2.0 ** (52 - SECOND_BITS)
+FIRST_MAGIC = 1.5 * 2.0 ** (52 - FIRST_BITS)
+SECOND_MAGIC = 1.5 * 2.0 ** (52 - SECOND_BITS)
 
 
 def near_sums(positions: Floats, scratch: Floats) -> tuple[Ints, Ints]:
@@ -37,11 +37,11 @@ def near_sums(positions: Floats, scratch: Floats) -> tuple[Ints, Ints]:
     """
     first_base, second_base = _bases(positions.shape[1])
     bits = scratch.view(np.int64)
-    np.add(positions, _FIRST_MAGIC, out=scratch)
+    np.add(positions, FIRST_MAGIC, out=scratch)
     first = bits.sum(axis=1)
     first -= first_base
     np.multiply(positions, positions, out=scratch)
-    scratch += _SECOND_MAGIC
+    scratch += SECOND_MAGIC
     second = bits.sum(axis=1)
     second -= second_base
     return first, second
@@ -50,7 +50,7 @@ def near_sums(positions: Floats, scratch: Floats) -> tuple[Ints, Ints]:
 @lru_cache(maxsize=1_024)
 def _bases(rows: int) -> tuple[Ints, Ints]:
     """What the large numbers alone add up to in so many rows, in 64 bits."""
-    magics = np.array([_FIRST_MAGIC, _SECOND_MAGIC]).view(np.uint64).tolist()
+    magics = np.array([FIRST_MAGIC, SECOND_MAGIC]).view(np.uint64).tolist()
     first, second = (np.array([rows * bits & 0xFFFFFFFFFFFFFFFF], np.uint64).view(np.int64) for bits in magics)
     return first, second
 

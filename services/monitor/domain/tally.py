@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from services.monitor.domain import native
 from services.monitor.domain.bins import FeatureBins
 from services.monitor.domain.grid import CELLS, INNER, TAIL, Floats, Grid, Ints, cells_of
 from services.monitor.domain.sketch import Numbers
@@ -96,6 +97,8 @@ class Tally:
         self._far: list[list[int]] = [[0, 0] for _ in range(count)]
         self._near: list[tuple[Ints, Ints]] = []
         self._ends: list[Floats] = []
+        self._column_ends = np.stack([np.full(count, np.inf), np.full(count, -np.inf)])
+        self._stood_in = np.zeros(count, np.int64)
         self._away: list[tuple[Ints, Floats, Floats]] = []
         self._positions, self._made, self._slots, self._mask = _scratch.of((count, columns.rows))
 
@@ -121,6 +124,50 @@ class Tally:
             self._inside(values, ends, absent)
         return values, absent
 
+    def add_column(
+        self,
+        compiled: native.Kernel,
+        place: int,
+        values: Floats,
+        hashes: NDArray[np.uint64],
+        factors: tuple[int, int] | None,
+    ) -> None:
+        """Count all values of one column by the compiled pass, and add to each row's hash what they say. `factors`:
+        what values are multiplied by, and what missing ones give; None: the column has no part in the hashes."""
+        low, scale = float(self.columns.low[place]), float(self.columns.scale[place])
+        bent = self.columns.grids[place].pivot is not None
+        inner = self._inner[place * INNER : (place + 1) * INNER]
+        ends, sums, away = np.array([np.inf, -np.inf]), np.zeros(3, np.int64), np.empty(len(values), np.int32)
+        factor, absence = (np.uint64(one) for one in factors or (0, 0))
+        given = (low, scale, bent, factors is not None, factor, absence, hashes, inner, ends, sums, away)
+        count = compiled(values, values.view(np.uint64), *given)
+        self._column_ends[:, place] = ends
+        for which in (0, 1):
+            self._far[place][which] += int(sums[which])
+        self.missing[place] += sums[2]
+        if count:
+            found = values[away[:count]]
+            positions = (found - low) * scale
+            column = np.full(count, place)
+            self._add_far(column, positions, np.abs(positions) > NEAR)
+            if not bent:
+                below = np.count_nonzero(positions < 0)
+                inner[0] += below  # `_tails` takes them from there
+                inner[-1] += count - below
+                self._away.append((column, positions, found))
+        if bent:
+            self._count_bent(place, values[np.isfinite(values)])
+        if place in self.columns.roomy:
+            self._inside_of(place, values, ends[0], ends[1], None)
+
+    def _count_bent(self, place: int, values: Floats) -> None:
+        positions = self.columns.grids[place].positions(values)
+        slots = np.clip(positions, 0.0, _LAST)
+        inner = self._inner[place * INNER : (place + 1) * INNER]
+        inner += np.bincount(slots.astype(np.int64), minlength=INNER)
+        away = slots != positions
+        self._away.append((np.full(np.count_nonzero(away), place), positions[away], values[away]))
+
     def words(self, columns: int, rows: int) -> NDArray[np.uint64]:
         """Memory for a word of 64 bits for each value of some columns, until the next block."""
         return self._made[:columns, :rows].view(np.uint64)
@@ -135,14 +182,18 @@ class Tally:
             sums += np.sum(self._near[start : start + _SUMMED], axis=0).T.astype(object)
         cells, outside = self._tails()
         cells[:, TAIL : TAIL + INNER] += self._inner.reshape(count, INNER)
-        cells[:, TAIL] -= self.missing  # there the grid's low was counted in their place
-        ends = np.array(self._ends) + 0.0  # of -0 and 0 either may be the least: one of them is kept
+        cells[:, TAIL] -= self._stood_in
+        ends = (
+            np.array([*self._ends, self._column_ends]) + 0.0
+        )  # of -0 and 0 either may be the least: one of them is kept
         low, high = ends[:, 0].min(axis=0), ends[:, 1].max(axis=0)
         return Numbers(self.columns.names, self.missing, self._outside + outside, cells, low, high, sums)
 
     def _filled(self, values: Floats, ends: Floats) -> tuple[Floats, NDArray[np.bool_]]:
         absent = ~np.isfinite(values)
-        self.missing += absent.sum(axis=1)
+        count = absent.sum(axis=1)
+        self.missing += count
+        self._stood_in += count  # the grid's low is counted in their place
         np.where(absent, np.inf, values).min(axis=1, out=ends[0])
         np.where(absent, -np.inf, values).max(axis=1, out=ends[1])
         return np.where(absent, self.columns.low[:, None], values), absent
@@ -169,16 +220,20 @@ class Tally:
         column, row = np.divmod(self._mask[:, : positions.shape[1]].ravel().nonzero()[0], positions.shape[1])
         found = positions[column, row]
         far = np.abs(found) > NEAR
-        if far.any():
-            for place in np.unique(column[far]).tolist():
-                first, second = far_sums(np.clip(found[far & (column == place)], -_HUGE, _HUGE))
-                self._far[place][0] += first
-                self._far[place][1] += second
-            positions[column[far], row[far]] = 0.0
+        self._add_far(column, found, far)
+        positions[column[far], row[far]] = 0.0
         for place, moved in curved.items():
             chosen = column == place
             found[chosen] = moved[row[chosen]]
         self._away.append((column, found, values[column, row]))
+
+    def _add_far(self, column: Ints, positions: Floats, far: NDArray[np.bool_]) -> None:
+        if not far.any():
+            return
+        for place in np.unique(column[far]).tolist():
+            first, second = far_sums(np.clip(positions[far & (column == place)], -_HUGE, _HUGE))
+            self._far[place][0] += first
+            self._far[place][1] += second
 
     def _tails(self) -> tuple[Ints, Ints]:
         """(cells of all that lay outside the inner ones, less where they were counted; those out of range)."""
@@ -197,10 +252,14 @@ class Tally:
         """Count what lies in inner cells and yet beyond the reference's range: there are cells to spare where each
         whole number has its own."""
         for place in self.columns.roomy:
-            least, most = self.columns.least[place], self.columns.most[place]
-            if ends[0, place] < least or ends[1, place] > most:
-                grid, found = self.columns.grids[place], values[place]
-                beyond = ((found < least) & (found >= grid.low)) | ((found > most) & (found < grid.high))
-                if absent is not None:
-                    beyond &= ~absent[place]
-                self._outside[place] += np.count_nonzero(beyond)
+            self._inside_of(
+                place, values[place], ends[0, place], ends[1, place], None if absent is None else absent[place]
+            )
+
+    def _inside_of(self, place: int, values: Floats, low: float, high: float, absent: NDArray[np.bool_] | None) -> None:
+        least, most, grid = self.columns.least[place], self.columns.most[place], self.columns.grids[place]
+        if low < least or high > most:
+            beyond = ((values < least) & (values >= grid.low)) | ((values > most) & (values < grid.high))
+            if absent is not None:
+                beyond &= ~absent
+            self._outside[place] += np.count_nonzero(beyond)

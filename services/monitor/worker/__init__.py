@@ -1,8 +1,10 @@
 """What the monitor does with the log: it folds facts, predictions and outcomes, and measures what is closed."""
 
+import threading
 from collections.abc import Sequence
 
 from services.monitor import alerting, archive
+from services.monitor.domain import native
 from services.monitor.facts import Facts
 from services.monitor.projection import project
 from services.monitor.worker.joining import source_lock
@@ -67,6 +69,8 @@ def facts_handler(service: Service) -> Handler:
 def data_handler(service: Service) -> Handler:
     """Fold predictions and join outcomes. What it gets is of one partition; its effect is that unit's alone. Outcomes
     that met their predictions are passed on to listeners."""
+    if service.settings.native_fold:
+        threading.Thread(target=native.load, name="monitor.native", daemon=True).start()
     tables = Tables(service.log)
     facts = Facts()
     predictions = Predictions(facts, tables, service.settings)

@@ -1,0 +1,48 @@
+"""The compiled fold gives the states of NumPy's, to the bit."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from services.monitor.domain import coding, native
+from services.monitor.domain.bins import bins_of
+from services.monitor.domain.folding import sketch_of
+from shared.events.registry import Field, Signature
+from tests.unit.monitor.drawn import KINDS
+
+NAMES = sorted(KINDS)
+SIGNATURE = Signature(inputs=tuple(Field(name=name, type="double") for name in NAMES), outputs=())
+
+
+@pytest.fixture
+def compiled() -> Iterator[None]:
+    assert native.load()
+    yield
+    native.unload()
+
+
+def drawn(rows: int, seed: int) -> pa.RecordBatch:
+    """Numbers of every kind, a tenth of them missing, with texts, booleans, whole numbers and an output."""
+    rng = np.random.default_rng(seed)
+    columns = {
+        f"feature.{name}": pa.array(np.where(rng.random(rows) < 0.1, np.nan, KINDS[name](rng, rows)), from_pandas=True)
+        for name in NAMES
+    }
+    columns["feature.full"] = pa.array(rng.normal(size=rows) * 3)
+    columns["feature.whole"] = pa.array(rng.integers(-(2**62), 2**62, rows))
+    columns["feature.text"] = pa.array(rng.choice(["a", "b", "c"], rows))
+    columns["feature.flag"] = pa.array(rng.random(rows) < 0.5)
+    return pa.record_batch(columns | {"output.p": pa.array(rng.uniform(-1, 2, rows))})
+
+
+def test_states_are_the_same_to_the_bit(compiled: None) -> None:
+    rng = np.random.default_rng(0)
+    reference = {name: KINDS[name](rng, 2_000).tolist() for name in NAMES} | {"full": rng.normal(size=500).tolist()}
+    bins = bins_of(SIGNATURE, reference)
+    parts = [drawn(rows, seed) for seed, rows in enumerate((1, 700, 5_000, 300))]
+    found = [coding.encode(sketch_of(given, bins)) for given in (parts[0], parts[2], parts)]
+    native.unload()
+    assert found == [coding.encode(sketch_of(given, bins)) for given in (parts[0], parts[2], parts)]
+    assert native.kernel() is None
