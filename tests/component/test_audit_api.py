@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from services.audit.service import DEFINITION
-from shared.events import registry
+from shared.events import deployer, registry
 from shared.events.batches import prediction_id
 from shared.log.records import Outgoing
 from shared.log.tables import Delete, Put
@@ -346,3 +346,89 @@ async def test_views_rebuilt_from_the_log_are_the_same_and_know_old_verification
     after = {name: sorted(map(repr, rows.values())) for name, rows in store.committed.rows.items() if name in before}
     assert after == before
     assert (await get(system, f"/v1/verifications/{done['id']}"))["outcome"] == "equal"
+
+
+async def test_what_changed_between_two_instants_by_whom_and_by_which_event(system: System, story: Story):
+    diff = await get(system, "/v1/estate/diff", **{"from": moment(4.2), "to": moment(4.7)})
+    (late,) = diff["changed"]
+    assert [(one["what"], one["from"], one["to"]) for one in late["changes"]] == [
+        ("challenger 2", None, 10.0),
+        ("shadow 3", None, "asked"),
+    ]
+    assert (late["changes"][0]["stated"]["actor"], late["changes"][0]["stated"]["type"]) == ("dev", "TrafficChanged")
+    promoted = (await get(system, "/v1/estate/diff", **{"from": moment(9)}))["changed"][0]["changes"]
+    moved = {one["what"]: one for one in promoted}
+    assert (moved["champion"]["from"], moved["champion"]["to"]) == (1, 2)
+    assert {moved[what]["stated"]["actor"] for what in ("champion", "challenger 2", "shadow 3")} == {"mia"}
+    assert moved["champion"]["stated"]["type"] == "Promoted"
+    assert (diff["added"], diff["removed"]) == ([], [])
+
+
+async def test_deployments_that_came_and_went(system: System, story: Story):
+    added = (await get(system, "/v1/estate/diff", **{"from": moment(3), "to": moment(4.2)}))["added"]
+    assert [(one["deployment"], one["version"], one["stated"]["actor"]) for one in added] == [("late", 1, "dev")]
+    retired = deployer.Retired(deployment="late", model="flights", before=traffic(2), reason="no longer needed")
+    await story.say("deployment/late", retired, 12, actor="mia")
+    await system.settle()
+    removed = (await get(system, "/v1/estate/diff", **{"from": moment(11)}))["removed"]
+    stated = removed[0]["stated"]
+    assert (removed[0]["version"], stated["actor"], stated["type"], stated["time"]) == (
+        2,
+        "mia",
+        "Retired",
+        "2013-01-13T00:00:00Z",
+    )
+
+
+async def test_what_was_learned_since_about_one_instant(system: System, story: Story):
+    change = changed(traffic(2), traffic(3))
+    await story.say("deployment/late", change, 9.5, recorded=20, actor="mia")
+    await system.settle()
+    asked = {"from": moment(10.5), "to": moment(10.5), "known_from": moment(15), "known_to": moment(21)}
+    (late,) = (await get(system, "/v1/estate/diff", **asked))["changed"]
+    champion = next(one for one in late["changes"] if one["what"] == "champion")
+    assert (champion["from"], champion["to"]) == (2, 3)
+    assert (champion["stated"]["backdated"], champion["stated"]["backdated_by_seconds"]) == (True, 10.5 * 86_400)
+    same = await get(system, "/v1/estate/diff", **(asked | {"known_from": moment(21)}))
+    assert (same["added"], same["removed"], same["changed"]) == ([], [], [])
+    await problem(system, "/v1/estate/diff", 422, "invalid-request")
+
+
+async def test_a_timeline_says_who_moved_what_from_and_to(system: System, story: Story):
+    alias = registry.AliasMoved(model="flights", alias="champion", before=1, after=2)
+    await story.say("model/flights", alias, 11, actor="mia")
+    await system.settle()
+    items = (await get(system, "/v1/timeline/deployment/late"))["items"]
+    said = [(one["actor"], change["what"], change["from"], change["to"]) for one in items for change in one["changes"]]
+    assert ("dev", "champion", None, 1) in said
+    assert ("dev", "challenger 2", None, 10.0) in said
+    assert ("mia", "champion", 1, 2) in said
+    assert ("mia", "challenger 2", 10.0, None) in said
+    items = (await get(system, "/v1/timeline/model/flights"))["items"]
+    moved = [one for one in items if one["type"] == "AliasMoved"]
+    assert (moved[0]["actor"], moved[0]["changes"]) == ("mia", [{"what": "alias:champion", "from": 1, "to": 2}])
+
+
+@pytest.mark.parametrize("node", ["dataset/flights-2013@1", "pipeline/train", "goal/warn", "version/flights@1"])
+async def test_which_predictions_a_thing_touched(system: System, story: Story, node: str):
+    told = await get(system, f"/v1/touched/{node}")
+    assert [(one["id"], one["first"]["batch"], one["last"]["batch"]) for one in told["sources"]] == [
+        ("flights@1", BATCH, OWN_IDS)
+    ]
+    assert [one["batch"] for one in told["items"]] == [BATCH, OWN_IDS]
+    first, second = told["items"]
+    assert (first["first_id"], first["last_id"]) == (prediction_id(BATCH, 0), prediction_id(BATCH, 1))
+    assert (second["first_id"], second["predictions"]) == (None, 2)
+    assert told["truncated"] is False
+    page = await get(system, f"/v1/touched/{node}", limit=1)
+    rest = await get(system, f"/v1/touched/{node}", limit=1, cursor=page["next"])
+    assert [one["batch"] for one in page["items"] + rest["items"]] == [BATCH, OWN_IDS]
+    assert rest["next"] is None
+    assert (await get(system, f"/v1/touched/{node}", known_at=moment(4.9)))["items"] == []
+    assert (await get(system, f"/v1/touched/{node}", **{"from": moment(5.5)}))["items"] == []
+
+
+async def test_what_touched_nothing(system: System, story: Story):
+    told = await get(system, "/v1/touched/version/flights@2")
+    assert (told["sources"], told["items"], told["next"]) == ([], [], None)
+    await problem(system, "/v1/touched/dataset/nothing", 404, "unknown-dataset")

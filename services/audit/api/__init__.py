@@ -11,11 +11,13 @@ from fastapi.responses import Response
 from services.audit.api import dossiers, exports, proofs, reports, verifications
 from services.audit.api.drawn import Format, drawn, name_outputs
 from services.audit.api.estate import estate
+from services.audit.api.estate_diff import difference
 from services.audit.api.graph import Direction, must_exist, walk
 from services.audit.api.moments import At, KnownAt, lateness, moment, utc
 from services.audit.api.predictions import Located, locate, policy_links, story, version_of
 from services.audit.api.reader import Moment, Reader
 from services.audit.api.timeline import timeline
+from services.audit.api.touched import batches, ranges, sources
 from shared.log.tables import Query, Row, Where, equal
 from shared.runtime.commands import now
 from shared.runtime.http import Answer, Call, page, reading
@@ -34,6 +36,8 @@ def router(service: Service) -> APIRouter:
     api = APIRouter(tags=["audit"])
     _lineage(api, service)
     _estate(api, service)
+    _difference(api, service)
+    _touched(api, service)
     _timeline(api, service)
     _events(api, service)
     verifications.add_routes(api, service)
@@ -94,6 +98,52 @@ def _estate(api: APIRouter, service: Service) -> None:
         items = await estate(reader)
         answer = {"at": when.at, "known_at": when.known_at, "items": items, "next": None}
         return Answer({**answer, "truncated": reader.truncated})
+
+
+def _difference(api: APIRouter, service: Service) -> None:
+    @api.get("/v1/estate/diff")
+    async def estate_difference(
+        call: Annotated[Call, Depends(reading(service))],
+        start: Annotated[datetime, Parameter(alias="from", description="What was true at this time")],
+        to: Annotated[datetime | None, Parameter(description="and at this; default now.")] = None,
+        known_from: Annotated[
+            datetime | None, Parameter(description="As known at this time; default as `known_to`.")
+        ] = None,
+        known_to: Annotated[datetime | None, Parameter(description="and at this; default now.")] = None,
+    ) -> Answer:
+        """What was added to the estate, removed from it and changed between two instants, by whom, by which event. With
+        `known_from` before `known_to` and `from` equal to `to`: what we learned about that instant since."""
+        after = moment(to, known_to)
+        before = Moment(utc(start) or after.at, utc(known_from) or after.known_at)
+        readers = [Reader(service.store, one, service.settings.lineage_max_nodes) for one in (before, after)]
+        found = await difference(*readers)
+        ends = {name: {"at": one.at, "known_at": one.known_at} for name, one in (("from", before), ("to", after))}
+        return Answer({**ends, **found, "truncated": any(one.truncated for one in readers)})
+
+
+def _touched(api: APIRouter, service: Service) -> None:
+    @api.get("/v1/touched/{kind}/{name:path}")
+    async def get_touched(
+        kind: str,
+        name: str,
+        call: Annotated[Call, Depends(reading(service))],
+        start: From = None,
+        at: At = None,
+        known_at: KnownAt = None,
+        cursor: str | None = None,
+        limit: Limit = 100,
+    ) -> Answer:
+        """Which predictions a data set (run, pipeline, goal, model, version, deployment) touched, as of both times: the
+        versions that came of it with their first and last batch, and a page of all batches of theirs."""
+        when = moment(at, known_at)
+        await must_exist(service.store, service.settings, kind, name, when)
+        reader = Reader(service.store, when, service.settings.lineage_max_nodes)
+        nodes, more = await sources(reader, f"{kind}/{name}", service.settings.touched_max_sources)
+        size = min(limit, service.settings.max_page)
+        found = await batches(service.store, reader, nodes, utc(start), cursor, size)
+        asked = {"kind": kind, "id": name, "at": when.at, "known_at": when.known_at}
+        told = {**asked, "sources": await ranges(reader, nodes), **found}
+        return Answer({**told, "truncated": more or reader.truncated})
 
 
 def _timeline(api: APIRouter, service: Service) -> None:

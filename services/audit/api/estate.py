@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any, get_args
 
 from services.audit.api.moments import lateness
-from services.audit.api.reader import Reader, data_of, described
+from services.audit.api.reader import Reader, data_of
 from shared.events.registry import Stage
 from shared.log.tables import Query, Row, Where, cursor_of, equal
 
@@ -18,17 +18,20 @@ async def estate(reader: Reader) -> list[dict[str, Any]]:
     """Each live deployment: champion, challengers, shadows, model, goal, and per version its approvals and gates."""
     rows = await reader.traffic(await _ever_deployed(reader))
     live = sorted({row["src"] for row in rows})
-    versions, about, taking = await gather(
-        version_facts(reader, {row["dst"] for row in rows}), reader.about(live), participants(reader, rows)
+    versions, deployed, taking = await gather(
+        version_facts(reader, {row["dst"] for row in rows}),
+        reader.newest_of([(node, "Deployed") for node in live]),
+        participants(reader, rows),
     )
-    models = {node: f"model/{about[node]['attributes'].get('model')}" for node in live}
+    about = {node: data_of(found[-1]) for node, found in deployed.items()}
+    models = {node: f"model/{about[node]['model']}" for node in live}
     goals = await goals_of(reader, set(models.values()))
     return [
         {
-            "deployment": about[node]["id"],
-            "model": about[node]["attributes"].get("model"),
-            "environment": about[node]["attributes"].get("environment"),
-            "runtime": about[node]["attributes"].get("runtime"),
+            "deployment": node.partition("/")[2],
+            "model": about[node]["model"],
+            "environment": about[node]["environment"],
+            "runtime": about[node]["runtime"],
             "goal": goals.get(models[node]),
             **take_part(taking.get(node, []), versions),
         }
@@ -70,6 +73,7 @@ def take_part(taking: Iterable[Participant], versions: dict[str, dict[str, Any]]
             **lateness(one.began["valid_at"], one.began["known_at"]),
             "deployed_by": one.actor,
             "event_id": one.began["event_id"],
+            "newest_event_id": one.row["event_id"],
             **versions.get(one.row["dst"], {}),
         }
         roles[one.row["role"]].append(entry)
@@ -87,11 +91,13 @@ def take_part(taking: Iterable[Participant], versions: dict[str, dict[str, Any]]
 async def version_facts(reader: Reader, versions: set[str]) -> dict[str, dict[str, Any]]:
     """Version node → the approvals and gate states it had."""
     gates = {f"gate/{version.partition('/')[2]}/{stage}": version for version in versions for stage in STAGES}
-    (stated, first), edges = await gather(reader.newest_about(gates), reader.edges_to(versions, source="approval/"))
+    stated, edges = await gather(
+        reader.newest_of([(node, "GateChanged") for node in gates]), reader.edges_to(versions, source="approval/")
+    )
     approvals = await reader.events_about({row["src"] for row in edges})
     found: dict[str, dict[str, Any]] = {version: {"approvals": [], "gate": {}} for version in versions}
     for node, rows in stated.items():
-        attributes = described(node, rows, first[node])["attributes"]
+        attributes = data_of(rows[-1])
         found[gates[node]]["gate"][attributes["stage"]] = {
             "allowed": attributes["allowed"],
             "rules": attributes["rules"],

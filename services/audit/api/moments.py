@@ -1,19 +1,17 @@
 """The two times that a question may be asked as of, as parameters of a request."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from fastapi import Query as Parameter
 
-from services.audit.api.reader import Moment
+from services.audit.moment import Moment
+from services.audit.projection import BACKDATED
 from shared.runtime.commands import now
 from shared.runtime.problems import Problem
 
 At = Annotated[datetime | None, Parameter(description="What was true at this time; default now.")]
 KnownAt = Annotated[datetime | None, Parameter(description="As it was known at this time; default now.")]
-
-BACKDATED = timedelta(minutes=1)
-"""What was recorded so much later than it happened is marked as backdated."""
 
 
 def lateness(happened: datetime, recorded: datetime) -> dict[str, Any]:

@@ -4,15 +4,16 @@ from asyncio import gather
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import orjson
 
 from services.audit.moment import Moment
+from services.audit.projection import BACKDATED
 from services.audit.projection.asof import holding, word
 from services.audit.projection.kinds import OPEN_SCOPES, RESTATED, SCOPES
-from services.audit.projection.lineage import TRAFFIC, kind_of
+from services.audit.projection.lineage import BULK_KINDS, TRAFFIC, kind_of
 from shared.log.store import Store
 from shared.log.tables import Comparison, Each, Query, Row, Where, equal
 
@@ -33,8 +34,9 @@ Scope = tuple[str, str]
 @dataclass(slots=True)
 class Reader:
     """Questions to the store as of one moment. `limit`: rows that one question may read; `truncated` tells when one
-    met it. No question reads what was said before the newest word that counts, so the length of a history costs
-    nothing but the depth of an index."""
+    met it. No question reads what was said before the newest word that counts, nor what was recorded as it happened
+    after the time asked about, so the length of a history costs the depth of an index; only backdated words about later
+    times are passed over one by one."""
 
     store: Store
     moment: Moment
@@ -52,21 +54,28 @@ class Reader:
         where = (Where("node", "in", sorted(nodes)), *self.moment.events)
         return _by_node(await self._find(Query("ledger", where, ("-recorded",), columns=EVENT_COLUMNS)))
 
+    async def newest_of(self, named: Collection[tuple[str, str]]) -> dict[str, list[Row]]:
+        """The newest ledger row of each (node, type), by node, in the order in which they were said."""
+        each = self._either(("node", "type"), sorted(named), "recorded")
+        where = (*self.moment.events, Where("sequence", ">=", 0))
+        query = Query("ledger", where, ("-recorded", "-sequence"), 1, columns=EVENT_COLUMNS, each=each)
+        rows = sorted(await self._each(query), key=_said)
+        return _by_node({(row["node"], row["type"]): row for row in rows}.values())
+
+    async def _oldest_of(self, named: Collection[tuple[str, str]]) -> dict[str, Row]:
+        """The row (without its entry) that was said first about each node, of these types."""
+        each = self._either(("node", "type"), sorted(named), "recorded")
+        where = (*self.moment.events, Where("sequence", ">=", 0))
+        query = Query("ledger", where, ("recorded", "sequence"), 1, columns=_STATED_COLUMNS, each=each)
+        return {node: rows[0] for node, rows in _by_node(await self._each(query)).items()}
+
     async def newest_about(self, nodes: Collection[str]) -> tuple[dict[str, list[Row]], dict[str, Row]]:
         """The ledger rows that tell what each node is: the newest of each type, in the order in which they were said;
-        and the row (without its entry) that was said first."""
-        often = tuple(
-            (node, type_name) for node in sorted(nodes) for type_name in RESTATED.get(kind_of(node), ()) if node
-        )
+        and the row that was said first."""
+        often = [(node, type_name) for node in nodes for type_name in RESTATED.get(kind_of(node), ())]
         seldom = [node for node in nodes if kind_of(node) not in RESTATED]
-        each = Each((("node", "="), ("type", "=")), often)
-        newest, oldest, whole = await gather(
-            self._each(Query("ledger", self.moment.events, ("-recorded",), 1, columns=EVENT_COLUMNS, each=each)),
-            self._each(Query("ledger", self.moment.events, ("recorded",), 1, columns=_STATED_COLUMNS, each=each)),
-            self.events_about(seldom),
-        )
-        first = {node: rows[0] for node, rows in (_by_node(oldest) | whole).items()}
-        return _by_node(newest) | whole, first
+        newest, oldest, whole = await gather(self.newest_of(often), self._oldest_of(often), self.events_about(seldom))
+        return newest | whole, oldest | {node: rows[0] for node, rows in whole.items()}
 
     async def about(self, nodes: Collection[str]) -> dict[str, dict[str, Any]]:
         """Each node as an answer shows it; one that no event is about (yet) has no attributes."""
@@ -104,18 +113,29 @@ class Reader:
     async def beginnings(self, edges: Sequence[Row]) -> list[Row]:
         """For each of these scoped edges that hold the row with which it began: the first that said so since the last
         that said that it had ended."""
-        terms: tuple[tuple[str, Comparison], ...] = tuple((name, "=") for name in (*_NAME, "present"))
         named = [_edge(row) for row in edges]
-        where = (*self.moment.facts, Where("sequence", ">=", 0))
-        ended = Each(terms, tuple((*name, False) for name in named))
-        last = await self._each(Query("edges", where, ("-known_at", "-sequence"), 1, each=ended))
-        ends = {_edge(row): row for row in last}
-        begun = Each((*terms, ("known_at", ">=")), tuple((*name, True, _known(ends, name)) for name in named))
+        ends = {_edge(row): row for row in await self._ends(named)}
+        terms: tuple[tuple[str, Comparison], ...] = tuple((name, "=") for name in (*_NAME, "present", "late"))
+        since = [(*name, True, late, _known(ends, name)) for name in named for late in (False, True)]
+        begun = Each((*terms, ("known_at", ">=")), tuple(since))
+        where = (Where("valid_at", "<=", self.moment.at), Where("sequence", ">=", 0))  # none is newer than the edge
         found: dict[tuple[Any, ...], Row] = {}
-        for row in await self._each(Query("edges", where, ("known_at", "sequence"), 2, each=begun)):
+        rows = await self._each(Query("edges", where, ("known_at", "sequence"), 2, each=begun))
+        for row in sorted(rows, key=word):
             if _edge(row) not in found and (_edge(row) not in ends or word(row) > word(ends[_edge(row)])):
                 found[_edge(row)] = row
         return [found.get(_edge(row), row) for row in edges]
+
+    async def ended(self, scope: str, edges: Sequence[tuple[str, str, str]]) -> list[Row]:
+        """For each (source, role, destination) of this scope the row that said last that it had ended, if any did."""
+        return await self._ends([(dst, kind_of(src) in BULK_KINDS, src, scope, role) for src, role, dst in edges])
+
+    async def _ends(self, named: Sequence[tuple[Any, ...]]) -> list[Row]:
+        """Of each of these edges the row that said last that it had ended."""
+        each = self._either((*_NAME, "present"), [(*name, False) for name in named], "known_at")
+        where = (*self.moment.facts, Where("sequence", ">=", 0))
+        rows = await self._each(Query("edges", where, ("-known_at", "-sequence"), 1, each=each))
+        return list({_edge(row): row for row in sorted(rows, key=word)}.values())
 
     async def _newest_words(self, nodes: Collection[str]) -> list[Row]:
         """What is said now in every scope of these nodes."""
@@ -124,19 +144,21 @@ class Reader:
         last = [(node, "") for node in sorted(nodes) if kind_of(node) in OPEN_SCOPES]
         while last:
             each = Each((("src", "="), ("scope", ">")), tuple(last))
-            rows = await self._each(Query("edges", (), ("scope",), 1, columns=("src", "scope"), each=each))
+            order = ("scope", "number", "late", "known_at", "sequence")  # that of the index, so that one step is enough
+            rows = await self._each(Query("edges", (), order, 1, columns=("src", "scope"), each=each))
             last = [(row["src"], row["scope"]) for row in rows]
             scopes += [scope for scope in last if scope not in known]
         return await self._words(scopes)
 
     async def _words(self, scopes: Sequence[Scope]) -> list[Row]:
         """The edges that the newest word of each scope states, present or ended."""
-        each = Each((("src", "="), ("scope", "=")), tuple(scopes))
+        each = self._either(("src", "scope", "number"), [(*scope, 0) for scope in scopes], "known_at")
         where = (*self.moment.facts, Where("sequence", ">=", 0))
         order = ("-known_at", "-sequence", "-event_id")
-        columns = ("src", "scope", "event_id")
+        columns = ("src", "scope", "event_id", "known_at", "sequence")
         rows = await self._each(Query("edges", where, order, 1, columns=columns, each=each))
-        said = {(row["src"], row["scope"], row["event_id"]) for row in rows}
+        newest = {(row["src"], row["scope"]): row for row in sorted(rows, key=word)}
+        said = {(*scope, row["event_id"]) for scope, row in newest.items()}
         if not said:
             return []
         ids = sorted({event_id for _, _, event_id in said})
@@ -169,6 +191,14 @@ class Reader:
             groups = [(node, ends[node]) for node, count in counts.items() if count == _OF_ONE_SOURCE]
         return self._within(found)
 
+    def _either(self, names: Sequence[str], groups: Sequence[tuple[Any, ...]], recorded: str) -> Each:
+        """These groups twice: among what was recorded as it happened, which ends shortly after the time asked about,
+        and among what was recorded late. The newest of each pair is to be taken."""
+        soon = min(self.moment.known_at, _later(self.moment.at, BACKDATED))
+        terms: tuple[tuple[str, Comparison], ...] = (*((name, "=") for name in names), ("late", "="), (recorded, "<="))
+        ends = ((False, soon), (True, self.moment.known_at))
+        return Each(terms, tuple((*group, *end) for group in groups for end in ends))
+
     def _holding(self, rows: Iterable[Row]) -> list[Row]:
         return holding(rows, self.moment.at, self.moment.known_at)
 
@@ -184,9 +214,18 @@ class Reader:
         return rows[: self.limit]
 
 
+def _later(moment: datetime, by: timedelta) -> datetime:
+    return moment + by if moment < datetime.max.replace(tzinfo=UTC) - by else moment
+
+
+def _said(row: Row) -> tuple[datetime, int, str]:
+    """The order of events as they were said."""
+    return row["recorded"], row["sequence"], row["event_id"]
+
+
 def _by_node(rows: Iterable[Row]) -> dict[str, list[Row]]:
     found: dict[str, list[Row]] = {}
-    for row in sorted(rows, key=lambda row: (row["recorded"], row["sequence"], row["event_id"])):
+    for row in sorted(rows, key=_said):
         found.setdefault(row["node"], []).append(row)
     return found
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import orjson
 
+from services.audit.api.changes import changes_of
 from services.audit.api.moments import lateness
 from services.audit.api.reader import EVENT_COLUMNS, Moment, data_of
 from services.audit.projection.kinds import STATED_ELSEWHERE
@@ -32,9 +33,22 @@ async def timeline(
     bulk: bool,
 ) -> dict[str, Any]:
     """A page of events that touch any of these nodes. `bulk`: batches and windows that hang on it too."""
+    queries = [query for node in nodes for query in _queries(node, moment, bulk)]
+    ids, following = await event_page(store, queries, start, cursor, limit)
+    where = (Where("event_id", "in", ids),)
+    rows = await store.find(Query("ledger", where, limit=limit, columns=EVENT_COLUMNS)) if ids else []
+    items = [item(row) for row in sorted(rows, key=lambda row: (row["time"], row["event_id"]))]
+    return {"items": items, "next": following}
+
+
+async def event_page(
+    store: Store, queries: Sequence[Query], start: datetime | None, cursor: str | None, limit: int
+) -> tuple[list[str], str | None]:
+    """The ids of a page of the events that any of these queries finds, each once, by happened time; and the cursor of
+    the next. Every query orders by its time column first. Raises Problem 422 on a bad cursor."""
     after = _decode(cursor) if cursor else None
     first = max(filter(None, (start, after and after[0])), default=None)
-    streams = [_places(store, query, first) for node in nodes for query in _queries(node, moment, bulk)]
+    streams = [_places(store, query, first) for query in queries]
     places: list[Place] = []
     async for place in _merged(streams):
         if (after is None or place > after) and (not places or place != places[-1]):
@@ -42,15 +56,13 @@ async def timeline(
         if len(places) > limit:
             break
     shown = places[:limit]
-    where = (Where("event_id", "in", [event_id for _, event_id in shown]),)
-    rows = await store.find(Query("ledger", where, limit=limit, columns=EVENT_COLUMNS)) if shown else []
-    items = [item(row) for row in sorted(rows, key=lambda row: (row["time"], row["event_id"]))]
-    return {"items": items, "next": _encode(shown[-1]) if len(places) > limit else None}
+    return [event_id for _, event_id in shown], _encode(shown[-1]) if len(places) > limit else None
 
 
 def item(row: Row) -> dict[str, Any]:
-    """An event of a timeline."""
+    """An event of a timeline; `changes`: what it moved, from and to."""
     kind, _, name = row["node"].partition("/")
+    data = data_of(row)
     return {
         "event_id": row["event_id"],
         "type": row["type"],
@@ -62,7 +74,8 @@ def item(row: Row) -> dict[str, Any]:
         "recorded": row["recorded"],
         **lateness(row["time"], row["recorded"]),
         "actor": row["actor"],
-        "data": data_of(row),
+        "changes": changes_of(row["type"], data),
+        "data": data,
     }
 
 

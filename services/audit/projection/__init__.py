@@ -5,7 +5,7 @@ What a thing is, and which edges hold, is worked out at reading (`asof`).
 """
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from services.audit.projection import tree
@@ -16,6 +16,9 @@ from shared.events.envelope import Event
 from shared.events.monitor import PredictionLogged
 from shared.log.records import Record
 from shared.log.tables import Insert, Put, Table
+
+BACKDATED = timedelta(minutes=1)
+"""What was recorded so much later than it happened counts as backdated."""
 
 LEDGER = Table(
     "ledger",
@@ -36,11 +39,12 @@ LEDGER = Table(
         "offset": "bigint",
         "leaf": "bytes",
         "entry": "text",
+        "late": "boolean",
     },
     indexes=(
         ("topic", "partition", "offset"),
         ("node", "time"),
-        ("node", "type", "recorded", "sequence", "time"),
+        ("node", "type", "late", "recorded", "sequence", "time"),
         ("subject", "time"),
         ("type", "time"),
         ("actor", "time"),
@@ -49,7 +53,8 @@ LEDGER = Table(
     ),
 )
 """`node`: the thing the event is about; `entry`: its canonical JSON (of a batch without the rows, which the log keeps
-at `topic`, `partition`, `offset`); `leaf`: SHA-256(0x00 || entry)."""
+at `topic`, `partition`, `offset`); `leaf`: SHA-256(0x00 || entry); `late`: recorded longer after it happened than
+BACKDATED, so that who asks about a time need not look for it through all that was recorded since."""
 
 EDGES = Table(
     "edges",
@@ -68,11 +73,12 @@ EDGES = Table(
         "known_at": "timestamp",
         "sequence": "bigint",
         "bulk": "boolean",
+        "late": "boolean",
     },
     indexes=(
-        ("src", "scope", "known_at", "sequence", "valid_at"),
+        ("src", "scope", "number", "late", "known_at", "sequence", "valid_at"),
         ("dst", "bulk", "valid_at"),
-        ("dst", "bulk", "src", "scope", "role", "present", "known_at", "sequence", "valid_at"),
+        ("dst", "bulk", "src", "scope", "role", "present", "late", "known_at", "sequence", "valid_at"),
     ),
 )
 """`bulk`: the edge comes from a kind of thing that there may be millions of (batches, windows)."""
@@ -121,6 +127,7 @@ def fold(event: Event, record: Record) -> Folded:
     """The rows of one event: its ledger entry, its edges, its clients' prediction ids."""
     node, edges = said(event)
     known_at = event.recorded or record.recorded
+    late = known_at - event.time > BACKDATED
     rows: Folded = {"ledger": [_ledger(event, record, node, known_at)]}
     if edges:
         bulk = kind_of(node) in BULK_KINDS
@@ -139,6 +146,7 @@ def fold(event: Event, record: Record) -> Folded:
                 known_at,
                 event.sequence,
                 bulk if edge.src is node else kind_of(edge.src) in BULK_KINDS,
+                late,
             )
             for number, edge in enumerate(edges)
         ]
@@ -188,4 +196,5 @@ def _ledger(event: Event, record: Record, node: str, known_at: datetime) -> tupl
         record.offset,
         leaf_hash(data),
         data.decode(),
+        known_at - event.time > BACKDATED,
     )

@@ -152,5 +152,6 @@ def test_every_type_and_scope_of_the_language_is_known_to_the_reader():
             if edge.scope and kind_of(edge.src) in kinds.SCOPES:
                 scopes = kinds.SCOPES[kind_of(edge.src)]
                 assert edge.scope in scopes or kind_of(edge.src) in kinds.OPEN_SCOPES
+                assert (stated[0].src, stated[0].scope) == (edge.src, edge.scope)  # the first edge stands for the word
             if edge.src != node:
                 assert kind_of(edge.src) in kinds.STATED_ELSEWHERE
