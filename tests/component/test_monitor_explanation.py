@@ -15,6 +15,9 @@ from tests.component.monitor_story import AT, TRAFFIC, state
 from tests.support import System, running
 
 
+pytestmark = pytest.mark.slow  # each test starts an explaining process, which loads shap
+
+
 def facts(served: registry.Artifact, kind: str, reference: dict[str, Any]) -> list[tuple[str, list[Any]]]:
     version = registry.ModelVersionRegistered(
         model="late", version=1, artifact=served, signature=SIGNATURE, reference=reference

@@ -28,7 +28,10 @@ CHECKS = [
     checks.response_headers_conformance,
     checks.response_schema_conformance,
 ]
-SAID_503 = ("view-behind", "model-not-ready", "explanation-too-slow", "export-busy")
+SAID_503 = (
+    *("view-behind", "model-not-ready", "export-busy", "too-many-exports"),
+    *("explanation-too-slow", "explanation-starting", "explanation-busy"),
+)
 """What an answer of 503 may say here, where store and log are always there."""
 
 

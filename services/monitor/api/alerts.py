@@ -114,7 +114,7 @@ def _deliveries(router: APIRouter, service: Service) -> None:
         where = equal(**{name: value for name, value in given.items() if value is not None})
         return Answer(await page(service, Rows("alert_deliveries", where, ("-created_at",), limit), cursor, _delivery))
 
-    @router.post("/alert-deliveries/{delivery}/replay")
+    @router.post("/alert-deliveries/{delivery}/replay", status_code=202)
     async def replay(delivery: str, call: Call = Depends(write)) -> JSONResponse:
         """Send a dead or delivered one once more, under the same id."""
 

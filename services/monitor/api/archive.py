@@ -23,10 +23,17 @@ from shared.log.tables import Query as Rows
 from shared.log.tables import equal
 from shared.runtime.http import Answer, Call, reading, writing
 from shared.runtime.identity import Role
+from shared.runtime.openapi import also
 from shared.runtime.problems import Problem, not_found
 from shared.runtime.service import Service
 
 MEDIA = {"parquet": "application/vnd.apache.parquet", "ndjson": "application/x-ndjson"}
+_LIST = {"type": "object", "required": ["items", "next"]}
+_ANSWERS: dict[str, Any] = {
+    "description": "A page, or all of the slice in a stream.",
+    "content": {"application/json": {"schema": _LIST}}
+    | {media: {"schema": {"type": "string", "format": "binary"}} for media in MEDIA.values()},
+}
 POLL_SECONDS = 0.05
 MAX_BLOCKS = 1_000_000
 _Text = Annotated[str | None, Query(max_length=500)]
@@ -51,7 +58,7 @@ def add(router: APIRouter, service: Service) -> None:
     doors = _Doors(service.settings.max_exports)
     read, write = reading(service), writing(service, Role.DEVOPS, Role.RISK_MANAGER)
 
-    @router.get("/deployments/{name}/predictions", response_class=Response)
+    @router.get("/deployments/{name}/predictions", response_class=Response, responses={200: _ANSWERS} | also(409))
     async def get_predictions(
         name: str,
         since: Since = None,
