@@ -17,7 +17,8 @@ C = TypeVar("C", contravariant=True)
 __all__ = ["CommandLoop", "Context", "Decider", "Refused", "caused_by", "new_id", "now"]
 
 MAX_ATTEMPTS = 20
-MAX_CACHED_STREAMS = 10_000
+MAX_CACHED_STREAMS = 2_000
+"""The state of a window holds every figure stated of it: some 20 KB for ten features."""
 
 
 class Decider(Protocol[S, C]):
