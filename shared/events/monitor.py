@@ -99,13 +99,19 @@ class IntegrityCheck(Part):
 
 
 class KpiValue(Part):
-    """A KPI of a window: the sum over the window's joined cases, their number, and the value per case, in `unit`."""
+    """A KPI of a window: the sum over the window's joined cases, their number, and the value per case, in `unit`.
+
+    `direction`: which way is better, and `target`: of the value per case, as they were when it was measured; without a
+    `direction` it was not stated.
+    """
 
     kpi: str
     unit: str
     total: float
     cases: int
     per_case: float
+    direction: Literal["lower", "higher"] | None = None
+    target: float | None = None
 
 
 class MonitorPayload(Payload):

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from services.monitor.domain.cost import cost
 from services.monitor.domain.figures import figure
@@ -21,7 +22,7 @@ class Kpi:
 
     name: str
     unit: str
-    direction: str
+    direction: Literal["lower", "higher"]
     target: float | None
     formula: Formula
 
@@ -82,4 +83,12 @@ def _of_total(kpi: Kpi, total: float, cases: int) -> KpiValue:
 
 
 def _stated(kpi: Kpi, total: float, cases: int, per_case: float) -> KpiValue:
-    return KpiValue(kpi=kpi.name, unit=kpi.unit, total=figure(total), cases=cases, per_case=figure(per_case))
+    return KpiValue(
+        kpi=kpi.name,
+        unit=kpi.unit,
+        total=figure(total),
+        cases=cases,
+        per_case=figure(per_case),
+        direction=kpi.direction,
+        target=kpi.target,
+    )

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from shared.events.monitor import AlertKind, Finding, IntegrityCheck, WindowMeasured
+from shared.events.monitor import AlertKind, Finding, IntegrityCheck, KpiValue, WindowMeasured
 
 ALL, AUC = "*", "domain_classifier_auc"
 FOUR_FIFTHS = 0.8
@@ -42,7 +42,7 @@ def levels(
     measured: WindowMeasured, drifted: Iterable[Finding], goals: Mapping[str, Goal], rules: Rules
 ) -> dict[AlertKind, Level]:
     """The level of each kind that the window tells of. `drifted`: what was said to have drifted in this window; of it
-    counts what is still at its threshold in this revision."""
+    counts what is still at its threshold in this revision. `goals`: for windows that do not tell them themselves."""
     found: dict[AlertKind, Level] = {}
     if measured.drift or measured.multivariate is not None:
         found["drift"] = _drift(measured, list(drifted), rules)
@@ -52,8 +52,9 @@ def levels(
     traffic = [one for one in measured.integrity if one.check == "traffic"]
     if traffic:
         found["traffic"] = _checks(traffic, rules)
-    if any(one.kpi in goals for one in measured.kpis):
-        found["kpi"] = _kpis(measured, goals, rules)
+    judged = [(one, goal) for one in measured.kpis if (goal := _goal(one, goals)) is not None]
+    if judged:
+        found["kpi"] = _kpis(judged, rules)
     if measured.fairness:
         found["fairness"] = Level(_adverse(measured))
     return found
@@ -92,13 +93,17 @@ def _checks(checks: Iterable[IntegrityCheck], rules: Rules) -> Level:
     return Level(tuple(over), near)
 
 
-def _kpis(measured: WindowMeasured, goals: Mapping[str, Goal], rules: Rules) -> Level:
+def _goal(one: KpiValue, goals: Mapping[str, Goal]) -> Goal | None:
+    """The target that the window was measured against, so that a replay judges it as it was judged."""
+    if one.direction is None:
+        return goals.get(one.kpi)
+    return Goal(one.direction, one.target) if one.target is not None else None
+
+
+def _kpis(judged: Iterable[tuple[KpiValue, Goal]], rules: Rules) -> Level:
     over: list[Finding] = []
     near = False
-    for one in measured.kpis:
-        goal = goals.get(one.kpi)
-        if goal is None:
-            continue
+    for one, goal in judged:
         worse = one.per_case - goal.target if goal.direction == "lower" else goal.target - one.per_case
         if worse > 0:
             found = Finding(

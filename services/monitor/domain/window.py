@@ -130,8 +130,9 @@ def _judged(found: Quality | None) -> dict[str, Any]:
 
 
 def _figures(measured: WindowMeasured) -> WindowMeasured:
-    """A measure without what tells revisions apart."""
-    return measured.model_copy(update={"revision": 0, "cause": None})
+    """A measure without what tells revisions apart, and without the targets beside the figures."""
+    kpis = tuple(one.model_copy(update={"direction": None, "target": None}) for one in measured.kpis)
+    return measured.model_copy(update={"revision": 0, "cause": None, "kpis": kpis})
 
 
 def _cause(before: WindowMeasured | None, command: Measure) -> RevisionCause:

@@ -197,3 +197,12 @@ def test_checks_targets_and_groups() -> None:
     assert (found["integrity"].near, found["kpi"].near) == (True, True)
     calm = levels(measured(kpis=kpis[1:]), [], {"auc": Goal("higher", 0.6)}, RULES)
     assert calm == {"kpi": Level((), False)}
+
+
+def test_a_window_is_judged_by_the_target_that_it_was_measured_against() -> None:
+    value = KpiValue(kpi="cost", unit="USD", total=450, cases=10, per_case=45.0, direction="lower", target=40.0)
+    moved = {"cost": Goal("lower", 1_000.0)}
+    (finding,) = levels(measured(kpis=(value,)), [], moved, RULES)["kpi"].over
+    assert finding.threshold == 40.0
+    untargeted = value.model_copy(update={"target": None})
+    assert levels(measured(kpis=(untargeted,)), [], moved, RULES) == {}
