@@ -3,14 +3,17 @@
 Batches go through the archive's own consumer into PostgreSQL and files, without Kafka in between.
 """
 
+import asyncio
 import os
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import asyncpg
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from bench import given
 from bench.line import Line
@@ -45,16 +48,19 @@ async def measure(stack: Stack) -> list[Line]:
     async with ports(DEFINITION, stack.settings) as service:
         await given.known(service.store)
         names, seconds, cpu = await _fill(service)
-        times = np.array(await _lookups(service, names))
+        mine, floor = await _lookups(service, names)
         size, index = await _sum(service)
     rows = MILLIONS * 1_000_000
-    p50, p99 = (float(value) for value in np.quantile(times, [0.5, 0.99]))
-    each = f"{size / rows:.1f} bytes in files, {index / rows:.2f} in the index, per prediction of 10 features"
+    p50, p99 = (float(value) for value in np.quantile(mine, [0.5, 0.99]))
+    bare50, bare99 = (float(value) for value in np.quantile(floor, [0.5, 0.99]))
     found = f"{p99 * 1e3:.1f} ms (median {p50 * 1e3:.1f}), {MILLIONS:,} million stored in {len(names):,} batches"
+    bare = f"bare reads {bare50 * 1e3:.1f} ms, p99 {bare99 * 1e3:.1f}"
+    each = f"{size / rows:.1f} bytes in files, {index / rows:.2f} in the index, per prediction of 10 features"
     rate = rows / seconds
     filling = f"{rate:,.0f}/s, {rows / cpu:,.0f} per second of CPU"
     return [
         Line("archive: one prediction by id, p99", MOST_SECONDS / p99, "20 ms", 1, found),
+        Line("archive: the same, median", bare50 / p50, "one row by key and one row group", 0.5, bare),
         Line("archive: size against the log's Arrow", _logged() / (size / rows), "as it is stored", None, each),
         Line("archive: filling", rate / FILL, f"{FILL:,}/s", None, filling),
     ]
@@ -79,15 +85,28 @@ async def _fill(service: Service) -> tuple[list[str], float, float]:
     return names, spent, used
 
 
-async def _lookups(service: Service, names: Sequence[str]) -> list[float]:
+async def _lookups(service: Service, names: Sequence[str]) -> tuple[list[float], list[float]]:
+    """Seconds per prediction found, and per bare read of as much: one row by its key, and one row group of a file."""
     cases, rng = Cases.of(service), np.random.default_rng(1)
-    times: list[float] = []
+    paths = sorted((service.settings.data_dir / "archive").rglob("*.parquet"))
+    mine: list[float] = []
+    floor: list[float] = []
     for place, row in zip(rng.integers(len(names), size=LOOKUPS), rng.integers(ROWS, size=LOOKUPS), strict=True):
         started = time.perf_counter()
         case = await cases.find(batches.prediction_id(names[place], int(row)))
-        times.append(time.perf_counter() - started)
+        mine.append(time.perf_counter() - started)
         assert case.row == row
-    return times
+        path = paths[int(rng.integers(len(paths)))]
+        started = time.perf_counter()
+        await service.store.get("batches", names[int(rng.integers(len(names)))])
+        await asyncio.to_thread(_group, path, int(rng.integers(10)))
+        floor.append(time.perf_counter() - started)
+    return mine, floor
+
+
+def _group(path: Path, number: int) -> None:
+    with pq.ParquetFile(path) as file:
+        file.read_row_group(number, use_threads=False)
 
 
 async def _sum(service: Service) -> tuple[int, int]:

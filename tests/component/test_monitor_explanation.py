@@ -14,7 +14,6 @@ from tests.component.explaining_given import REFERENCE, SIGNATURE, artifact, ris
 from tests.component.monitor_story import AT, TRAFFIC, state
 from tests.support import System, running
 
-
 pytestmark = pytest.mark.slow  # each test starts an explaining process, which loads shap
 
 
