@@ -301,6 +301,10 @@ async def test_an_issued_report_is_kept_by_its_digest_and_is_on_record(system: S
         assert kept.content == live.content
         assert sha256(kept.content).hexdigest() == file["sha256"]
         assert len(kept.content) == file["length"]
+    now = said(await model(system), "issued")
+    assert "yearly audit" in now
+    assert f"pdf {issued['files'][2]['sha256'][:16]}…" in now
+    assert "None was issued before." in said(await model(system, at=day(60).isoformat()), "issued")
     graph = (await get(system, f"/v1/lineage/report/{answer['report']}", direction="up")).json()
     assert {"model"} <= {node["kind"] for node in graph["nodes"]}
 

@@ -24,27 +24,18 @@ MODEL_RISK = (
 
 def model_report(facts: Facts, base_url: str) -> Report:
     """The report on one model as of its facts' moment. `base_url`: where its links lead."""
+    risk = tuple(one(facts) for one in MODEL_RISK)
     eu = (*annex_iv.sections(facts), article_12(facts), article_72(facts))
+    about = tuple(one(facts) for one in (crosswalk.crosswalk, crosswalk.proof, crosswalk.issued, crosswalk.claims))
     parts = (
         Part("summary", "Summary", "", (summary(facts),)),
-        Part(
-            "model-risk",
-            "Model risk management",
-            "SR 26-2, with the mapping to SR 11-7",
-            tuple(one(facts) for one in MODEL_RISK),
-        ),
+        Part("model-risk", "Model risk management", "SR 26-2, with the mapping to SR 11-7", risk),
         Part("ai-act", "EU AI Act", "Regulation (EU) 2024/1689: Annex IV, Articles 12 and 72", eu),
         Part("model-card", "Model card", "Mitchell et al. 2019", model_card.sections(facts)),
-        Part(
-            "about",
-            "About this report",
-            "",
-            (crosswalk.crosswalk(facts), crosswalk.proof(facts), crosswalk.claims(facts)),
-        ),
+        Part("about", "About this report", "", about),
     )
-    return Report(
-        f"model/{facts.model}", f"Model report: {facts.model}", facts.at, facts.known_at, base_url, parts, facts.by_id
-    )
+    moment = (facts.at, facts.known_at)
+    return Report(f"model/{facts.model}", f"Model report: {facts.model}", *moment, base_url, parts, facts.by_id)
 
 
 def inventory_report(entries: Sequence[estate.Entry], everything: Facts, base_url: str) -> Report:

@@ -30,7 +30,7 @@ class Gathering:
         if not any(fact.type == "ModelRegistered" for fact in own):
             return None
         found = [*own, *await self._purpose(own), *await self._origins(own), *await self._use(name)]
-        found += [fact for fact in await self.common() if fact.type != "KpiDefined"]
+        found += [*await self.common(), *await self.where("issued reports", *equal(subject=f"report/{name}"))]
         return self.facts(name, found)
 
     async def models(self) -> list[str]:

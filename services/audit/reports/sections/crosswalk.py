@@ -1,9 +1,12 @@
 """Which paragraph is answered where, what the record proves, and what this report does not claim."""
 
 from services.audit.reports.document import Block, Row, Section, Statement, Table, gap
-from services.audit.reports.facts import Facts
+from services.audit.reports.facts import Facts, ids
 from services.audit.reports.sections.common import say
 from services.audit.reports.words import minute
+
+MAX_ISSUED = 50
+"""The newest issued reports that a report lists."""
 
 _ROWS = (
     ("Overview; model risk, materiality", "III Overview of model risk management", "Inventory; Purpose and use"),
@@ -76,6 +79,30 @@ def _checks(facts: Facts) -> list[Statement]:
         )
         found.append(say(text, fact))
     return found or [gap("a verification or a signed checkpoint at that time.")]
+
+
+def issued(facts: Facts) -> Section:
+    """Reports on the same model that were issued before."""
+    source = "Muniment; the SHA-256 of a file tells which report it is"
+    rows = [
+        Row(
+            (
+                str(fact.data["number"]),
+                f"{minute(fact.time)}, {fact.actor}",
+                fact.data["at"][:16].replace("T", " "),
+                fact.data["known_at"][:16].replace("T", " "),
+                fact.data["reason"] or "–",
+                "; ".join(f"{one['format']} {one['sha256'][:16]}…" for one in fact.data["files"]),
+            ),
+            ids([fact]),
+        )
+        for fact in facts.of("ReportIssued")[-MAX_ISSUED:]
+    ]
+    if not rows:
+        return Section("issued", "Reports issued before", source, (say("None was issued before."),))
+    columns = ("Number", "Issued (UTC), by", "True at (UTC)", "Known at (UTC)", "Reason", "SHA-256 of its files")
+    table = Table("", columns, tuple(rows), wide=(0.7, 1.4, 1.2, 1.2, 1.2, 2.2))
+    return Section("issued", "Reports issued before", source, (table,))
 
 
 def claims(facts: Facts) -> Section:
