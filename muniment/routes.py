@@ -15,7 +15,7 @@ _ROUTES = tuple(
         (r"/v1/deployments\b|/v2\b", "deployer"),
         (r"/v1/flags\b", "feedback"),
         (
-            r"/v1/(lineage|estate|timeline|events|reports|issued-reports|verifications|proofs|export|keys)\b|/checkpoint$|/tile/",
+            r"/v1/(lineage|dossier|touched|estate|timeline|events|reports|issued-reports|verifications|proofs|export|keys)\b|/checkpoint$|/tile/",
             "audit",
         ),
         (r"/v1/(goals|kpis|datasets|pipelines|decisions|policies|models)\b|/api/v1/lineage$", "registry"),

@@ -1,4 +1,4 @@
-"""Commands of those who look: flag, lineage, verify, replay, tail."""
+"""Commands of those who look: flag, verify, replay, tail."""
 
 import time
 from collections.abc import Iterator
@@ -8,7 +8,6 @@ from typing import Annotated, Any
 
 import typer
 from rich.markup import escape
-from rich.tree import Tree
 
 from muniment.cli.options import DEFAULT_URL as URL
 from muniment.cli.options import NO, Actor, AsJson, Key, Url, connected, console, show, wrote
@@ -22,7 +21,7 @@ LATE = timedelta(seconds=5)
 
 
 def add(app: typer.Typer) -> None:
-    for command in (flag, lineage, verify, tail):
+    for command in (flag, verify, tail):
         app.command()(command)
 
 
@@ -43,25 +42,6 @@ def flag(
     with connected(url, actor, key) as client:
         answer = client.post("/v1/flags", body)
     wrote(answer, as_json, f"flag {answer['id']}")
-
-
-def lineage(
-    kind: Annotated[str, typer.Argument(help="model, version, prediction, flag, deployment, dataset, …")],
-    name: str,
-    at: Annotated[str | None, typer.Option(help="What was true then (RFC 3339).")] = None,
-    known_at: Annotated[str | None, typer.Option(help="As it was known then (RFC 3339).")] = None,
-    depth: Annotated[int | None, typer.Option()] = None,
-    direction: Annotated[str | None, typer.Option(help="up, down or both.")] = None,
-    url: Url = URL,
-    actor: Actor = None,
-    key: Key = None,
-    as_json: AsJson = False,
-) -> None:
-    """Show where something comes from and what rests on it."""
-    query = {"at": at, "known_at": known_at, "depth": depth, "direction": direction}
-    with connected(url, actor, key) as client:
-        answer = client.get(f"/v1/lineage/{kind}/{name}", **query)
-    show(answer, as_json, lambda: console.print(lineage_tree(answer, f"{kind}/{name}")))
 
 
 def verify(
@@ -123,24 +103,6 @@ def run_verification(client: Client) -> dict[str, Any]:
         if found["problem"]:
             raise UnreachableError(f"the verification could not be completed: {found['problem']}")
         time.sleep(POLL_SECONDS)
-
-
-def lineage_tree(answer: dict[str, Any], root: str) -> Tree:
-    """The graph as a tree from the node asked for, each node once."""
-    around: dict[str, list[tuple[str, str]]] = {}
-    for edge in answer["edges"]:
-        around.setdefault(edge["src"], []).append((edge["relation"], edge["dst"]))
-        around.setdefault(edge["dst"], []).append((f"← {edge['relation']}", edge["src"]))
-    seen = {root}
-    tree = Tree(escape(root))
-    queue = [(root, tree)]
-    while queue:
-        node, branch = queue.pop(0)
-        for relation, other in around.get(node, []):
-            if other not in seen:
-                seen.add(other)
-                queue.append((other, branch.add(f"[dim]{escape(relation)}[/dim] {escape(other)}")))
-    return tree
 
 
 def show_event(event: dict[str, Any], as_json: bool) -> None:

@@ -53,7 +53,7 @@ def report(
         else:
             query = {"at": at, "known_at": known_at, "format": wanted}
             data = client.request("GET", path, query=query).content
-    _write(data, output)
+    write(data, output)
 
 
 def export(
@@ -74,7 +74,7 @@ def export(
         answer = client.request("GET", f"/v1/export/{standard}/{model}", query=query)
     if "muniment-truncated" in answer.headers:
         errors.print(f"Not all of it: {answer.headers['muniment-truncated']}", highlight=False)
-    _write(answer.content, output)
+    write(answer.content, output)
 
 
 def export_events(
@@ -104,7 +104,8 @@ def _download(client: Client, path: str, query: dict[str, str | None], target: P
     return size
 
 
-def _write(data: bytes, output: Path | None) -> None:
+def write(data: bytes, output: Path | None) -> None:
+    """Bytes into a file, or to standard output. Exit 1 where the file cannot be written."""
     if output is None:
         sys.stdout.buffer.write(data)
         return
