@@ -23,6 +23,9 @@ from shared.log.tables import Change, Put, Row
 from shared.runtime.consumer import Received
 from shared.runtime.settings import Settings
 
+LOOKS = 3
+"""How often one unit of work looks for the batches that outcomes name, before they are put aside."""
+
 SERVER_ID = "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}-[0-9]{1,5}$"
 
 
@@ -66,12 +69,21 @@ class Outcomes:
         joining = Joining(unit, states, self.tables, self.facts, self.settings.max_groups, fresh[-1].record.recorded)
         await joining.load(list(known.values()))
         changes: list[Change] = []
-        for one in tabled:
-            told, waiting = _divided(one, known)
-            shadows, later = divided(beside(told, links), known, locked)
-            changes += [*waiting, *later]
+        rest = [np.arange(len(one.ids)) for one in tabled]
+        for _ in range(LOOKS):
+            for place, one in enumerate(tabled):
+                told, rest[place] = _divided(one, known, rest[place])
+                shadows, later = divided(beside(told, links), known, locked)
+                changes += later
+                await joining.join(one.event, [*told, *shadows])
+            fresh_batches = await _known_since(unit, tabled, rest, known)
+            if not fresh_batches:
+                break
+            known |= fresh_batches
+            await joining.load(list(fresh_batches.values()))
+        for one, places in zip(tabled, rest, strict=True):
+            changes += [_waits(one, place) for place in places.tolist()]
             changes.append(Put("outcome_events", {"event": one.event, "rows": len(one.ids)}))
-            await joining.join(one.event, [*told, *shadows])
         await unit.apply(changes)
         await joining.write()
         await states.write()
@@ -133,14 +145,30 @@ def _open(one: _Outcomes) -> list[tuple[int, str]]:
     return [(int(place), one.ids[int(place)].as_py()) for place in np.flatnonzero(one.code < 0)]
 
 
-def _divided(one: _Outcomes, known: dict[str, Row]) -> tuple[list[tuple[Row, Told]], list[Change]]:
-    """What can be joined, by batch, and what has to wait."""
+async def _known_since(
+    unit: UnitOfWork, tabled: Sequence[_Outcomes], rest: Sequence[NDArray[np.int64]], known: dict[str, Row]
+) -> dict[str, Row]:
+    """Batches of what is left that were folded meanwhile: joining takes time, and what is put aside waits for the
+    sweep."""
+    names = {
+        one.batches[code]
+        for one, places in zip(tabled, rest, strict=True)
+        for code in np.unique(one.code[places]).tolist()
+        if code >= 0
+    }
+    unknown = sorted(names - known.keys())
+    return {row["batch"]: row for row in await in_chunks(unit, "batches", "batch", unknown)}
+
+
+def _divided(
+    one: _Outcomes, known: dict[str, Row], among: NDArray[np.int64]
+) -> tuple[list[tuple[Row, Told]], NDArray[np.int64]]:
+    """Of the rows `among` all what can be joined, by batch, and the rows that cannot."""
     rows = np.array([known[name]["rows"] if name in known else 0 for name in one.batches] + [0])
-    fits = one.row < rows[one.code]  # -1 takes the last, which fits nothing
-    waiting = [_waits(one, int(place)) for place in np.flatnonzero(~fits)]
-    places = np.flatnonzero(fits)
+    fits = one.row[among] < rows[one.code[among]]  # -1 takes the last, which fits nothing
+    places, left = among[fits], among[~fits]
     if not len(places):
-        return [], waiting
+        return [], left
     order = places[np.argsort(one.code[places], kind="stable")]
     codes, starts = np.unique(one.code[order], return_index=True)
     told: list[tuple[Row, Told]] = []
@@ -148,7 +176,7 @@ def _divided(one: _Outcomes, known: dict[str, Row]) -> tuple[list[tuple[Row, Tol
         when = np.full(len(chosen), one.told, np.int64)
         row = known[one.batches[int(code)]]
         told.append((row, Told(one.event, one.row[chosen], one.values[chosen], one.at[chosen], when)))
-    return told, waiting
+    return told, left
 
 
 def _waits(one: _Outcomes, place: int) -> Change:
