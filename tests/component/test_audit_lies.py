@@ -344,7 +344,7 @@ async def test_a_verification_locates_what_was_altered_in_the_ledger_and_the_tre
     index, row = await leaf_row(system)
     store = system.stores["audit"]
     kept = deepcopy(store.committed.rows)
-    tile = await store.get("tree_tiles", 0, 0)
+    tile = await store.get("tree_tiles", 0)
     newest = (await store.find(Query("checkpoints", order=("-sequence",), limit=1)))[0]
     (run,) = [
         one for one in kept["tree_runs"].values() if one["first"] <= index < one["first"] + one["end"] - one["begin"]
@@ -353,7 +353,7 @@ async def test_a_verification_locates_what_was_altered_in_the_ledger_and_the_tre
     swapped = hashes[:at] + hashes[at + 32 : at + 64] + hashes[at : at + 32] + hashes[at + 64 :]
 
     def tiled(data: bytes) -> Put:
-        return Put("tree_tiles", {"level": 0, "number": 0, "hashes": data})
+        return Put("tree_tiles", {"tile": 0, "hashes": data})
 
     root = bytes(32)
     forged = {"root": root, "note": resigned(system, newest["size"], root)}

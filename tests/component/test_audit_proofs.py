@@ -291,6 +291,6 @@ async def test_a_bundle_holds_all_that_a_stranger_needs(system: System, story: S
 async def test_lost_tiles_are_told_and_no_proof_is_made_up(system: System, story: Story):
     store = system.stores["audit"]
     async with store.begin() as unit:
-        await unit.apply([Put("tree_tiles", {"level": 0, "number": 0, "hashes": b"", "width": 0})])
+        await unit.apply([Put("tree_tiles", {"tile": 0, "hashes": b""})])
     await problem(system, "/v1/proofs/inclusion", 410, "tree-damaged", event_id=APPROVED)
     await problem(system, "/tile/0/000.p/3", 410, "tree-damaged")

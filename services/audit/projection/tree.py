@@ -41,10 +41,10 @@ RUNS = Table(
 
 TILES = Table(
     "tree_tiles",
-    ("level", "number"),
-    {"level": "integer", "number": "bigint", "width": "integer", "hashes": "bytes"},
+    ("tile",),
+    {"tile": "bigint", "hashes": "bytes"},
 )
-"""The hashes; a partial tile grows until it is 256 wide, and never changes what it holds."""
+"""The hashes, by `tile_key`; a partial tile grows until it is 256 wide, and never changes what it holds."""
 
 COVERED = Table(
     "tree_covered",
@@ -68,6 +68,8 @@ PUBLISHED = Table(
     work=True,
 )
 """How far each place outside has got."""
+
+_NUMBER_BITS = 56
 
 TREE = (CHECKPOINTS, RUNS, TILES, COVERED, HOLES)
 TABLES = (*TREE, PUBLISHED)
@@ -126,10 +128,16 @@ def holes(data: CheckpointSigned, covered: Mapping[tuple[str, int], int]) -> lis
 
 def tile_rows(changed: Mapping[Tile, bytes]) -> list[Change]:
     """The rows of new or longer tiles."""
-    return [
-        Put(TILES.name, {"level": level, "number": number, "width": len(hashes) // 32, "hashes": hashes})
-        for (level, number), hashes in changed.items()
-    ]
+    return [Put(TILES.name, {"tile": tile_key(tile), "hashes": hashes}) for tile, hashes in changed.items()]
+
+
+def tile_key(tile: Tile) -> int:
+    """One number for a tile, so that one question finds several."""
+    return tile.level << _NUMBER_BITS | tile.number
+
+
+def tile_of(key: int) -> Tile:
+    return Tile(key >> _NUMBER_BITS, key & (1 << _NUMBER_BITS) - 1)
 
 
 def _hole_rows(topic: str, partition: int, offsets: Sequence[int]) -> list[Row]:

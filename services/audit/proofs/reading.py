@@ -9,6 +9,7 @@ import orjson
 from services.audit.domain import merkle, tiles
 from services.audit.domain.merkle import Range
 from services.audit.domain.tiles import Tile
+from services.audit.projection.tree import tile_key, tile_of
 from shared.log.tables import Query, Row, Where, equal
 from shared.runtime.problems import Problem
 
@@ -62,12 +63,11 @@ class TreeReader:
 
     async def tiles(self, wanted: Collection[Tile]) -> dict[Tile, bytes]:
         """The hashes of these tiles; those that are not there are left out."""
-        found: dict[Tile, bytes] = {}
-        for tile in wanted:
-            row = await self.finder.get("tree_tiles", tile.level, tile.number)
-            if row is not None:
-                found[tile] = row["hashes"]
-        return found
+        if not wanted:
+            return {}
+        keys = sorted(map(tile_key, wanted))
+        rows = await self.finder.find(Query("tree_tiles", (Where("tile", "in", keys),), limit=len(keys)))
+        return {tile_of(row["tile"]): row["hashes"] for row in rows}
 
     async def roots(self, ranges: Sequence[Range]) -> list[bytes]:
         """The root over each range. Raises Problem 410 where tiles are lost."""
