@@ -207,11 +207,16 @@ def _distances(found: FeatureDrift, now: _Column, base: _Column, absences_p: flo
         found,
         ks=figure(ks),
         ks_error=figure(ks_error),
-        wasserstein=figure(area),
-        wasserstein_error=figure(area_error),
-        wasserstein_normed=figure(area / deviation) if 0 < deviation < math.inf else None,
+        wasserstein=_known(area),
+        wasserstein_error=_known(area_error),
+        wasserstein_normed=_known(area / deviation) if 0 < deviation < math.inf else None,
         p_value=figure(p_value),
     )
+
+
+def _known(value: float) -> float | None:
+    """A figure; None where it left the doubles, since what is stated must equal itself."""
+    return figure(value) if math.isfinite(value) else None
 
 
 def cumulated(now: _Column, base: _Column) -> tuple[Cumulated, Cumulated]:

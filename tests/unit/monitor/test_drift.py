@@ -1,5 +1,7 @@
 """Drift against SciPy, computed there from the values and here from the windows' states."""
 
+from dataclasses import asdict
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -233,6 +235,20 @@ def test_a_feature_that_went_missing_has_drifted_and_one_that_came_back_too() ->
     assert gone.p_value < 1e-6
     half = compared(pa.array([1.0, None] * 200), [float(x) for x in range(100)] * 4)
     assert half.p_value < 1e-6
+
+
+def test_figures_of_the_largest_numbers_are_finite_or_none_so_that_what_is_stated_equals_itself() -> None:
+    with np.errstate(over="ignore"):
+        found = compared(np.array([1.7e308, -1.7e308] * 100), [1.7e308] * 10 + [-1.7e308] * 90)
+    figures = [one for one in asdict(found).values() if isinstance(one, float)]
+    assert np.isfinite(figures).all()
+    assert found.ks == pytest.approx(0.4)
+
+
+def test_booleans_are_categories() -> None:
+    found = compared(pa.array([True] * 150 + [False] * 50), [True, False] * 100, "boolean")
+    told = stats.chi2_contingency([[50, 150], [100, 100]], correction=False)
+    assert (found.kind, found.new, found.chi_square) == ("categorical", 0.0, pytest.approx(told.statistic))
 
 
 def test_nothing_to_compare_is_nothing() -> None:
