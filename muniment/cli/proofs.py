@@ -15,7 +15,8 @@ from muniment.client import Client
 from muniment.errors import ProblemError
 
 PAGE = 1_000
-WAIT_SECONDS = 60.0
+_WAITS = {"no-checkpoint": 60.0, "not-yet-covered": 60.0, "unknown-event": 5.0}
+"""Problems that pass by themselves, and how long they are waited for, in seconds."""
 
 signing_key = typer.Typer(help="The key that signs checkpoints.", no_args_is_help=True)
 
@@ -88,13 +89,13 @@ def offline(
 
 
 def bundle_of(client: Client, **query: Any) -> dict[str, Any]:
-    """A proof bundle, waited for while no checkpoint covers the events, a minute at most. Raises ProblemError."""
-    until = time.monotonic() + WAIT_SECONDS
+    """A proof bundle, waited for while no checkpoint covers the events. Raises ProblemError."""
+    began = time.monotonic()
     while True:
         try:
             return client.get("/v1/proofs/bundle", **query)
         except ProblemError as problem:
-            if problem.code != "not-yet-covered" or time.monotonic() > until:
+            if time.monotonic() - began > _WAITS.get(problem.code, 0.0):
                 raise
             time.sleep(1.0)
 
