@@ -71,6 +71,15 @@ async def spawn(role: str, environment: dict[str, str]) -> asyncio.subprocess.Pr
     return await asyncio.create_subprocess_exec(*arguments, env=environment, stderr=asyncio.subprocess.PIPE)
 
 
+async def verified(environment: dict[str, str]) -> tuple[int | None, bytes, bytes]:
+    """(exit code, stdout, stderr) of a check of the views."""
+    arguments = (sys.executable, "-m", "tests.component.toy", "verify", "--json")
+    pipe = asyncio.subprocess.PIPE
+    process = await asyncio.create_subprocess_exec(*arguments, env=environment, stdout=pipe, stderr=pipe)
+    said, errors = await asyncio.wait_for(process.communicate(), 120)
+    return process.returncode, said, errors
+
+
 async def test_api_and_worker_apart_survive_a_kill(environment: dict[str, str]):
     api, worker = await asyncio.gather(Process.start("api", environment), Process.start("worker", environment))
     names = [f"goal-{uuid4().hex}" for _ in range(2)]
@@ -89,6 +98,10 @@ async def test_api_and_worker_apart_survive_a_kill(environment: dict[str, str]):
             ready = await client.get(f"{url}/health/ready")
             assert ready.status_code == 200, ready.text
         assert (await client.get(f"{worker.url}/v1/goals")).status_code == 404
+    code, said, errors = await verified(environment)
+    assert code == 0, errors.decode()
+    (outcome,) = orjson.loads(said)["services"]
+    assert (outcome["verdict"], outcome["tables"][0]["replayed_rows"]) == ("equal", 2)
     assert [await one.end(signal.SIGTERM) for one in (api, worker)] == [0, 0]
 
 
@@ -108,3 +121,10 @@ async def test_what_is_wrong_at_the_start_is_told_in_one_line(
     assert process.returncode == 1
     assert b"Traceback" not in errors
     assert told in errors.decode().strip().splitlines()[-1]
+
+
+async def test_views_that_cannot_be_reached_cannot_be_told(environment: dict[str, str]):
+    away = {"MUNIMENT_POSTGRES": "postgresql://x@127.0.0.1:1/x", "MUNIMENT_START_SECONDS": "0"}
+    code, said, errors = await verified(environment | away)
+    assert (code, said) == (2, b"")
+    assert "PostgreSQL" in errors.decode().strip().splitlines()[-1]
