@@ -15,7 +15,18 @@ from devstack.prepare import CannotPrepare
 from devstack.processes import NotReady
 from shared.runtime import memory
 
-NAMES = ("single_prediction", "batch_predictions", "windows", "archive", "replay", "asof", "fold", "state", "memory", "proofs")
+NAMES = (
+    "single_prediction",
+    "batch_predictions",
+    "windows",
+    "archive",
+    "replay",
+    "asof",
+    "fold",
+    "state",
+    "memory",
+    "proofs",
+)
 
 
 def main() -> int:
