@@ -12,7 +12,7 @@ RUN test -n "${SERVICE}" \
 
 FROM python:3.11-slim
 ARG SERVICE
-RUN useradd --uid 1000 --create-home muniment && install --directory --mode 0777 /data /data/reports
+RUN useradd --uid 1000 --create-home muniment && install --directory --mode 0777 /data /data/reports /data/signing
 COPY --from=build /venv /venv
 ENV PATH=/venv/bin:$PATH \
     PYTHONUNBUFFERED=1 \
