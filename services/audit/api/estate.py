@@ -7,6 +7,7 @@ from typing import Any, get_args
 
 from services.audit.api.moments import lateness
 from services.audit.api.reader import Reader, data_of
+from services.audit.projection.lineage import DEFINITION
 from shared.events.registry import Stage
 from shared.log.tables import Query, Row, Where, cursor_of, equal
 
@@ -129,7 +130,7 @@ def approval_answer(event: Row) -> dict[str, Any]:
 
 async def goals_of(reader: Reader, models: set[str]) -> dict[str, str]:
     """Model node → the name of the goal it serves."""
-    edges = await reader.edges_from(models)
+    edges = await reader.said_of(models, DEFINITION)
     return {row["src"]: row["dst"].partition("/")[2] for row in edges if row["role"] == "goal"}
 
 

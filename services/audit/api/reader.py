@@ -12,7 +12,7 @@ import orjson
 from services.audit.moment import Moment
 from services.audit.projection import BACKDATED
 from services.audit.projection.asof import holding, word
-from services.audit.projection.kinds import OPEN_SCOPES, RESTATED, SCOPES
+from services.audit.projection.kinds import ALWAYS_SCOPED, OPEN_SCOPES, RESTATED, SCOPES
 from services.audit.projection.lineage import BULK_KINDS, TRAFFIC, kind_of
 from shared.log.store import Store
 from shared.log.tables import Comparison, Each, Query, Row, Where, equal
@@ -87,11 +87,14 @@ class Reader:
         if not nodes:
             return []
         scoped = [node for node in nodes if kind_of(node) in SCOPES]
-        whole = [node for node in nodes if kind_of(node) not in SCOPES]
-        once, rest, words = await gather(
-            self._from(scoped, *equal(scope="")), self._from(whole), self._newest_words(scoped)
-        )
-        return self._holding([*once, *rest, *words])
+        others = [node for node in nodes if kind_of(node) not in ALWAYS_SCOPED]
+        rows, words = await gather(self._from(others), self._newest_words(scoped))
+        once = (row for row in rows if not row["scope"] or kind_of(row["src"]) not in SCOPES)
+        return self._holding([*once, *words])
+
+    async def said_of(self, nodes: Collection[str], scope: str) -> list[Row]:
+        """The edges that hold of this one scope of each of these nodes."""
+        return self._holding(await self._words([(node, scope) for node in sorted(nodes)]))
 
     async def edges_to(self, nodes: Collection[str], bulk: bool = False, source: str = "") -> list[Row]:
         """The edges that hold and end at one of these nodes; `bulk`: those of batches and windows, the newest first
@@ -108,7 +111,7 @@ class Reader:
 
     async def traffic(self, deployments: Collection[str]) -> list[Row]:
         """Who takes part in the traffic of these deployment nodes."""
-        return self._holding(await self._words([(node, TRAFFIC) for node in sorted(deployments)]))
+        return await self.said_of(deployments, TRAFFIC)
 
     async def beginnings(self, edges: Sequence[Row]) -> list[Row]:
         """For each of these scoped edges that hold the row with which it began: the first that said so since the last
@@ -141,12 +144,14 @@ class Reader:
         """What is said now in every scope of these nodes."""
         scopes = [(node, scope) for node in sorted(nodes) for scope in SCOPES.get(kind_of(node), ())]
         known = set(scopes)
-        last = [(node, "") for node in sorted(nodes) if kind_of(node) in OPEN_SCOPES]
+        last = [(node, OPEN_SCOPES[kind_of(node)]) for node in sorted(nodes) if kind_of(node) in OPEN_SCOPES]
         while last:
             each = Each((("src", "="), ("scope", ">")), tuple(last))
             order = ("scope", "number", "late", "known_at", "sequence")  # that of the index, so that one step is enough
             rows = await self._each(Query("edges", (), order, 1, columns=("src", "scope"), each=each))
-            last = [(row["src"], row["scope"]) for row in rows]
+            last = [
+                (row["src"], row["scope"]) for row in rows if row["scope"].startswith(OPEN_SCOPES[kind_of(row["src"])])
+            ]
             scopes += [scope for scope in last if scope not in known]
         return await self._words(scopes)
 

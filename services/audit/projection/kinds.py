@@ -30,8 +30,11 @@ SCOPES: dict[str, tuple[str, ...]] = {
 }
 """Kind → the scopes of the edges that start at one such thing (`asof`)."""
 
-OPEN_SCOPES = frozenset({"model"})
-"""Kinds that have further scopes, whose names are data: the aliases of a model."""
+ALWAYS_SCOPED = frozenset(SCOPES) - {"flag"}
+"""Kinds all of whose edges have a scope."""
+
+OPEN_SCOPES = {"model": "alias:"}
+"""Kinds that have further scopes, whose names are data and begin so: the aliases of a model."""
 
 STATED_ELSEWHERE = frozenset({"dataset", "prediction", "run"})
 """Kinds of which an event about something else may state edges: the data set that a run wrote, a flagged prediction."""
