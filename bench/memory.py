@@ -14,7 +14,7 @@ from bench.stack import Stack
 from muniment.client import Client
 from muniment.demo import data
 from muniment.demo.run import progress_display, scene_of
-from muniment.demo.story import tell
+from muniment.demo.story import tell, waiting
 from muniment.demo.story.cast import WHOLE
 from muniment.demo.train import train
 from tests.e2e.apart import Apart, Name
@@ -26,6 +26,8 @@ FLAT_MIB_PER_MINUTE = 20.0
 
 SECONDS = 0.5
 PATIENCE_SECONDS = 120.0
+WAIT_SECONDS = 1_200.0
+"""How long the story may wait for the views: on a busy machine figures come late, and memory is what counts here."""
 
 
 @dataclass(slots=True)
@@ -66,12 +68,17 @@ async def measure(stack: Stack) -> list[Line]:
         for one in samples.values():
             one.take(monotonic() - started)
         await asyncio.sleep(SECONDS)
-    held = await playing
-    assert held, "a figure of the story did not hold"
-    return [_line(name, one) for name, one in sorted(samples.items())]
+    lines = [_line(name, one) for name, one in sorted(samples.items())]
+    if playing.exception() is not None or playing.result():  # what was seen is worth telling all the same
+        print(*lines, sep="\n", flush=True)
+    wrong = await playing
+    assert not wrong, f"figures of the story that do not hold: {wrong}"
+    return lines
 
 
-def _play(system: Apart, stack: Stack) -> bool:
+def _play(system: Apart, stack: Stack) -> list[str]:
+    """The figures that do not hold; none should be there."""
+    waiting.SECONDS = WAIT_SECONDS
     flights = data.flights()
     models = stack.folder / "models"
     models.mkdir()
@@ -80,7 +87,9 @@ def _play(system: Apart, stack: Stack) -> bool:
         Client(system.urls, patience=PATIENCE_SECONDS) as client,
         progress_display(Console(quiet=True)) as progress,
     ):
-        return tell(scene_of(client, flights, trained, WHOLE, progress))
+        scene = scene_of(client, flights, trained, WHOLE, progress)
+        tell(scene)
+    return [f"{line.name}: {line.figure} instead of {line.expected}" for line in scene.lines if not line.holds]
 
 
 def _line(name: Name, samples: Samples) -> Line:
