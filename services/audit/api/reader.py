@@ -2,7 +2,7 @@
 
 from asyncio import gather
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -119,14 +119,11 @@ class Reader:
         named = [_edge(row) for row in edges]
         ends = {_edge(row): row for row in await self._ends(named)}
         terms: tuple[tuple[str, Comparison], ...] = tuple((name, "=") for name in (*_NAME, "present", "late"))
-        since = [(*name, True, late, _known(ends, name)) for name in named for late in (False, True)]
-        begun = Each((*terms, ("known_at", ">=")), tuple(since))
-        where = (Where("valid_at", "<=", self.moment.at), Where("sequence", ">=", 0))  # none is newer than the edge
-        found: dict[tuple[Any, ...], Row] = {}
-        rows = await self._each(Query("edges", where, ("known_at", "sequence"), 2, each=begun))
-        for row in sorted(rows, key=word):
-            if _edge(row) not in found and (_edge(row) not in ends or word(row) > word(ends[_edge(row)])):
-                found[_edge(row)] = row
+        since = [(*name, True, late, *_after(ends.get(name))) for name in named for late in (False, True)]
+        begun = Each((*terms, ("known_at", ">="), ("sequence", ">")), tuple(since))
+        where = (Where("valid_at", "<=", self.moment.at),)  # and none is newer than the edge itself
+        rows = await self._each(Query("edges", where, ("known_at", "sequence"), 1, each=begun))
+        found = {_edge(row): row for row in sorted(rows, key=word, reverse=True)}
         return [found.get(_edge(row), row) for row in edges]
 
     async def ended(self, scope: str, edges: Sequence[tuple[str, str, str]]) -> list[Row]:
@@ -239,9 +236,9 @@ def _edge(row: Row) -> tuple[Any, ...]:
     return tuple(row[name] for name in _NAME)
 
 
-def _known(ends: Mapping[tuple[Any, ...], Row], name: tuple[Any, ...]) -> datetime:
-    """From when on an edge may have begun: when it was said to have ended, or ever."""
-    return ends[name]["known_at"] if name in ends else datetime.min.replace(tzinfo=UTC)
+def _after(end: Row | None) -> tuple[datetime, int]:
+    """From when on, and behind which place in its stream, an edge may have begun: after its end, or ever."""
+    return (end["known_at"], end["sequence"]) if end else (datetime.min.replace(tzinfo=UTC), -1)
 
 
 def data_of(row: Row) -> dict[str, Any]:

@@ -1,0 +1,76 @@
+"""Answers of the live system, kept while the story is told, to be asked for again afterwards as of their moments."""
+
+import time
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from muniment.client import Client
+from muniment.demo.story import cast
+from muniment.demo.story.scene import Scene
+
+QUIET = timedelta(seconds=1.5)
+PATIENCE = 60.0
+QUESTIONS = (
+    "/v1/estate",
+    f"/v1/timeline/deployment/{cast.DEPLOYMENT}",
+    f"/v1/timeline/model/{cast.MODEL}",
+    f"/v1/lineage/model/{cast.MODEL}",
+    f"/v1/lineage/deployment/{cast.DEPLOYMENT}",
+    f"/v1/lineage/dataset/{cast.TRAINING}@1",
+    f"/v1/touched/dataset/{cast.TRAINING}@1",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What the system answered to a question at a moment (of the record and of the world)."""
+
+    path: str
+    moment: str
+    answer: Any
+
+
+@dataclass(slots=True)
+class Recorder:
+    """Asks the same questions again and again; `flights`: predictions that it asks about, too."""
+
+    client: Client
+    kept: list[Kept] = field(default_factory=list[Kept])
+    flights: list[str] = field(default_factory=list[str])
+    times: int = 0
+
+    def ask(self, scene: Scene) -> None:
+        """Keep what the system answers now to every question, and about the story's own past."""
+        self._until_quiet()
+        self.times += 1
+        first = next((one for one in scene.played.ids if one is not None), None)
+        if first is not None and not self.flights:
+            self.flights.append(str(first))
+        self.flights += [str(scene.played.ids[flag.row]) for flag in scene.flags[:1] if len(self.flights) == 1]
+        paths = [*QUESTIONS, *(f"/v1/dossier/{one}" for one in self.flights)]
+        paths += [f"/v1/lineage/prediction/{one}" for one in self.flights]
+        for path in paths:
+            moment = datetime.now(UTC).isoformat()
+            self.kept.append(Kept(path, moment, self.client.get(path)))
+
+    def different(self) -> list[tuple[str, str]]:
+        """The (path, moment) of every answer that is now another one, asked as of its moment."""
+        return [(one.path, one.moment) for one in self.kept if self._again(one) != _told(one.answer)]
+
+    def _again(self, one: Kept) -> Any:
+        answered = one.answer
+        times = {name: answered[name] for name in ("at", "known_at") if name in answered}
+        return _told(self.client.get(one.path, **(times or {"known_at": one.moment})))
+
+    def _until_quiet(self) -> None:
+        """Until nothing has been recorded for a while: what is on its way is known to nobody yet."""
+        deadline = time.monotonic() + PATIENCE
+        while self.client.get("/v1/events", recorded_from=(datetime.now(UTC) - QUIET).isoformat(), limit=1)["items"]:
+            assert time.monotonic() < deadline, "the record never gets quiet"
+            time.sleep(0.2)
+
+
+def _told(answer: Any) -> Any:
+    """An answer without its cursor, which names a place in a list that has grown."""
+    return {name: value for name, value in answer.items() if name != "next"}
