@@ -5,6 +5,7 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
+import structlog
 import uvloop
 
 from muniment.embedded.folder import AlreadyRuns, CannotStart, open_folder, running_folder
@@ -22,6 +23,8 @@ from shared.runtime.observability import configure_logs
 from shared.runtime.service import Definition, Service
 from shared.runtime.settings import Settings
 
+logger = structlog.get_logger()
+
 
 def verify(data_dir: Path, names: Sequence[str] = (), told: Callable[[Outcome], None] | None = None) -> list[Outcome]:
     """Check the views of these services, or of all; `told` gets each outcome as it is there. Raises CannotStart."""
@@ -33,8 +36,13 @@ def verify(data_dir: Path, names: Sequence[str] = (), told: Callable[[Outcome], 
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             return runner.run(_verify(settings, of, names, told))
+    except CannotStart:
+        raise
     except (InUse, StoreUnavailable, LogUnavailable) as error:
         raise CannotStart(str(error)) from error
+    except Exception as error:  # it must not end as if something differed
+        logger.exception("check failed")
+        raise CannotStart(f"unexpected {error!r}") from error
 
 
 async def _verify(

@@ -90,6 +90,11 @@ async def verify(definition: Definition, settings: Settings, json: bool = False)
             outcome = await check_views(definition, service, scratch)
     except (InUse, StoreUnavailable) as error:
         raise CannotServe(str(error)) from error
+    except CannotServe:
+        raise
+    except Exception as error:  # it must not end as if something differed
+        logger.exception("check failed", service=definition.name)
+        raise CannotServe(f"unexpected {error!r}") from error
     print(as_json([outcome]) if json else outcome)
     return outcome.code
 

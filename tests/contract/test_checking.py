@@ -1,14 +1,18 @@
 """The views of every service, checked against a replay of the log."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from copy import deepcopy
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import pytest
 
 from shared.log.memory import MemoryStore
+from shared.log.records import Outgoing, TopicPartition
 from shared.log.tables import Row, Table
 from shared.runtime.checking import Difference, Outcome, check_views
 from tests.component.whole_story import DEFINITIONS, Story, told
@@ -124,3 +128,53 @@ async def test_work_in_hand_is_not_compared(story: Story):
     names = {table.name for table in outcome.tables}
     assert "ledger" in names
     assert not names & {"verifications", "tree_published"}
+
+
+async def test_what_waits_among_the_dead_letters_is_in_neither_side(story: Story):
+    garbage = [Outgoing("model/late", (), b"?"), Outgoing("model/other", (), b"?")]
+    await story.system.log.publish("muniment.registry", garbage)
+    await story.system.settle()
+    await story.post("/v1/models/late/aliases/best", method="PUT", version=2)  # it waits behind the first
+    outcome = await checked(story, "registry")
+    assert (outcome.verdict, outcome.reason, outcome.dead_letters) == ("equal", None, 3)
+
+
+async def test_a_record_that_only_the_live_consumer_could_apply_leaves_it_open(story: Story):
+    place = TopicPartition("muniment.registry", crc32(b"goal/warn") % 3)
+    kept = story.system.log._records[place]
+    sound = kept[0]
+    kept[0] = replace(sound, headers=())
+    outcome = await checked(story, "registry")
+    assert outcome.verdict != "equal"
+    assert outcome.reason is not None
+    assert "could not apply muniment.registry" in outcome.reason
+
+
+async def test_a_log_that_lost_its_beginning_cannot_be_compared_with(story: Story):
+    place = TopicPartition("muniment.registry", crc32(b"goal/warn") % 3)
+    story.system.log._records[place].clear()
+    outcome = await checked(story, "registry")
+    assert (outcome.verdict, outcome.code) == ("could not tell", 2)
+    assert outcome.reason
+
+
+async def test_a_row_that_goes_on_changing_is_said_to_be_unsettled(story: Story):
+    service = story.system.services["registry"]
+    service.settings = service.settings.model_copy(update={"check_pause_seconds": 0.02, "check_rounds": 3})
+    rows = story.system.stores["registry"].committed.rows["goals"]
+
+    async def go_on() -> None:
+        number = 0
+        while True:
+            number += 1
+            rows["warn",]["question"] = f"Is it {number}?"
+            await asyncio.sleep(0.001)
+
+    going_on = asyncio.create_task(go_on())
+    await asyncio.sleep(0.01)
+    outcome = await checked(story, "registry")
+    going_on.cancel()
+    assert (outcome.verdict, outcome.looks, outcome.first_difference) == ("could not tell", 3, None)
+    assert outcome.reason is not None
+    assert "unsettled: 1 rows" in outcome.reason
+    assert {table.name: table.unsettled for table in outcome.tables if table.unsettled} == {"goals": 1}

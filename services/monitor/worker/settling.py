@@ -43,7 +43,7 @@ def settles(service: Service) -> list[Periodic]:
     tables, seconds = Tables(service.log), service.settings.window_measure_seconds
     sweeping = Sweeping(service.store, tables, service.settings, service.live)
     return [
-        Periodic("monitor.sweep", seconds, sweeping.run),
+        Periodic("monitor.sweep", seconds, sweeping.whole),
         Periodic("monitor.forget", seconds, Forgetting(service.store, tables).run),
     ]
 

@@ -46,6 +46,15 @@ class Sweeping:
             if not await self._part() or self._after is None:
                 return
 
+    async def whole(self) -> None:
+        """Look at all that waits, until nothing of it can be joined."""
+        joined = True
+        while joined:
+            self._after = None
+            joined = await self._part()
+            while self._after is not None:
+                joined = await self._part() or joined
+
     async def _part(self) -> bool:
         """Look at the next part; whether anything in it could be joined."""
         page = await self.store.find(Query("pending_outcomes", limit=PART, after=self._after))

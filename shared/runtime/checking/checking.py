@@ -4,14 +4,18 @@ import asyncio
 from dataclasses import dataclass, field
 from time import monotonic
 
+import structlog
+
 from shared.log.log import LogUnavailable, OffsetOutOfRange
 from shared.log.store import Fenced, Store, StoreUnavailable
 from shared.runtime.checking.outcome import Difference, Outcome, TableOutcome
-from shared.runtime.checking.replaying import CannotTell, Replaying
+from shared.runtime.checking.replaying import CannotTell, Order, Replaying, facts_first
 from shared.runtime.checking.rows import MODULUS, digest, first_column, shown
 from shared.runtime.checking.scratch import beside
 from shared.runtime.checking.walking import Compared, Key, View, pairs
 from shared.runtime.service import Definition, Service
+
+logger = structlog.get_logger()
 
 
 @dataclass(slots=True)
@@ -114,16 +118,16 @@ class _Checking:
             self.sums[side] += times * digest(view.table.name, one.cells) if one is not None else 0
 
 
-async def check_views(definition: Definition, live: Service, scratch: Store) -> Outcome:
+async def check_views(definition: Definition, live: Service, scratch: Store, order: Order = facts_first) -> Outcome:
     """Replay the log from its start into `scratch`, an empty store of the same tables, with the consumers of the
     service, and compare every view with the live one, both ways. Nothing is written but to `scratch`.
 
     It goes up to the offsets that the live consumers kept when it began; rows that differ because they went on are
-    looked at again at later offsets, `check_rounds` times at most.
+    looked at again at later offsets, `check_rounds` times at most. `order`: in which the replay takes partitions.
     """
     began = monotonic()
     outcome = Outcome(definition.name)
-    replaying = Replaying(definition, beside(live, scratch), live.store)
+    replaying = Replaying(definition, beside(live, scratch), live.store, order)
     settings = live.settings
     checking = _Checking(definition, live.store, scratch, replaying, outcome, settings.check_max_suspects)
     try:
@@ -137,6 +141,9 @@ async def check_views(definition: Definition, live: Service, scratch: Store) -> 
             outcome.verdict = "could not tell" if outcome.verdict == "equal" else outcome.verdict
     except (CannotTell, OffsetOutOfRange, LogUnavailable, StoreUnavailable, Fenced) as error:
         outcome.verdict, outcome.reason = "could not tell", str(error)
+    except Exception as error:  # an error of ours says nothing about the views
+        logger.exception("check failed", service=definition.name)
+        outcome.verdict, outcome.reason = "could not tell", f"unexpected {error!r}"
     outcome.records, outcome.dead_letters = replaying.records, len(replaying.letters)
     outcome.seconds = round(monotonic() - began, 3)
     return outcome

@@ -15,17 +15,27 @@ from shared.log.store import Store, UnitOfWork
 from shared.runtime.commands import CommandLoop
 from shared.runtime.service import AsyncMessages, Service
 
+MAX_KNOWN = 100_000
+"""Streams of which it is remembered where they ended."""
+
 
 class _Unit:
-    """A unit of work of the scratch store."""
+    """A unit of work of the scratch store. `ends`: where the streams ended that were loaded before. They are not asked
+    again for what came since, as no row depends on what is decided here."""
 
-    def __init__(self, unit: UnitOfWork, own: Store) -> None:
-        self._unit, self._own = unit, own
+    def __init__(self, unit: UnitOfWork, own: Store, ends: dict[str, int]) -> None:
+        self._unit, self._own, self._ends = unit, own, ends
         self.appended: set[str] = set()
 
     async def load(self, subject: str, after: int = 0) -> list[Event]:
+        if self._ends.get(subject) == after:
+            return []
         async with self._own.begin() as unit:
-            return await unit.load(subject, after)
+            events = await unit.load(subject, after)
+        if len(self._ends) >= MAX_KNOWN:
+            self._ends.clear()
+        self._ends[subject] = events[-1].sequence if events else after
+        return events
 
     async def append(self, subject: str, expected: int | None, events: Sequence[Event]) -> list[Event]:
         self.appended.add(subject)
@@ -40,11 +50,12 @@ class _Store:
 
     def __init__(self, scratch: Store, own: Store) -> None:
         self._scratch, self._own = scratch, own
+        self._ends: dict[str, int] = {}
 
     @asynccontextmanager
     async def begin(self) -> AsyncGenerator[UnitOfWork, None]:
         async with self._scratch.begin() as unit:
-            yield cast(UnitOfWork, _Unit(unit, self._own))
+            yield cast(UnitOfWork, _Unit(unit, self._own, self._ends))
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._scratch, name)
