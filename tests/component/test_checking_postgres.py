@@ -81,7 +81,12 @@ async def system(postgres: PostgresMaker) -> OnPostgres:
     return OnPostgres(postgres, log, services)
 
 
-async def test_every_service_is_what_its_log_gives_and_the_scratch_schema_goes(system: OnPostgres, tmp_path: Path):
+@pytest.mark.parametrize("load_lag", [20_000, 0], ids=["with indexes", "indexes at the end"])
+async def test_every_service_is_what_its_log_gives_and_the_scratch_schema_goes(
+    system: OnPostgres, tmp_path: Path, load_lag: int
+):
+    for service in system.services.values():
+        service.settings = SETTINGS.model_copy(update={"consumer_load_lag": load_lag})
     async with told(tmp_path) as story:
         await system.copy(story.system)
     await system.settle()

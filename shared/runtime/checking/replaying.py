@@ -2,6 +2,7 @@
 to the first, unlike live, where they come as they come."""
 
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 
 import structlog
@@ -71,6 +72,20 @@ class Replaying:
         """Go on up to these offsets. Raises CannotTell, and what the log's port raises."""
         await self._letters()
         at = dict(await self.service.store.offsets())
+        async with AsyncExitStack() as loading:
+            for consumer in self._consumers.values():
+                behind = sum(offset - at.get(name, 0) for name, offset in end.items() if name[0] == consumer.name)
+                if consumer.loads and behind > self.service.settings.consumer_load_lag:
+                    await loading.enter_async_context(self.service.store.loading(consumer.loads))
+            await self._go_on(at, end)
+        for job in self._settles:
+            try:
+                await job.job()
+            except Exception as error:
+                raise CannotTell(f"{job.name}: {error}") from error
+
+    async def _go_on(self, at: dict[Place, int], end: Offsets) -> None:
+        """From where the consumers are `at`, some records of each partition in turn."""
         while behind := [name for name in self.order(end) if at.get(name, 0) < end[name]]:
             before, waits = dict(at), ""
             for name in behind:
@@ -81,11 +96,6 @@ class Replaying:
             at |= await self.service.store.offsets()
             if at == before:
                 raise CannotTell(waits or f"the replay does not get on at {behind[0]}")
-        for job in self._settles:
-            try:
-                await job.job()
-            except Exception as error:
-                raise CannotTell(f"{job.name}: {error}") from error
 
     async def refused(self) -> str | None:
         """A record that live could apply and the replay could not, and why, if there is one."""
