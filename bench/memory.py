@@ -2,6 +2,8 @@
 
 import asyncio
 import os
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from time import monotonic
 
@@ -32,16 +34,14 @@ WAIT_SECONDS = 1_200.0
 
 @dataclass(slots=True)
 class Samples:
-    """Resident memory of one process with its children: seconds and bytes."""
+    """Resident memory of one process: seconds and bytes."""
 
-    process: psutil.Process
     at: list[float] = field(default_factory=list[float])
     sizes: list[int] = field(default_factory=list[int])
 
-    def take(self, at: float) -> None:
-        with_children = [self.process, *self.process.children(recursive=True)]
+    def take(self, at: float, size: int) -> None:
         self.at.append(at)
-        self.sizes.append(sum(_resident(one) for one in with_children))
+        self.sizes.append(size)
 
     @property
     def peak(self) -> int:
@@ -61,12 +61,13 @@ async def measure(stack: Stack) -> list[Line]:
     system = Apart(stack.folder, environment | {"MUNIMENT_REDIS": settings.redis})
     stack.closing.callback(system.stop)
     await asyncio.to_thread(system.start)
-    samples = {name: Samples(psutil.Process(process.pid)) for name, process in system.processes.items()}
+    roots = {name: psutil.Process(process.pid) for name, process in system.processes.items()}
+    samples: dict[Name, Samples] = {}
     playing = asyncio.create_task(asyncio.to_thread(_play, system, stack))
     started = monotonic()
     while not playing.done():
-        for one in samples.values():
-            one.take(monotonic() - started)
+        for name, size in _sizes(roots):
+            samples.setdefault(name, Samples()).take(monotonic() - started, size)
         await asyncio.sleep(SECONDS)
     lines = [_line(name, one) for name, one in sorted(samples.items())]
     if playing.exception() is not None or playing.result():  # what was seen is worth telling all the same
@@ -100,8 +101,10 @@ def _line(name: Name, samples: Samples) -> Line:
     return Line(f"memory, {' '.join(name)}", MOST / samples.peak, "400 MiB", 1, figures)
 
 
-def _resident(process: psutil.Process) -> int:
-    try:
-        return process.memory_info().rss
-    except psutil.NoSuchProcess:
-        return 0
+def _sizes(roots: dict[Name, psutil.Process]) -> Iterator[tuple[Name, int]]:
+    """The resident memory of each process, and of what it started, as processes of their own."""
+    for (service, role), process in roots.items():
+        yield (service, role), process.memory_info().rss
+        for number, child in enumerate(process.children(recursive=True), 1):
+            with suppress(psutil.NoSuchProcess):
+                yield (service, f"{role}, child {number}"), child.memory_info().rss
