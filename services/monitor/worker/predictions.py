@@ -1,22 +1,15 @@
 """Batches of predictions into window states, each batch once, whatever is delivered again."""
 
-import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime
-from functools import reduce
+from dataclasses import dataclass
 from zlib import crc32
 
 import numpy as np
 import pyarrow as pa
 
-from services.monitor.domain.counting import predicted_of
-from services.monitor.domain.folding import by_window, sketch_of
-from services.monitor.domain.joined import merge_joined
 from services.monitor.domain.outcomes import decode
-from services.monitor.domain.plan import Plan
-from services.monitor.domain.sketch import Sketch
 from services.monitor.facts import Facts, Version
+from services.monitor.worker.folds import Taken, aside, folded
 from services.monitor.worker.joining import Joining, in_chunks, lock_of
 from services.monitor.worker.pending import by_event, taken
 from services.monitor.worker.shadows import beside, inherited, linked, links_in, links_of, waits
@@ -32,9 +25,6 @@ from shared.runtime.predictions import Target
 from shared.runtime.settings import Settings
 
 ID_LOCKS = 64
-
-ASIDE_ROWS = 2_000
-"""From so many rows on a fold takes longer than the way to a thread and back, by far."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,17 +63,6 @@ class _Batch:
         return self.rows.column("prediction_id").to_pylist() if self.data.client_ids else []
 
 
-@dataclass(frozen=True, slots=True)
-class _Part:
-    """Rows of a batch that fall into the window which starts at so many microseconds since 1970."""
-
-    target: Target
-    start: int
-    version: Version
-    rows: pa.RecordBatch
-    recorded: datetime
-
-
 @dataclass(slots=True)
 class Predictions:
     """Folds records of one partition of muniment.predictions within a unit of work."""
@@ -105,15 +84,17 @@ class Predictions:
         indexed = await in_chunks(unit, "prediction_ids", "prediction_id", sorted(own))
         known = {row["prediction_id"]: row for row in indexed}
         changes: list[Change] = [Put("batches", batch.row()) for batch in fresh]
-        parts: list[_Part] = []
+        new: list[Taken] = []
         for batch in fresh:
             rows, added = _indexed(batch, known)
             changes += added
             if rows.num_rows:
-                parts += await self._parts(unit, batch, rows)
+                version = await self._version(unit, batch.data)
+                new.append(Taken(batch.target, version, rows, batch.received.record.recorded))
                 states.seen(batch.data.deployment, batch.data.end, batch.received.record.recorded)
             self.tables.keep(batch.id, batch.received.record.value)
-        await self._fold(states, parts)
+        for part in await aside(sum(one.rows.num_rows for one in new), lambda: folded(new, self.settings)):
+            await states.add(part.target, part.start, part.sketch, part.first, part.last)
         # only now, since folding takes time, and what is put aside meanwhile would have to wait for the sweep
         pending = await _waiting(unit, [batch.id for batch in fresh], sorted(own))
         links = [link for batch in fresh for link in links_in(batch.id, batch.rows)]
@@ -126,34 +107,14 @@ class Predictions:
     async def _fresh(self, unit: UnitOfWork, received: Sequence[Received]) -> list[_Batch]:
         ids = [item.event.id for item in received]
         seen = {row["batch"] for row in await in_chunks(unit, "batches", "batch", ids)}
-        fresh: list[_Batch] = []
+        fresh: list[tuple[Received, PredictionLogged]] = []
         for item in received:
             data = item.event.data
             if item.event.id in seen or not isinstance(data, PredictionLogged):
                 continue
             seen.add(item.event.id)
-            fresh.append(_Batch(item, data, _read(item.event.table or b"", data)))
-        return fresh
-
-    async def _parts(self, unit: UnitOfWork, batch: _Batch, rows: pa.RecordBatch) -> list[_Part]:
-        version = await self._version(unit, batch.data)
-        width, recorded = self.settings.window_seconds, batch.received.record.recorded
-        return [_Part(batch.target, start, version, part, recorded) for start, part in by_window(rows, width)]
-
-    async def _fold(self, states: States, parts: Sequence[_Part]) -> None:
-        """Fold what belongs to one window together, which costs less than one by one."""
-        windows: dict[tuple[Target, int], list[_Part]] = {}
-        for part in parts:
-            windows.setdefault((part.target, part.start), []).append(part)
-        for (target, start), found in windows.items():
-            recorded = [part.recorded for part in found]
-            await states.add(target, start, await self._folded(found), min(recorded), max(recorded))
-
-    async def _folded(self, found: Sequence[_Part]) -> Sketch:
-        """Many rows beside the loop, so that meanwhile the next are fetched and other partitions have their turn."""
-        if sum(part.rows.num_rows for part in found) < ASIDE_ROWS:
-            return _sketch(found, self.settings)
-        return await asyncio.to_thread(_sketch, found, self.settings)
+            fresh.append((item, data))
+        return await aside(sum(data.rows for _, data in fresh), lambda: [_opened(*one) for one in fresh])
 
     async def _version(self, unit: UnitOfWork, data: PredictionLogged) -> Version:
         version = await self.facts.version(unit, data.model, data.version)
@@ -194,25 +155,8 @@ class Predictions:
                 await joining.join("", [(by_id[link["shadow"]], told)], (link["answered"],))
 
 
-def _sketch(found: Sequence[_Part], settings: Settings) -> Sketch:
-    """The state of a window that holds just these parts of it."""
-    version, tables = found[0].version, [part.rows for part in found]
-    sketch = sketch_of(tables, version.bins, settings.max_categories, version.signature)
-    plan = version.plan(settings.max_groups)
-    return replace(sketch, joined=reduce(merge_joined, [predicted_of(table, plan) for table in _joint(tables, plan)]))
-
-
-def _joint(tables: Sequence[pa.RecordBatch], plan: Plan) -> list[pa.RecordBatch]:
-    """What the plan needs of these tables, those of one schema as one: a call costs as much as some hundred rows."""
-    needed = [table.select([name for name in table.schema.names if _scored(name, plan)]) for table in tables]
-    alike: dict[pa.Schema, list[pa.RecordBatch]] = {}
-    for table in needed:
-        alike.setdefault(table.schema, []).append(table)
-    return [pa.Table.from_batches(found).combine_chunks().to_batches()[0] for found in alike.values()]
-
-
-def _scored(column: str, plan: Plan) -> bool:
-    return column == "at" or column.startswith(batches.OUTPUT) or column in plan.columns
+def _opened(item: Received, data: PredictionLogged) -> _Batch:
+    return _Batch(item, data, _read(item.event.table or b"", data))
 
 
 def _read(table: bytes, data: PredictionLogged) -> pa.RecordBatch:
