@@ -15,7 +15,7 @@ from bench.line import Line
 from bench.stack import Stack
 from muniment.client import Client
 from muniment.demo import data
-from muniment.demo.run import progress_display, scene_of
+from muniment.demo.run import SETTINGS, progress_display, scene_of
 from muniment.demo.story import tell, waiting
 from muniment.demo.story.cast import WHOLE
 from muniment.demo.train import train
@@ -57,7 +57,7 @@ class Samples:
 async def measure(stack: Stack) -> list[Line]:
     settings = stack.settings
     environment = {name: value for name, value in os.environ.items() if not name.startswith("MUNIMENT_")}
-    environment |= {"MUNIMENT_KAFKA": settings.kafka, "MUNIMENT_POSTGRES": settings.postgres}
+    environment |= SETTINGS | {"MUNIMENT_KAFKA": settings.kafka, "MUNIMENT_POSTGRES": settings.postgres}
     system = Apart(stack.folder, environment | {"MUNIMENT_REDIS": settings.redis})
     stack.closing.callback(system.stop)
     await asyncio.to_thread(system.start)

@@ -1,5 +1,6 @@
 """`muniment demo`: everything set up, the year played, the summary printed."""
 
+import os
 import shutil
 import signal
 import subprocess
@@ -23,6 +24,8 @@ from muniment.embedded.folder import CannotStart, open_folder
 READY_SECONDS = 60.0
 STOP_SECONDS = 30.0
 _MARK = "demo"
+SETTINGS = {"MUNIMENT_WINDOW_IDLE_SECONDS": "10"}
+"""What a year played in a minute needs: its last windows, which nothing follows, close while the story is told."""
 
 
 def run(data_dir: Path, port: int, once: bool) -> int:
@@ -99,7 +102,9 @@ def _start_anew(data_dir: Path) -> None:
 def _bring_up(data_dir: Path, port: int) -> "subprocess.Popen[bytes]":
     command = [sys.executable, "-m", "muniment", "up", "--port", str(port), "--data-dir", str(data_dir)]
     with (data_dir / "muniment.log").open("ab") as log:
-        return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+        return subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, env=SETTINGS | os.environ
+        )
 
 
 def _until_ready(client: Client, system: "subprocess.Popen[bytes]") -> None:

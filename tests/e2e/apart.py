@@ -14,6 +14,7 @@ import httpx
 from devstack.postgres import PostgresServer
 from devstack.processes import free_port
 from devstack.valkey import ValkeyServer
+from muniment.demo.run import SETTINGS
 from shared.events.catalog import SERVICES
 
 READY_SECONDS = 300.0
@@ -94,7 +95,7 @@ def apart(folder: Path, kafka: str) -> Iterator[Apart]:
     """Ten processes on a given Kafka and a PostgreSQL and Valkey of their own."""
     database, cache = PostgresServer(folder / "postgres"), ValkeyServer(folder / "valkey")
     environment = {name: value for name, value in os.environ.items() if not name.startswith("MUNIMENT_")}
-    environment |= {"MUNIMENT_KAFKA": kafka, "MUNIMENT_POSTGRES": database.dsn, "MUNIMENT_REDIS": cache.url}
+    environment |= SETTINGS | {"MUNIMENT_KAFKA": kafka, "MUNIMENT_POSTGRES": database.dsn, "MUNIMENT_REDIS": cache.url}
     try:
         database.start()
         cache.start()

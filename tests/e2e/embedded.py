@@ -12,6 +12,8 @@ from typing import Any
 
 import httpx
 
+from muniment.demo.run import SETTINGS
+
 READY_SECONDS = 60.0
 STOP_SECONDS = 30.0
 
@@ -40,7 +42,7 @@ class Embedded:
         command = [sys.executable, "-m", "muniment", "up", "--port", str(self.port), "--data-dir", str(self.folder)]
         with self._log.open("wb") as log:
             self.process = subprocess.Popen(
-                [*command, *arguments], stdout=log, stderr=log, env=_environment() | self.environment
+                [*command, *arguments], stdout=log, stderr=log, env=_environment() | SETTINGS | self.environment
             )
         return self.process
 
