@@ -10,7 +10,7 @@ from muniment.demo.story import cast
 from muniment.demo.story.scene import Scene
 
 QUIET = timedelta(seconds=1.5)
-PATIENCE = 60.0
+PATIENCE = 120.0
 QUESTIONS = (
     "/v1/estate",
     f"/v1/timeline/deployment/{cast.DEPLOYMENT}",
@@ -50,9 +50,15 @@ class Recorder:
         self.flights += [str(scene.played.ids[flag.row]) for flag in scene.flags[:1] if len(self.flights) == 1]
         paths = [*QUESTIONS, *(f"/v1/dossier/{one}" for one in self.flights)]
         paths += [f"/v1/lineage/prediction/{one}" for one in self.flights]
-        for path in paths:
-            moment = datetime.now(UTC).isoformat()
-            self.kept.append(Kept(path, moment, self.client.get(path)))
+        deadline = time.monotonic() + PATIENCE
+        while True:  # again, where something was recorded meanwhile: on its way it is known to nobody
+            before = datetime.now(UTC)
+            answers = [Kept(path, datetime.now(UTC).isoformat(), self.client.get(path)) for path in paths]
+            self._until_quiet()
+            if not self.client.get("/v1/events", recorded_from=before.isoformat(), limit=1)["items"]:
+                break
+            assert time.monotonic() < deadline, "the record never stays quiet while it is asked"
+        self.kept += answers
 
     def different(self) -> list[tuple[str, str]]:
         """The (path, moment) of every answer that is now another one, asked as of its moment."""
