@@ -17,12 +17,14 @@ from services.monitor.domain.plan import Plan
 from services.monitor.domain.sketch import EMPTY, Sketch, merge
 from services.monitor.facts import Facts, Version, kpis_of
 from services.monitor.showing import awaits_outcomes, estimate_of, kpi_of, quality_of
+from services.monitor.span import Span
 from shared.log.store import Store
-from shared.log.tables import Query, Row, Where, equal
+from shared.log.tables import Query, Row, equal
 from shared.runtime.problems import not_found
 from shared.runtime.service import Service
 
 PART = 200
+_STARTS = ("window_start", "window_start")
 SOURCES = 10_000
 CALIBRATION = 500
 
@@ -39,26 +41,6 @@ class Scored:
 
 
 NOTHING = Scored(0, no_joined())
-
-
-@dataclass(frozen=True, slots=True)
-class Span:
-    """Which windows: of a deployment, of one version or all, that start within [since, until)."""
-
-    deployment: str
-    version: int | None = None
-    since: datetime | None = None
-    until: datetime | None = None
-
-    def where(self) -> tuple[Where, ...]:
-        found = list(equal(deployment=self.deployment))
-        if self.version is not None:
-            found.append(Where("version", "=", self.version))
-        if self.since is not None:
-            found.append(Where("window_start", ">=", self.since))
-        if self.until is not None:
-            found.append(Where("window_start", "<", self.until))
-        return tuple(found)
 
 
 @dataclass(slots=True)
@@ -87,7 +69,7 @@ class Reading:
         """(items of the first windows of the span, the start from which to go on, if there are more)."""
         order = ("window_start", "version")
         keys = ("deployment", "version", "window_start", "topic", "partition")
-        rows = await self.store.find(Query("window_states", span.where(), order, SOURCES, columns=keys))
+        rows = await self.store.find(Query("window_states", span.where(*_STARTS), order, SOURCES, columns=keys))
         starts = sorted({row["window_start"] for row in rows})
         if len(rows) == SOURCES and len(starts) > 1:
             starts = starts[:-1]  # its last sources may have been cut off
@@ -123,7 +105,13 @@ class Reading:
     async def scores(self, span: Span) -> dict[int, Scored]:
         """Scores and outcomes of all windows of the span together, by version."""
         found: dict[int, Scored] = {}
-        query = Query("window_states", span.where(), ("window_start", "version"), PART, columns=_SCORED)
+        query = Query(
+            "window_states",
+            span.where(*_STARTS),
+            ("window_start", "version"),
+            PART,
+            columns=_SCORED,
+        )
         while True:
             rows = await self.store.find(query)
             for row in rows:
@@ -161,7 +149,7 @@ class Reading:
     async def _merged(self, span: Span) -> AsyncIterator[tuple[Row, Sketch]]:
         """Each window with its sources merged, in the order of start and version."""
         held: tuple[Row, Sketch] | None = None
-        query = Query("window_states", span.where(), ("window_start", "version"), PART)
+        query = Query("window_states", span.where(*_STARTS), ("window_start", "version"), PART)
         while True:
             rows = await self.store.find(query)
             for _, group in groupby(rows, lambda row: (row["window_start"], row["version"])):

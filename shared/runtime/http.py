@@ -20,6 +20,7 @@ from shared.runtime.identity import Caller, Identity, Role
 from shared.runtime.paging import page
 from shared.runtime.problems import Problem
 from shared.runtime.service import Service
+from shared.runtime.times import with_offset
 
 __all__ = ["Answer", "Call", "page", "reading", "stated", "writing"]
 
@@ -78,10 +79,7 @@ class Call:
         """A time given by the caller, in UTC, or now. Raises as `context`."""
         if at is None:
             return now()
-        if at.tzinfo is None:
-            raise Problem(
-                422, "time-without-zone", f"'{at.isoformat()}' has no offset.", "Write it as RFC 3339, with Z."
-            )
+        with_offset(at)
         skew = self.service.settings.max_clock_skew_seconds
         if at > now() + timedelta(seconds=skew):
             raise Problem(422, "time-in-future", f"'{at.isoformat()}' lies more than {skew:.0f} s in the future.")

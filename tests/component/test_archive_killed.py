@@ -12,10 +12,11 @@ import pyarrow as pa
 
 from services.monitor.archive import blocks
 from services.monitor.archive.files import Files
-from services.monitor.archive.reading import Archive, Span
+from services.monitor.archive.reading import Archive
 from services.monitor.archive.sweeping import Sweeping
 from services.monitor.archive.writing import Writing
 from services.monitor.projection import TABLES
+from services.monitor.span import Span
 from shared.events import batches
 from shared.events.codec import encode
 from shared.events.envelope import Event

@@ -13,7 +13,7 @@ from services.audit.api.drawn import Format, drawn, name_outputs
 from services.audit.api.estate import estate
 from services.audit.api.estate_diff import difference
 from services.audit.api.graph import Direction, must_exist, walk
-from services.audit.api.moments import At, KnownAt, lateness, moment, utc
+from services.audit.api.moments import At, KnownAt, lateness, moment
 from services.audit.api.predictions import Located, locate, policy_links, story, version_of
 from services.audit.api.reader import Moment, Reader
 from services.audit.api.timeline import timeline
@@ -24,6 +24,7 @@ from shared.runtime.http import Answer, Call, page, reading
 from shared.runtime.openapi import also
 from shared.runtime.problems import not_found
 from shared.runtime.service import Service
+from shared.runtime.times import utc
 
 From = Annotated[datetime | None, Parameter(alias="from", description="Happened at or after.")]
 To = Annotated[datetime | None, Parameter(description="Happened at or before.")]

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends
 from fastapi import Query as Parameter
 from fastapi.responses import Response
 
-from services.audit.api.drawn import drawing, name_outputs, shown
+from services.audit.api.drawn import drawing, name_outputs
 from services.audit.api.graph import walk
 from services.audit.api.moments import At, KnownAt, lateness, moment
 from services.audit.api.predictions import locate, policy_links, story, version_of
@@ -15,6 +15,7 @@ from services.audit.api.reader import Reader
 from services.audit.api.reports import base_url
 from services.audit.dossier import build, html
 from services.audit.drawing.words import said_of_flag
+from services.audit.pages import shown
 from shared.log.tables import Each, Query, Where
 from shared.runtime.http import Answer, Call, encoded, reading
 from shared.runtime.openapi import also

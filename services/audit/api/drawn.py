@@ -1,19 +1,17 @@
-"""Answers of lineage as pictures, and files with the headers that let a browser show them safely."""
+"""Answers of lineage as pictures."""
 
 import asyncio
-from base64 import b64encode
 from collections.abc import Sequence
-from hashlib import sha256
 from typing import Any, Literal
 
 from fastapi.responses import Response
 
 from services.audit.drawing import mermaid, svg
 from services.audit.drawing.picture import picture
+from services.audit.pages import shown
 from shared.runtime.settings import Settings
 
 Format = Literal["json", "mermaid", "svg"]
-POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
 
 
 async def drawn(
@@ -35,17 +33,6 @@ def name_outputs(answer: dict[str, Any], starts: Sequence[str]) -> None:
 def drawing(answer: dict[str, Any], starts: Sequence[str], most: int, heading: str) -> str:
     """A lineage answer as the text of an SVG."""
     return svg.render(picture(answer, starts, most), heading).decode()
-
-
-def shown(data: bytes, media_type: str, name: str) -> Response:
-    """A file that a browser shows, with its digest (RFC 9530)."""
-    headers = {
-        "Repr-Digest": f"sha-256=:{b64encode(sha256(data).digest()).decode()}:",
-        "Content-Disposition": f'inline; filename="{name}"',
-        "Content-Security-Policy": POLICY,
-        "X-Content-Type-Options": "nosniff",
-    }
-    return Response(data, media_type=media_type, headers=headers)
 
 
 def _render(answer: dict[str, Any], starts: Sequence[str], wanted: Format, most: int, heading: str) -> bytes:

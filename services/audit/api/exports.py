@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends
 from fastapi import Query as Parameter
 from fastapi.responses import Response, StreamingResponse
 
-from services.audit.api.moments import At, KnownAt, moment, utc
+from services.audit.api.moments import At, KnownAt, moment
 from services.audit.exports import cyclonedx, openlineage, parquet, prov
 from services.audit.reports.facts import Facts
 from services.audit.reports.gathering import Gathering
@@ -18,6 +18,7 @@ from shared.log.tables import Query, Where, equal
 from shared.runtime.http import Call, reading
 from shared.runtime.problems import Problem, not_found
 from shared.runtime.service import Service
+from shared.runtime.times import utc
 
 
 def add_routes(router: APIRouter, service: Service) -> None:

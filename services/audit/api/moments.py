@@ -1,6 +1,6 @@
 """The two times that a question may be asked as of, as parameters of a request."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import Query as Parameter
@@ -8,7 +8,7 @@ from fastapi import Query as Parameter
 from services.audit.moment import Moment
 from services.audit.projection import BACKDATED
 from shared.runtime.commands import now
-from shared.runtime.problems import Problem
+from shared.runtime.times import utc
 
 At = Annotated[datetime | None, Parameter(description="What was true at this time; default now.")]
 KnownAt = Annotated[datetime | None, Parameter(description="As it was known at this time; default now.")]
@@ -23,14 +23,3 @@ def lateness(happened: datetime, recorded: datetime) -> dict[str, Any]:
 def moment(at: datetime | None, known_at: datetime | None) -> Moment:
     """Both times in UTC; the future may be asked about. Raises Problem 422 where a time has no offset."""
     return Moment(utc(at) or now(), utc(known_at) or now())
-
-
-def utc(time: datetime | None) -> datetime | None:
-    if time is None:
-        return None
-    if time.tzinfo is None:
-        raise Problem(422, "time-without-zone", f"'{time.isoformat()}' has no offset.", "Write it as RFC 3339, with Z.")
-    try:
-        return time.astimezone(UTC)
-    except OverflowError as error:
-        raise Problem(422, "time-out-of-range", f"'{time.isoformat()}' cannot be told in UTC.") from error

@@ -4,8 +4,10 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Template
 from markupsafe import Markup
+
+from services.audit.pages import template
 
 MEDIA_TYPE = "text/html; charset=utf-8"
 
@@ -40,13 +42,5 @@ def _late(seconds: float) -> str:
 
 
 @cache
-def _template():  # type: ignore[no-untyped-def]
-    environment = Environment(
-        loader=PackageLoader("services.audit.dossier"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"when": _when, "figure": _figure, "late": _late}
-    return environment.get_template("dossier.html.j2")
+def _template() -> Template:
+    return template("services.audit.dossier", "dossier.html.j2", {"when": _when, "figure": _figure, "late": _late})

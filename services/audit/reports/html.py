@@ -4,8 +4,10 @@ import re
 from functools import cache
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Template
 from markupsafe import Markup, escape
+
+from services.audit.pages import template
 
 MEDIA_TYPE = "text/html; charset=utf-8"
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
@@ -22,14 +24,5 @@ def _whole(text: str) -> Markup:
 
 
 @cache
-def _template():  # type: ignore[no-untyped-def]
-    environment = Environment(
-        loader=PackageLoader("services.audit.reports"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["drawing"] = Markup
-    environment.filters["whole"] = _whole
-    return environment.get_template("report.html.j2")
+def _template() -> Template:
+    return template("services.audit.reports", "report.html.j2", {"drawing": Markup, "whole": _whole})

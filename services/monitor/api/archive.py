@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from datetime import datetime
 from time import monotonic
 from typing import Annotated, Any, Literal
 from urllib.parse import quote
@@ -14,10 +14,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from services.monitor.archive.exporting import Exporting
 from services.monitor.archive.files import Files
-from services.monitor.archive.reading import Archive, Span
+from services.monitor.archive.reading import Archive
 from services.monitor.archive.slices import Slice
 from services.monitor.domain import retention
 from services.monitor.domain.retention import MAX_DAYS, Keep
+from services.monitor.span import Span
 from shared.events.batches import parse_prediction_id
 from shared.log.tables import Query as Rows
 from shared.log.tables import equal
@@ -26,6 +27,7 @@ from shared.runtime.identity import Role
 from shared.runtime.openapi import also
 from shared.runtime.problems import Problem, not_found
 from shared.runtime.service import Service
+from shared.runtime.times import utc
 
 MEDIA = {"parquet": "application/vnd.apache.parquet", "ndjson": "application/x-ndjson"}
 _LIST = {"type": "object", "required": ["items", "next"]}
@@ -80,7 +82,7 @@ def add(router: APIRouter, service: Service) -> None:
         JSON, streamed; or a page as JSON. 503 where too many exports run."""
         await _known(service, name)
         await _archived(service, archive, call)
-        span = Span(name, version, _utc(since), _utc(until))
+        span = Span(name, version, utc(since), utc(until))
         wanted = Slice(span, segment, entity, output, min_output, max_output, outcome)
         if format == "json":
             return Answer(await exporting.page(wanted, cursor, min(limit, service.settings.max_page)))
@@ -183,12 +185,3 @@ async def _sizes(service: Service, name: str) -> dict[str, Any]:
         "bytes_per_prediction": size / rows if rows else None,
         "young": sum(row["rows"] for row in young),
     }
-
-
-def _utc(at: datetime | None) -> datetime | None:
-    """Raises Problem 422 where a time has no offset."""
-    if at is None:
-        return None
-    if at.tzinfo is None:
-        raise Problem(422, "time-without-zone", f"'{at.isoformat()}' has no offset.", "Write it as RFC 3339, with Z.")
-    return at.astimezone(UTC)

@@ -6,17 +6,19 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query
 
-from services.monitor.api.windows import Since, Until, VersionNumber, utc
+from services.monitor.api.windows import Since, Until, VersionNumber
 from services.monitor.comparing import drift_items, integrity_items, multivariate_item, together
 from services.monitor.domain.drift import Base
 from services.monitor.domain.integrity import checks
 from services.monitor.domain.sketch import EMPTY, Sketch
 from services.monitor.facts import Facts, Version
-from services.monitor.reading import Reading, Span
+from services.monitor.reading import Reading
+from services.monitor.span import Span
 from shared.log.tables import Row
 from shared.runtime.http import Answer, Call, reading
 from shared.runtime.problems import Problem, not_found
 from shared.runtime.service import Service
+from shared.runtime.times import utc
 
 Against = Annotated[
     str,

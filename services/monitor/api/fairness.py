@@ -4,12 +4,14 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query
 
-from services.monitor.api.windows import Since, Until, VersionNumber, utc
+from services.monitor.api.windows import Since, Until, VersionNumber
 from services.monitor.facts import Facts, kpis_of
-from services.monitor.reading import NOTHING, Reading, Span, judge_of
+from services.monitor.reading import NOTHING, Reading, judge_of
 from services.monitor.showing import fairness_of
+from services.monitor.span import Span
 from shared.runtime.http import Answer, Call, reading
 from shared.runtime.service import Service
+from shared.runtime.times import utc
 
 Favourable = Annotated[
     Literal["positive", "negative"],

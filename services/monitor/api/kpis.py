@@ -5,16 +5,18 @@ from typing import Any
 from fastapi import APIRouter, Depends
 
 from services.monitor.api.quality import Attribute
-from services.monitor.api.windows import Since, Until, VersionNumber, utc
+from services.monitor.api.windows import Since, Until, VersionNumber
 from services.monitor.domain.joined import Joined
 from services.monitor.domain.judging import Judge
 from services.monitor.domain.kpi import Kpi, scores_for
 from services.monitor.domain.quality import Confusion, confusion
 from services.monitor.facts import Facts, kpis_of
-from services.monitor.reading import Reading, Span, judge_of
+from services.monitor.reading import Reading, judge_of
 from services.monitor.showing import OTHERS, business_of, kpi_of
+from services.monitor.span import Span
 from shared.runtime.http import Answer, Call, reading
 from shared.runtime.service import Service
+from shared.runtime.times import utc
 
 
 def add(router: APIRouter, service: Service) -> None:

@@ -4,12 +4,14 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query
 
-from services.monitor.api.windows import Since, Until, VersionNumber, utc
+from services.monitor.api.windows import Since, Until, VersionNumber
 from services.monitor.facts import Facts, kpis_of
-from services.monitor.reading import Reading, Span, judge_of
+from services.monitor.reading import Reading, judge_of
 from services.monitor.showing import awaits_outcomes, estimate_of, quality_of, segments_of
+from services.monitor.span import Span
 from shared.runtime.http import Answer, Call, reading
 from shared.runtime.service import Service
+from shared.runtime.times import utc
 
 Attribute = Annotated[
     str | None,

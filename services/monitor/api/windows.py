@@ -1,6 +1,6 @@
 """How a deployment does: windows and experiments."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query
@@ -10,10 +10,12 @@ from services.monitor.domain.experiment import Arm, compare, winner
 from services.monitor.domain.kpi import Kpi, scores_for
 from services.monitor.domain.quality import Confusion, confusion
 from services.monitor.facts import Facts, kpis_of
-from services.monitor.reading import Reading, Span, judge_of
+from services.monitor.reading import Reading, judge_of
+from services.monitor.span import Span
 from shared.runtime.http import Answer, Call, reading
 from shared.runtime.problems import Problem
 from shared.runtime.service import Service
+from shared.runtime.times import utc
 
 VersionNumber = Annotated[int | None, Query(ge=1, le=2**31 - 1)]
 Since = Annotated[datetime | None, Query(alias="from", description="Windows that start at or after this time.")]
@@ -111,12 +113,3 @@ def _cost_kpi(kpis: list[Kpi], name: str | None) -> Kpi | None:
         names = [kpi.name for kpi in costs]
         raise Problem(404, "unknown-kpi", f"The model's goal has no cost KPI '{name}'.", nearby=names)
     return found
-
-
-def utc(at: datetime | None) -> datetime | None:
-    """Raises Problem 422 where a time has no offset."""
-    if at is None:
-        return None
-    if at.tzinfo is None:
-        raise Problem(422, "time-without-zone", f"'{at.isoformat()}' has no offset.", "Write it as RFC 3339, with Z.")
-    return at.astimezone(UTC)

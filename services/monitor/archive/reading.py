@@ -4,7 +4,6 @@
 
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -14,39 +13,20 @@ import pyarrow.compute as pc
 
 from services.monitor.archive import blocks
 from services.monitor.archive.files import Files, in_thread
+from services.monitor.span import Span
 from services.monitor.views.archive import BLOCKS, YOUNG
 from shared.events import batches
 from shared.log.store import Store
-from shared.log.tables import Query, Row, Table, Where, cursor_of, equal
+from shared.log.tables import Query, Row, Table, Where, cursor_of
 
 PAGE = 500
 YOUNG_PAGE = 50
 MAX_PATHS = 10_000
 _BLOCK = ("block", "deployment", "model", "version", "rows", "start", "end", "path")
 _END: Any = object()
+_ENDS = ("start", "end")
 _WHOLE = 2**31 - 1
 PLACE = "place"
-
-
-@dataclass(frozen=True, slots=True)
-class Span:
-    """Which predictions: of a deployment, of one version or all, made within [since, until)."""
-
-    deployment: str
-    version: int | None = None
-    since: datetime | None = None
-    until: datetime | None = None
-
-    def where(self) -> tuple[Where, ...]:
-        """Conditions that every block or young batch with such predictions meets."""
-        found = list(equal(deployment=self.deployment))
-        if self.version is not None:
-            found.append(Where("version", "=", self.version))
-        if self.since is not None:
-            found.append(Where("end", ">=", self.since))
-        if self.until is not None:
-            found.append(Where("start", "<", self.until))
-        return tuple(found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,13 +85,15 @@ class Archive:
     async def schemas(self, span: Span) -> list[pa.Schema]:
         """The columns of a span's blocks and young batches, each layout once."""
         found: dict[bytes, pa.Schema] = {}
-        query = Query("archive_blocks", span.where(), ("block",), PAGE, columns=("block", "schema"))
+        query = Query("archive_blocks", span.where(*_ENDS), ("block",), PAGE, columns=("block", "schema"))
         async for row in self._pages(BLOCKS, query):
             if row["schema"] not in found:
                 found[row["schema"]] = pa.ipc.read_schema(pa.py_buffer(row["schema"]))
         layouts: set[str] = set()
         columns = ("batch", "layout")
-        async for row in self._pages(YOUNG, Query("archive_young", span.where(), ("batch",), PAGE, columns=columns)):
+        async for row in self._pages(
+            YOUNG, Query("archive_young", span.where(*_ENDS), ("batch",), PAGE, columns=columns)
+        ):
             if row["layout"] not in layouts:
                 layouts.add(row["layout"])
                 young = await self.store.get("archive_young", row["batch"])
@@ -124,7 +106,7 @@ class Archive:
         """All rows of a span's blocks in the order in which they were written, then of its young batches; unfiltered,
         from `start` on. Each comes once, whatever is packed meanwhile."""
         waiting = await self._young_ids(span, start.young)
-        where = (*span.where(), Where("block", ">=", start.block))
+        where = (*span.where(*_ENDS), Where("block", ">=", start.block))
         query = Query("archive_blocks", where, ("block",), PAGE, columns=_BLOCK)
         listed = [row async for row in self._pages(BLOCKS, query)]
         for row in listed:
@@ -143,9 +125,11 @@ class Archive:
 
     async def newest(self, span: Span) -> AsyncIterator[pa.Table]:
         """The same rows, those of the latest batches first, as far as their batches tell."""
-        async for row in self._pages(YOUNG, Query("archive_young", span.where(), ("-end",), YOUNG_PAGE)):
+        async for row in self._pages(YOUNG, Query("archive_young", span.where(*_ENDS), ("-end",), YOUNG_PAGE)):
             yield blocks.placed(row["batch"], batches.read(row["data"]))
-        async for row in self._pages(BLOCKS, Query("archive_blocks", span.where(), ("-end",), PAGE, columns=_BLOCK)):
+        async for row in self._pages(
+            BLOCKS, Query("archive_blocks", span.where(*_ENDS), ("-end",), PAGE, columns=_BLOCK)
+        ):
             async for table in self._block(row, 0, backwards=True):
                 yield table
 
@@ -165,7 +149,7 @@ class Archive:
         return row, path
 
     async def _young_ids(self, span: Span, first: str) -> list[Row]:
-        where = (*span.where(), Where("batch", ">=", first))
+        where = (*span.where(*_ENDS), Where("batch", ">=", first))
         columns = ("batch", "version")
         return [
             row async for row in self._pages(YOUNG, Query("archive_young", where, ("batch",), PAGE, columns=columns))

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from services.monitor.archive.blocks import BATCH, ROW
-from services.monitor.archive.reading import Span
+from services.monitor.span import Span
 from shared.events import batches
 from shared.runtime.problems import Problem
 

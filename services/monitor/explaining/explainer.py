@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from services.monitor.archive.reading import Span
 from services.monitor.cases import Case, Cases
 from services.monitor.domain import explanation
 from services.monitor.domain.explanation import Contribution
@@ -14,6 +13,7 @@ from services.monitor.explaining.asking import background_of, columns_of, not_ex
 from services.monitor.explaining.nearest import Near, nearest
 from services.monitor.explaining.process import Busy, Died, Process, Starting, TookTooLong
 from services.monitor.facts import Facts, Version
+from services.monitor.span import Span
 from shared.events import batches
 from shared.log.tables import Row
 from shared.runtime.problems import Problem

@@ -14,8 +14,9 @@ import pyarrow.compute as pc
 
 from services.monitor.archive.blocks import BATCH, ROW
 from services.monitor.archive.files import Unreadable, in_thread
-from services.monitor.archive.reading import Archive, Span
+from services.monitor.archive.reading import Archive
 from services.monitor.domain.explanation import distances
+from services.monitor.span import Span
 from shared.events import batches
 
 DIGITS = 6

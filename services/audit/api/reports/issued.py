@@ -9,9 +9,9 @@ from fastapi import Query as Parameter
 from fastapi.responses import Response
 
 from services.audit.api.reader import data_of
-from services.audit.api.reports.answers import file_response
 from services.audit.domain import report as issued
-from services.audit.reports.press import Format
+from services.audit.pages import shown
+from services.audit.reports.press import MEDIA_TYPES, Format
 from services.audit.reports.shelf import Missing, Shelf
 from shared.log.tables import Query, Row, Where, cursor_of, equal
 from shared.runtime.http import Answer, Call, page, reading
@@ -56,7 +56,7 @@ def add_issued(router: APIRouter, service: Service) -> None:
         except Missing as error:
             fix = "Restore it from a copy; the record holds its SHA-256."
             raise Problem(410, "report-bytes-lost", f"Report {report} as {wanted}: {error}.", fix) from error
-        return file_response(data, wanted, f"report-{report}")
+        return shown(data, MEDIA_TYPES[wanted], f"report-{report}.{wanted}")
 
 
 async def _with_digest(service: Service, where: tuple[Where, ...], digest: str) -> list[dict[str, Any]]:

@@ -7,8 +7,9 @@ from fastapi import Query as Parameter
 from fastapi.responses import Response
 
 from services.audit.api.moments import At, KnownAt, moment
-from services.audit.api.reports.answers import base_url, file_response, made
-from services.audit.reports.press import Format, Press
+from services.audit.api.reports.answers import base_url, made
+from services.audit.pages import shown
+from services.audit.reports.press import MEDIA_TYPES, Format, Press
 from shared.runtime.http import Call, reading
 from shared.runtime.service import Service
 
@@ -26,7 +27,8 @@ def add_live(router: APIRouter, service: Service, press: Press) -> None:
         """The inventory of all models as of both times: what is in use, approvals, evidence, performance, findings."""
         when = moment(at, known_at)
         document = await press.inventory(when, base_url(call))
-        return file_response(await press.render(document, wanted), wanted, f"inventory-{when.at:%Y-%m-%d}")
+        name = f"inventory-{when.at:%Y-%m-%d}.{wanted}"
+        return shown(await press.render(document, wanted), MEDIA_TYPES[wanted], name)
 
     @router.get("/v1/reports/{model}", response_class=Response)
     async def model_report(
@@ -40,4 +42,5 @@ def add_live(router: APIRouter, service: Service, press: Press) -> None:
         and a model card. Every statement names its events; what is not on record is said to be so."""
         when = moment(at, known_at)
         document = await made(service, press, model, when, base_url(call))
-        return file_response(await press.render(document, wanted), wanted, f"{model}-{when.at:%Y-%m-%d}")
+        name = f"{model}-{when.at:%Y-%m-%d}.{wanted}"
+        return shown(await press.render(document, wanted), MEDIA_TYPES[wanted], name)
