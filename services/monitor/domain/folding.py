@@ -16,6 +16,7 @@ from services.monitor.domain import native
 from services.monitor.domain.bins import Bins, FeatureBins, category
 from services.monitor.domain.categories import Categories, counted
 from services.monitor.domain.grid import UNIT_INTERVAL, Floats, Ints
+from services.monitor.domain.grouping import is_number
 from services.monitor.domain.joined import no_joined
 from services.monitor.domain.rows import Hashes, Rows, kept_names, lowest, mixed, no_rows, no_texts, single
 from services.monitor.domain.schema import faults_of
@@ -77,11 +78,6 @@ def sketch_of(
         found = _sketch(group, bins, limit, signature, beside)
         sketch = found if sketch is EMPTY else merge(sketch, found)
     return sketch
-
-
-def is_number(kind: pa.DataType) -> bool:
-    """Whether a column of this type is measured, rather than counted by its values."""
-    return pa.types.is_floating(kind) or pa.types.is_integer(kind)
 
 
 def matrix(batch: pa.RecordBatch, columns: Sequence[str]) -> Floats:

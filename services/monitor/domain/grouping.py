@@ -76,5 +76,5 @@ def counted(codes: Ints, size: int) -> Ints:
 
 
 def is_number(kind: pa.DataType) -> bool:
-    """Whether a column of this type holds numbers."""
+    """Whether a column of this type holds numbers: measured, rather than counted by its values."""
     return pa.types.is_floating(kind) or pa.types.is_integer(kind)
