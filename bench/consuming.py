@@ -12,6 +12,8 @@ from shared.runtime.running import Transport
 
 SECONDS = 120.0
 FETCH_BYTES = 2 * 2**20
+LOOK_SECONDS = 0.05
+"""Between two looks whether all is committed: each asks the broker, which has better things to do."""
 
 
 async def consumed(consumer: Consumer, records: int, transport: Transport = Consumer.run) -> float:
@@ -38,7 +40,7 @@ async def timed(consumer: Consumer, records: int, transport: Transport = Consume
         async with asyncio.timeout(SECONDS):
             await handed.wait()
             while await consumer.lag() or consumer.loading:  # noqa: ASYNC110 (the commit tells nobody)
-                await asyncio.sleep(0.005)
+                await asyncio.sleep(LOOK_SECONDS)
             taken = time.perf_counter() - start, time.process_time() - cpu
     finally:
         running.cancel()
