@@ -79,7 +79,8 @@ class Consumer:
 
     at_once: int = 1
     """Partitions at work at the same time, each in a unit of work of its own as if a worker of its own had it; for
-    handlers that spend their time outside this loop. Above 1 nothing may depend on the order between partitions."""
+    handlers that spend their time outside this loop. Above 1 nothing may depend on the order between partitions; but
+    what one poll brought is taken topic by topic, as they are named, since later ones may speak of earlier ones."""
 
     loads: tuple[str, ...] = ()
     """Views whose indexes wait while this consumer is more than `consumer_load_lag` behind, as in a rebuild."""
@@ -202,10 +203,12 @@ class Consumer:
             for place, records in polled:
                 await apply(place, records)
             return waiting
-        ended = await asyncio.gather(*(apply(*one) for one in polled), return_exceptions=True)
-        for failure in ended:
-            if failure is not None:
-                raise failure
+        for topic in self.topics:
+            mine = (apply(place, records) for place, records in polled if place.topic == topic)
+            ended = await asyncio.gather(*mine, return_exceptions=True)
+            for failure in ended:
+                if failure is not None:
+                    raise failure
         return waiting
 
     async def _assigned(self, places: Sequence[TopicPartition]) -> dict[TopicPartition, int]:

@@ -9,6 +9,8 @@ from muniment.demo.story.scene import Scene
 
 SECONDS = 120.0
 POLL_SECONDS = 0.05
+COSTLY_POLL_SECONDS = 0.5
+"""Between questions that have the system add up the whole year."""
 
 
 def until_in_ledger(scene: Scene, prediction_id: str) -> None:
@@ -33,7 +35,7 @@ def until_measured(scene: Scene) -> None:
         items = scene.client.get(f"/v1/deployments/{cast.DEPLOYMENT}/kpis")["items"]
         return sum(item["outcomes"] for item in items if item["kpi"] == cast.KPI) >= scene.told
 
-    _until(f"the monitor has measured {scene.told} outcomes", measured)
+    _until(f"the monitor has measured {scene.told} outcomes", measured, COSTLY_POLL_SECONDS)
 
 
 def until_flags_placed(scene: Scene) -> None:
@@ -50,12 +52,12 @@ def until_flags_placed(scene: Scene) -> None:
 
 def until_reported(scene: Scene, predictions: Callable[[], int]) -> None:
     """Until the audit's report counts every flight: it hears of the monitor's windows after the monitor has them."""
-    _until("the report counts every flight", lambda: predictions() >= len(scene.flights))
+    _until("the report counts every flight", lambda: predictions() >= len(scene.flights), COSTLY_POLL_SECONDS)
 
 
-def _until(what: str, true: Callable[[], bool]) -> None:
+def _until(what: str, true: Callable[[], bool], pause: float = POLL_SECONDS) -> None:
     deadline = time.monotonic() + SECONDS
     while not true():
         if time.monotonic() > deadline:
             raise TimeoutError(f"{SECONDS:.0f} s passed before {what}")
-        time.sleep(POLL_SECONDS)
+        time.sleep(pause)

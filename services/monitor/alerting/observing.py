@@ -35,7 +35,10 @@ from shared.runtime.settings import Settings
 
 CONSUMER = "monitor.alerts"
 ACTOR = "monitor"
-LOOKED_BACK = 50
+LOOKED_BACK = 10
+"""Windows read for each fact, or as many as the settings ask for, if more: where windows come one by one, an alert is
+raised or cleared by the last of those that it takes."""
+
 MAX_WINDOWS = 100_000
 MAX_ROUTES = 10_000
 
@@ -82,9 +85,10 @@ class Observing:
 
     async def _decide(self, unit: UnitOfWork, event: Event, targets: Sequence[Target]) -> None:
         settings = self.service.settings
+        most = max(LOOKED_BACK, settings.alert_raise_windows, settings.alert_clear_windows)
         for target in targets:
             where = equal(deployment=target.deployment, version=target.version, kind=target.kind)
-            rows = await unit.find(Query("alert_windows", where, ("-window_start",), LOOKED_BACK))
+            rows = await unit.find(Query("alert_windows", where, ("-window_start",), most))
             seen = tuple(map(_seen, rows))
             name = new_id()
             command = Observe(target, seen, settings.alert_raise_windows, settings.alert_clear_windows, name)

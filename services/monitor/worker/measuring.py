@@ -20,7 +20,7 @@ from services.monitor.domain.window import Measure, Window
 from services.monitor.facts import Facts, kpis_of
 from services.monitor.projection import DIRTY
 from services.monitor.worker.counted import Counted
-from services.monitor.worker.inputs import inputs_of
+from services.monitor.worker.inputs import Compared
 from shared.events.catalog import TOPIC_OUTCOMES, TOPIC_PREDICTIONS
 from shared.log.records import TopicPartition
 from shared.log.store import UnitOfWork
@@ -53,6 +53,7 @@ class Measuring:
     facts: Facts
     clock: Callable[[], datetime] = now
     _counted: Counted = field(default_factory=Counted)
+    _compared: Compared = field(default_factory=Compared)
 
     async def run(self) -> None:
         """Measure every closed window that changed since it was measured last."""
@@ -142,7 +143,7 @@ class Measuring:
         judged = judge.quality(sketch.joined)
         fairness = tuple(measured(one, judge.groups(one, sketch.joined)) for one in version.judged.protected)
         settings = self.service.settings
-        inputs = await inputs_of(unit, settings, window, sketch, version)
+        inputs = await self._compared.inputs(unit, settings, window, sketch, version)
         return Measure(
             window,
             sketch.predictions,
