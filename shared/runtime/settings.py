@@ -252,7 +252,44 @@ class Settings(BaseSettings):
     """Figures of windows that one process tells Prometheus at most."""
 
     flags_open_threshold: int = 10
-    """Open flags of one deployed version at which `FlagThresholdBreached` is stated."""
+    """Open flags of one deployed version at which `FlagThresholdBreached` is stated, where no limits were set."""
+
+    max_bulk_flags: int = 1_000_000
+    """Predictions that one bulk may flag."""
+
+    max_bulk_pending: int = 10_000
+    """Predictions not known yet that one bulk may leave waiting; what a list names beyond them is refused, and told."""
+
+    max_bulks: int = 100
+    """Bulks that may be under way at once; who asks then is told to try again."""
+
+    bulk_seconds: float = 0.2
+    """How often new bulks are looked for."""
+
+    flags_pending_seconds: float = 7 * 86_400.0
+    """How long a flag waits for a prediction that is not known; then whoever raised it is told."""
+
+    flags_per_minute: int = 600
+    """Flags that one user may raise singly in a minute; bulks are for more."""
+
+    flags_due_seconds: dict[str, float] = {
+        "critical": 14_400.0,
+        "high": 86_400.0,
+        "medium": 604_800.0,
+        "low": 2_592_000.0,
+    }
+    """Until when a flag has to be answered, by severity, as a JSON object."""
+
+    flag_link_seconds: float = 30 * 86_400.0
+    """How long a signed link may be good for at most."""
+
+    flag_signing_key: SecretStr | None = None
+    """Signs links that flag with one click; API processes on several machines need the same one. None: kept in a file
+    in `data_dir`."""
+
+    max_attachment_bytes: int = 2**20
+    max_attachments: int = 10
+    """Size of one attachment, and how many one flag may have."""
 
     idempotency_seconds: int = 86_400
     lineage_max_depth: int = 20

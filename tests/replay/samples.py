@@ -28,6 +28,14 @@ TABLES = {
         {"at": _TIMES, "feature.hour": pa.array([5, 6]), "output.probability": _NUMBER}
     ),
     "OutcomeLogged": pa.record_batch({"prediction_id": [f"{BATCH}-0", f"{BATCH}-1"], "at": _TIMES, "value": _NUMBER}),
+    "PredictionsFlagged": pa.record_batch(
+        {
+            "batch": pa.array([BATCH, BATCH]).dictionary_encode(),
+            "row": pa.array([0, 1], pa.int32()),
+            "segment": ["AA", "AA"],
+        }
+    ),
+    "LabelsCorrected": pa.record_batch({"prediction_id": [f"{BATCH}-0", f"{BATCH}-1"], "at": _TIMES, "value": _NUMBER}),
     "OutcomesJoined": pa.record_batch(
         {
             "batch": [BATCH, BATCH],
@@ -159,6 +167,69 @@ PAYLOADS: tuple[Payload, ...] = (
     feedback.FlagCommented(flag=BATCH, comment="looking"),
     feedback.FlagResolved(flag=BATCH, resolution="model_defect", comment="known"),
     feedback.FlagThresholdBreached(**V1, open_flags=10, threshold=10),
+    feedback.BulkFlagRequested(
+        bulk="bulk-1",
+        category="missed",
+        severity="high",
+        via="query",
+        query=feedback.PredictionQuery(
+            deployment="flights",
+            since=AT,
+            where=(
+                feedback.Condition(column="feature.carrier", op="=", value="AA"),
+                feedback.Condition(column="output.probability", op=">", value=0.8),
+            ),
+        ),
+        ends=(feedback.LogEnd(partition=0, offset=7),),
+    ),
+    feedback.PredictionsFlagged(
+        flag="many",
+        part=1,
+        **V1,
+        category="missed",
+        severity="high",
+        via="query",
+        bulk="bulk-1",
+        batches=(BATCH,),
+        rows=2,
+        total=2,
+        segments={"AA": 2},
+        due=AT,
+    ),
+    feedback.BulkFlagAdvanced(
+        bulk="bulk-1", partition=0, offset=6, looked=3, flagged=2, flags={"1/missed/high": "many"}
+    ),
+    feedback.BulkFlagEnded(bulk="bulk-1", state="completed", flagged=2),
+    feedback.FlagLapsed(flag="late", prediction_id="never", waited_seconds=3600.0),
+    feedback.FlagMerged(flag="again", into="many"),
+    feedback.LabelsCorrected(flag="many", **V1, rows=2),
+    feedback.FlagLimitsSet(deployment="flights", rate=0.01, harm={"high": 300.0}, harm_limit=10_000.0, unit="USD"),
+    feedback.FlagLinkUsed(link="link-1", issuer="ana", flag="late"),
+    feedback.RuleAdopted(
+        rule="never-warn-early",
+        version=1,
+        deployment="flights",
+        statement="Never warn of a flight that left early.",
+        table=(
+            feedback.Decision(
+                when=(feedback.Condition(column="feature.dep_delay", op="<", value=0),), category="warned-early"
+            ),
+        ),
+    ),
+    feedback.RuleRetired(rule="never-warn-early", reason="no longer asked for"),
+    feedback.ReviewDrawn(
+        review="review-1",
+        **V1,
+        design="stratified",
+        output="probability",
+        seed=7,
+        strata=(feedback.Stratum(name="all", size=3, drawn=1),),
+        items=(feedback.ReviewItem(prediction_id=f"{BATCH}-0", stratum="all", score=0.5),),
+    ),
+    feedback.ReviewJudged(review="review-1", prediction_id=f"{BATCH}-0", wrong=True),
+    feedback.CorrectionsExported(
+        export="export-1", dataset="corrected", version=1, sha256="0" * 64, rows=2, flags=("many",)
+    ),
     audit.VerificationCompleted(
         verification=BATCH, outcome="equal", events=10, rows=40, digest_live="ef" * 32, digest_replayed="ef" * 32
     ),

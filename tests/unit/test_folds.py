@@ -31,7 +31,8 @@ def story(stream: int) -> list[Event]:
         if isinstance(payload, PolicyAdopted):
             names["version"] = stream  # all policies of a stage are one stream
         event = replace(sample(payload), id=f"{type(payload).__name__}.{stream}", subject=f"story/{stream}")
-        sequence = 0 if isinstance(payload, BatchPayload) else len(events) + 1
+        direct = isinstance(payload, BatchPayload) and payload.OWNER == "monitor"
+        sequence = 0 if direct else len(events) + 1
         events.append(replace(event, sequence=sequence, data=payload.model_copy(update=names)))
     return events
 
@@ -39,7 +40,7 @@ def story(stream: int) -> list[Event]:
 def _names(field: str, value: Any) -> bool:
     return isinstance(value, str) and field in {
         *("goal", "kpi", "dataset", "pipeline", "run", "model", "evidence", "approval", "alias", "flag", "deployment"),
-        *("batch", "prediction_id"),
+        *("batch", "prediction_id", "bulk", "rule", "review", "export"),
     }
 
 

@@ -14,7 +14,7 @@ FAMILIES: dict[str, tuple[str, ...]] = {
     "control": ("approval", "checkpoint", "evidence", "gate", "key", "policy", "report", "verification"),
     "use": ("batch", "deployment", "joined", "outcome", "prediction", "retention", "window"),
     "alarm": ("alert", "alert-route", "breach", "drift", "flag"),
-    "people": ("actor",),
+    "people": ("actor", "subject"),
 }
 FAMILY = {kind: family for family, kinds in FAMILIES.items() for kind in kinds}
 _UUID = 36
@@ -108,6 +108,14 @@ def said_of_flag(type_name: str, data: dict[str, Any]) -> str:
         case "FeedbackFlagged":
             expected = f", expected {data['expected']}" if data.get("expected") is not None else ""
             return f"flagged as {data['category'].replace('_', ' ')}{expected}"
+        case "PredictionsFlagged":
+            return f"flagged as {data['category'].replace('_', ' ')}, {data['total']:,} predictions so far"
+        case "FlagMerged":
+            return f"said the same as flag {data['into']}, and is answered with it"
+        case "FlagLapsed":
+            return "its prediction did not come in the stated time"
+        case "FlagLinkUsed":
+            return f"raised through a link that {data['issuer']} gave out"
         case "FlagTriaged":
             return f"given to {data['assignee']}, severity {data['severity']}"
         case "FlagResolved":

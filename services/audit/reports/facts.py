@@ -7,6 +7,8 @@ from typing import Any
 
 from services.audit.reports.words import parsed
 
+FLAG_ENDS = ("FlagResolved", "FlagMerged", "FlagLapsed")
+FLAG_STEPS = ("FeedbackFlagged", "PredictionsFlagged", "FlagLocated", "FlagTriaged", "FlagCommented", *FLAG_ENDS)
 DEPLOYING = ("Deployed", "TrafficChanged", "Promoted", "RolledBack", "Retired")
 
 
@@ -111,15 +113,14 @@ class Facts:
     @property
     def flags(self) -> dict[str, list[Fact]]:
         """Flag id → its history."""
-        types = ("FeedbackFlagged", "FlagLocated", "FlagTriaged", "FlagCommented", "FlagResolved")
         found: dict[str, list[Fact]] = {}
-        for fact in self.of(*types):
+        for fact in self.of(*FLAG_STEPS):
             found.setdefault(fact.data["flag"], []).append(fact)
-        return {flag: said for flag, said in found.items() if said[0].type == "FeedbackFlagged"}
+        return {flag: said for flag, said in found.items() if said[0].type in ("FeedbackFlagged", "PredictionsFlagged")}
 
     @property
     def open_flags(self) -> list[Fact]:
-        return [said[0] for said in self.flags.values() if all(one.type != "FlagResolved" for one in said)]
+        return [said[0] for said in self.flags.values() if all(one.type not in FLAG_ENDS for one in said)]
 
     def dataset(self, ref: Mapping[str, Any]) -> Fact | None:
         """What was registered of the dataset version that `ref` names."""

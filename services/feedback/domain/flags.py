@@ -1,23 +1,48 @@
-"""Flags: what an expert says is wrong about one prediction, and what becomes of it. Stream `flag/{id}`."""
+"""Flags: what an expert says is wrong, and what becomes of it. Stream `flag/{id}`."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Literal
+from dataclasses import dataclass
+from datetime import datetime
+from math import isfinite
+from typing import Any
 
-from shared.events.envelope import Event, Payload
+from services.feedback.domain.flag_state import ENDED, Flag, State, evolve, initial
+from shared.events.envelope import Payload
 from shared.events.feedback import (
+    Attachment,
     FeedbackFlagged,
     FlagCommented,
+    FlagLapsed,
+    FlagLinkUsed,
     FlagLocated,
+    FlagMerged,
     FlagResolved,
     FlagTriaged,
+    PredictionQuery,
     Resolution,
     Severity,
+    Target,
+    TriageState,
+    Via,
 )
 from shared.events.plain import not_plain
 from shared.events.refusal import Refused
 
-State = Literal["none", "open", "triaged", "resolved"]
+__all__ = [
+    "Comment",
+    "Flag",
+    "Lapse",
+    "Locate",
+    "Merge",
+    "Place",
+    "Raise",
+    "Resolve",
+    "Subject",
+    "Triage",
+    "decide",
+    "evolve",
+    "initial",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +57,21 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
+class Subject:
+    """What else than a prediction is flagged: a slice of a deployment, a model (or a version of it), a pipeline."""
+
+    target: Target
+    deployment: str | None = None
+    model: str | None = None
+    version: int | None = None
+    slice: PredictionQuery | None = None
+    pipeline: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Raise:
+    """`link`, `issuer`: of a flag that a signed link raised."""
+
     flag: str
     prediction_id: str
     place: Place | None
@@ -40,6 +79,12 @@ class Raise:
     severity: Severity
     expected: Any
     comment: str
+    subject: Subject | None = None
+    attachments: tuple[Attachment, ...] = ()
+    via: Via = "api"
+    due: datetime | None = None
+    link: str | None = None
+    issuer: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +93,19 @@ class Locate:
 
 
 @dataclass(frozen=True, slots=True)
+class Lapse:
+    """The prediction did not come for so long."""
+
+    waited_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Triage:
     assignee: str
     severity: Severity | None
     comment: str
+    state: TriageState = "triaged"
+    due: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,31 +114,29 @@ class Comment:
 
 
 @dataclass(frozen=True, slots=True)
-class Resolve:
-    resolution: Resolution
+class Merge:
+    """`into_state`: of the flag that it says the same as."""
+
+    into: str
+    into_state: State
     comment: str
 
 
-Command = Raise | Locate | Triage | Comment | Resolve
-
-
 @dataclass(frozen=True, slots=True)
-class Flag:
-    """A flag as its stream tells it; `located` once its prediction is known."""
+class Resolve:
+    """`label`: what came true by the expert's word; None takes what the flag expected, where that is a number."""
 
-    flag: str = ""
-    prediction_id: str = ""
-    state: State = "none"
-    severity: Severity = "medium"
-    located: bool = False
+    resolution: Resolution
+    comment: str
+    label: float | None = None
 
 
-initial = Flag()
+Command = Raise | Locate | Lapse | Triage | Comment | Merge | Resolve
 
 
 def decide(state: Flag, command: Command) -> Sequence[Payload]:
-    """What follows from a command. Raises Refused: 404 `unknown-flag`, 409 `already-resolved`, `already-flagged`, 422
-    `not-plain` where what was expected cannot be kept."""
+    """What follows from a command. Raises Refused: 404 `unknown-flag`; 409 `already-resolved`, `already-merged`,
+    `already-flagged`; 422 `not-plain` where what was expected cannot be kept, `bad-merge`, `bad-label`."""
     if isinstance(command, Raise):
         return _raise(state, command)
     if state.state == "none":
@@ -92,32 +144,18 @@ def decide(state: Flag, command: Command) -> Sequence[Payload]:
     match command:
         case Locate(place=place):
             return [] if state.located else [_located(state, place)]
+        case Lapse(waited_seconds=waited):
+            waits = not state.located and state.state not in ENDED | {"lapsed"}
+            lapsed = FlagLapsed(flag=state.flag, prediction_id=state.prediction_id, waited_seconds=waited)
+            return [lapsed] if waits else []
         case Comment(comment=comment):
             return [FlagCommented(flag=state.flag, comment=comment)]
-        case Triage(assignee=assignee, severity=severity, comment=comment):
-            _still_open(state)
-            return [
-                FlagTriaged(flag=state.flag, assignee=assignee, severity=severity or state.severity, comment=comment)
-            ]
-        case Resolve(resolution=resolution, comment=comment):
-            _still_open(state)
-            return [FlagResolved(flag=state.flag, resolution=resolution, comment=comment)]
-
-
-def evolve(state: Flag, event: Event) -> Flag:
-    """The flag after one more event."""
-    match event.data:
-        case FeedbackFlagged() as raised:
-            located = raised.batch is not None
-            return Flag(raised.flag, raised.prediction_id, "open", raised.severity, located)
-        case FlagLocated():
-            return replace(state, located=True)
-        case FlagTriaged(severity=severity):
-            return replace(state, state="triaged", severity=severity)
-        case FlagResolved():
-            return replace(state, state="resolved")
-        case _:
-            return state
+        case Triage():
+            return [_triaged(state, command)]
+        case Merge():
+            return [_merged(state, command)]
+        case Resolve():
+            return [_resolved(state, command)]
 
 
 def _raise(state: Flag, command: Raise) -> Sequence[Payload]:
@@ -125,22 +163,30 @@ def _raise(state: Flag, command: Raise) -> Sequence[Payload]:
         raise Refused("already-flagged", f"Flag {command.flag} exists already.")
     if reason := not_plain(command.expected, "expected"):
         raise Refused("not-plain", f"{reason[0].upper()}{reason[1:]}.", status=422)
-    place = command.place
-    return [
-        FeedbackFlagged(
-            flag=command.flag,
-            prediction_id=command.prediction_id,
-            deployment=place.deployment if place else None,
-            model=place.model if place else None,
-            version=place.version if place else None,
-            batch=place.batch if place else None,
-            row=place.row if place else None,
-            category=command.category,
-            severity=command.severity,
-            expected=command.expected,
-            comment=command.comment,
-        )
-    ]
+    place, subject = command.place, command.subject or Subject("prediction")
+    of: Place | Subject = place or subject
+    flagged = FeedbackFlagged(
+        flag=command.flag,
+        prediction_id=command.prediction_id,
+        deployment=of.deployment,
+        model=of.model,
+        version=of.version,
+        batch=place.batch if place else None,
+        row=place.row if place else None,
+        category=command.category,
+        severity=command.severity,
+        expected=command.expected,
+        comment=command.comment,
+        target=subject.target,
+        slice=subject.slice,
+        pipeline=subject.pipeline,
+        attachments=command.attachments,
+        via=command.via,
+        due=command.due,
+    )
+    if command.link is None:
+        return [flagged]
+    return [flagged, FlagLinkUsed(link=command.link, issuer=command.issuer, flag=command.flag)]
 
 
 def _located(state: Flag, place: Place) -> FlagLocated:
@@ -155,6 +201,47 @@ def _located(state: Flag, place: Place) -> FlagLocated:
     )
 
 
+def _triaged(state: Flag, command: Triage) -> FlagTriaged:
+    _still_open(state)
+    return FlagTriaged(
+        flag=state.flag,
+        assignee=command.assignee,
+        severity=command.severity or state.severity,
+        comment=command.comment,
+        state=command.state,
+        due=command.due,
+    )
+
+
+def _merged(state: Flag, command: Merge) -> FlagMerged:
+    _still_open(state)
+    if command.into == state.flag:
+        raise Refused("bad-merge", "A flag cannot be merged into itself.", status=422)
+    if command.into_state in ("none", "merged"):
+        why = "does not exist" if command.into_state == "none" else "was merged itself; name the flag it went into"
+        raise Refused("bad-merge", f"Flag {command.into} {why}.", status=422)
+    return FlagMerged(flag=state.flag, into=command.into, comment=command.comment)
+
+
+def _resolved(state: Flag, command: Resolve) -> FlagResolved:
+    _still_open(state)
+    label = command.label
+    if label is not None and (command.resolution != "label_corrected" or not isfinite(label)):
+        raise Refused("bad-label", "'label' is a number and belongs to the resolution label_corrected.", status=422)
+    if label is None and command.resolution == "label_corrected":
+        label = number_of(state.expected)
+    return FlagResolved(flag=state.flag, resolution=command.resolution, comment=command.comment, label=label)
+
+
+def number_of(expected: Any) -> float | None:
+    """What was expected as an outcome is told: a number, or truth as 1 and 0; None where it is neither."""
+    if isinstance(expected, bool | int | float) and isfinite(expected):
+        return float(expected)
+    return None
+
+
 def _still_open(state: Flag) -> None:
     if state.state == "resolved":
         raise Refused("already-resolved", f"Flag {state.flag} is resolved; raise a new flag if it is still wrong.")
+    if state.state == "merged":
+        raise Refused("already-merged", f"Flag {state.flag} was merged into {state.into}; speak about that one.")

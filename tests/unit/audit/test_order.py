@@ -11,7 +11,7 @@ from services.audit.projection import FOLDED, TABLES, fold
 from services.audit.worker import record_all
 from shared.events.catalog import TOPICS, topic_of
 from shared.events.codec import decode
-from shared.events.envelope import Event
+from shared.events.envelope import BatchPayload, Event
 from shared.log.memory import MemoryLog, MemoryStore
 from shared.log.records import Record
 from shared.log.tables import Query
@@ -20,8 +20,6 @@ from shared.runtime.settings import Settings
 from tests.replay.samples import PAYLOADS
 from tests.unit.audit.facts import event, logged, predictions, stored
 
-BATCHES = {"PredictionLogged", "OutcomeLogged", "OutcomesJoined"}
-
 
 def world() -> list[list[Record]]:
     """Partitions with records, in order; batches come twice, as after a retry."""
@@ -29,7 +27,7 @@ def world() -> list[list[Record]]:
     lengths: Counter[str] = Counter()
     events: list[Event] = []
     for number, payload in enumerate(PAYLOADS, 1):
-        if type(payload).__name__ not in BATCHES:
+        if not isinstance(payload, BatchPayload):
             subject = f"{topic_of(payload)}/{number % 5}"
             lengths[subject] += 1
             events.append(event(number, payload, subject, lengths[subject], happened=number, recorded=100 + number))

@@ -1,18 +1,22 @@
 """Given what was said about a flag, when somebody says more, then this follows."""
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from services.feedback.domain import flags, thresholds
-from services.feedback.domain.flags import Comment, Locate, Place, Raise, Resolve, Triage
+from services.feedback.domain.flags import Comment, Lapse, Locate, Merge, Place, Raise, Resolve, Subject, Triage
+from services.feedback.domain.limits import Level, Over, over
 from services.feedback.projection import project
 from shared.events.envelope import Event, Payload
 from shared.events.feedback import (
     FeedbackFlagged,
     FlagCommented,
+    FlagLapsed,
+    FlagLimitsSet,
     FlagLocated,
+    FlagMerged,
     FlagResolved,
     FlagThresholdBreached,
     FlagTriaged,
@@ -24,11 +28,15 @@ AT = datetime(2013, 7, 3, tzinfo=UTC)
 PLACE = Place("late-flights", "late-flights", 1, "b", 3)
 WHERE = {"deployment": "late-flights", "model": "late-flights", "version": 1, "batch": "b", "row": 3}
 RAISE = Raise("f", "b-3", PLACE, "missed", "high", 1.0, "landed late")
+ON_VERSION = Subject("model", model="late-flights", version=2)
 RAISED = FeedbackFlagged(
     flag="f", prediction_id="b-3", category="missed", severity="high", expected=1.0, comment="landed late", **WHERE
 )
 PENDING = RAISED.model_copy(update=dict.fromkeys(WHERE))
 TRIAGED = FlagTriaged(flag="f", assignee="dan", severity="high")
+MERGED = FlagMerged(flag="f", into="g", comment="same")
+LAPSED = FlagLapsed(flag="f", prediction_id="b-3", waited_seconds=60.0)
+CORRECTED = FlagResolved(flag="f", resolution="label_corrected", comment="so", label=1.0)
 RESOLVED = FlagResolved(flag="f", resolution="model_defect", comment="known")
 
 
@@ -55,6 +63,14 @@ def state_after(*given: Payload) -> flags.Flag:
         ((RAISED, TRIAGED), Resolve("model_defect", "known"), [RESOLVED]),
         ((RAISED,), Resolve("model_defect", "known"), [RESOLVED]),
         ((RAISED, RESOLVED), Comment("thanks"), [FlagCommented(flag="f", comment="thanks")]),
+        ((RAISED,), Merge("g", "open", "same"), [MERGED]),
+        ((RAISED,), Merge("g", "resolved", "same"), [MERGED]),
+        ((PENDING,), Lapse(60.0), [LAPSED]),
+        ((RAISED,), Lapse(60.0), []),
+        ((PENDING, LAPSED), Lapse(70.0), []),
+        ((PENDING, LAPSED), Locate(PLACE), [FlagLocated(flag="f", prediction_id="b-3", **WHERE)]),
+        ((RAISED,), Resolve("label_corrected", "so"), [CORRECTED]),
+        ((RAISED,), Resolve("label_corrected", "so", 0.0), [CORRECTED.model_copy(update={"label": 0.0})]),
     ],
 )
 def test_what_follows(given, when, then) -> None:
@@ -70,6 +86,11 @@ def test_what_follows(given, when, then) -> None:
         ((), replace(RAISE, expected={"delay": [2**64]}), "not-plain", 422),
         ((RAISED, RESOLVED), Resolve("model_defect", "again"), "already-resolved", 409),
         ((RAISED, RESOLVED), Triage("dan", None, ""), "already-resolved", 409),
+        ((RAISED, MERGED), Resolve("model_defect", "again"), "already-merged", 409),
+        ((RAISED,), Merge("f", "open", ""), "bad-merge", 422),
+        ((RAISED,), Merge("g", "none", ""), "bad-merge", 422),
+        ((RAISED,), Merge("g", "merged", ""), "bad-merge", 422),
+        ((RAISED,), Resolve("model_defect", "so", 1.0), "bad-label", 422),
     ],
 )
 def test_what_is_refused(given, when, code, status) -> None:
@@ -79,12 +100,25 @@ def test_what_is_refused(given, when, code, status) -> None:
 
 
 def test_a_breach_is_stated_once_per_cause() -> None:
-    command = thresholds.Breach("d", "m", 1, 10, 10, "e10")
+    command = thresholds.Breach("d", "m", 1, 10, "open", Over(10, 10), "e10", AT)
     [stated] = thresholds.decide(thresholds.initial, command)
-    assert stated == FlagThresholdBreached(deployment="d", model="m", version=1, open_flags=10, threshold=10)
+    assert stated == FlagThresholdBreached(
+        deployment="d",
+        model="m",
+        version=1,
+        open_flags=10,
+        threshold=10,
+        kind="open",
+        value=10,
+        limit=10,
+        cause_recorded=AT,
+    )
     state = thresholds.evolve(thresholds.initial, event(stated, 1, cause="e10"))
     assert thresholds.decide(state, command) == []
-    assert len(thresholds.decide(state, replace(command, cause="e30"))) == 1
+    assert thresholds.decide(state, replace(command, cause="e5")) == []  # older than the newest: a rebuild
+    later = replace(command, cause="e30", recorded=AT + timedelta(seconds=1))
+    assert len(thresholds.decide(state, later)) == 1
+    assert len(thresholds.decide(state, replace(command, kind="rate", cause="e5"))) == 1
 
 
 def test_the_view_of_a_flag_follows_its_events() -> None:
@@ -101,3 +135,32 @@ def test_the_view_of_a_flag_follows_its_events() -> None:
     assert (row["deployment"], row["version"], row["batch"], row["row"]) == ("late-flights", 1, "b", 3)
     assert (row["state"], row["assignee"], row["resolution"]) == ("resolved", "dan", "model_defect")
     assert (row["raised_by"], row["raised_at"]) == ("ana", AT)
+
+
+def test_a_flag_may_be_on_a_version_instead_of_a_prediction() -> None:
+    [flagged] = flags.decide(flags.initial, replace(RAISE, prediction_id="", place=None, subject=ON_VERSION))
+    assert isinstance(flagged, FeedbackFlagged)
+    assert (flagged.target, flagged.model, flagged.version, flagged.batch) == ("model", "late-flights", 2, None)
+    [change, _] = project(event(flagged))
+    assert isinstance(change, Put)
+    assert (change.row["located"], change.row["predictions"]) == (True, 0)
+
+
+MONEY = {"harm": {"high": 50.0}, "harm_limit": 100.0, "unit": "EUR"}
+LIMITS = FlagLimitsSet(deployment="d", open_flags=3, rate=0.01, rate_rows=100, critical=1, **MONEY)
+
+
+@pytest.mark.parametrize(
+    ("level", "predictions", "kinds"),
+    [
+        (Level(), 1_000, {}),
+        (Level().moved("low", 3, 1), 1_000, {"open": Over(3, 3)}),
+        (Level().moved("critical", 1, 1), 1_000, {"severity": Over(1, 1)}),
+        (Level().moved("low", 2, 1), 200, {"rate": Over(0.01, 0.01)}),
+        (Level().moved("low", 2, 1), 99, {}),
+        (Level().moved("high", 2, 1), 1_000, {"harm": Over(100.0, 100.0, "EUR")}),
+        (Level().moved("high", 2, 1).moved("high", 2, -1), 1_000, {}),
+    ],
+)
+def test_which_limits_are_reached(level, predictions, kinds) -> None:
+    assert over(LIMITS, level, predictions) == kinds

@@ -92,8 +92,10 @@ def _flag(said: list[Fact]) -> Row:
     first = said[0]
     ends = [fact for fact in said if fact.type == "FlagResolved"]
     placed = next((fact.data["version"] for fact in said if fact.data.get("version") is not None), None)
-    expected = "" if first.data["expected"] is None else f" Expected: {shown(first.data['expected'])}."
+    expected = "" if first.data.get("expected") is None else f" Expected: {shown(first.data['expected'])}."
     what = f"{first.data['category'].replace('_', ' ')}: {first.data['comment'] or 'no comment.'}{expected}"
+    many = max((fact.data["total"] for fact in said if fact.type == "PredictionsFlagged"), default=0)
+    what += f" ({count(many, 'prediction')})" if many else ""
     became = "open"
     if ends:
         became = f"{ends[-1].data['resolution'].replace('_', ' ')} ({ends[-1].actor}, {minute(ends[-1].time)})"

@@ -1,0 +1,14 @@
+"""HTTP: raise flags one by one or a million at once, triage and answer them, and see what they say of a model."""
+
+from fastapi import APIRouter
+
+from services.feedback.api import bulk, flags, summary, triage
+from shared.runtime.service import Service
+
+
+def router(service: Service) -> APIRouter:
+    """The endpoints of feedback."""
+    routes = APIRouter(tags=["feedback"])
+    for room in (bulk, summary, flags, triage):  # fixed paths before /v1/flags/{flag}
+        room.add(routes, service)
+    return routes

@@ -1,0 +1,121 @@
+"""Lists of predictions to flag, from JSON, CSV or Parquet, as rows in parts."""
+
+# pyright: reportAttributeAccessIssue=false
+
+import io
+from collections.abc import Iterator, Sequence
+from typing import get_args
+
+import orjson
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as pa_csv
+import pyarrow.parquet as pq
+
+from shared.events import batches
+from shared.events.feedback import Severity
+from shared.runtime.problems import Problem
+
+PART = 20_000
+ID = "prediction_id"
+COLUMNS = (ID, "category", "severity", "expected")
+MAX_TEXT = 256
+MAX_KINDS = 100
+CSV = "text/csv"
+PARQUET = "application/vnd.apache.parquet"
+
+
+def of_ids(ids: Sequence[str]) -> pa.Table:
+    """A list that names predictions and nothing else."""
+    return pa.table({ID: pa.array(ids, pa.string())})
+
+
+def of_file(body: bytes, media_type: str, most: int) -> pa.Table:
+    """The rows of a file. Raises Problem 415, 422 `bad-file`, `bad-row` with where it is."""
+    kind = media_type.partition(";")[0].strip().lower()
+    if kind not in (CSV, PARQUET):
+        raise Problem(415, "unsupported-media-type", f"'{kind}' is neither {CSV} nor {PARQUET}.")
+    try:
+        table = _csv(body) if kind == CSV else _parquet(body, most)
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise Problem(422, "bad-file", f"The file cannot be read as {kind}: {error}.") from error
+    return _checked(table, most)
+
+
+def parts(table: pa.Table) -> Iterator[tuple[int, bytes]]:
+    """(first row, Arrow) of each part, in the order of the ids, each id once for a category."""
+    ordered = table.take(pc.sort_indices(table, sort_keys=[(ID, "ascending")]))
+    for first in range(0, ordered.num_rows, PART):
+        part = ordered.slice(first, PART).combine_chunks()
+        yield first, batches.write(part.to_batches()[0])
+
+
+def _csv(body: bytes) -> pa.Table:
+    types = dict.fromkeys(COLUMNS, pa.string())
+    options = pa_csv.ConvertOptions(column_types=types, strings_can_be_null=True, quoted_strings_can_be_null=False)
+    return pa_csv.read_csv(io.BytesIO(body), convert_options=options)
+
+
+def _parquet(body: bytes, most: int) -> pa.Table:
+    file = pq.ParquetFile(io.BytesIO(body))
+    rows: int = file.metadata.num_rows
+    if rows > most:
+        raise Problem(413, "too-many-predictions", f"The file has {rows} rows, more than {most}.")
+    return file.read()
+
+
+def _checked(table: pa.Table, most: int) -> pa.Table:
+    if table.num_rows > most:
+        raise Problem(413, "too-many-predictions", f"The file has {table.num_rows} rows, more than {most}.")
+    unknown = sorted(set(table.schema.names) - set(COLUMNS))
+    if ID not in table.schema.names or unknown:
+        why = f"it has unknown columns {unknown}" if unknown else f"it has no column '{ID}'"
+        raise Problem(422, "bad-file", f"The file is no list of flags: {why}.", f"Columns: {', '.join(COLUMNS)}.")
+    if not table.num_rows:
+        raise Problem(422, "bad-file", "The file has no rows.")
+    columns = {name: _text(table, name) for name in COLUMNS if name in table.schema.names}
+    _each(columns)
+    return pa.table(columns)
+
+
+def _each(columns: dict[str, pa.ChunkedArray]) -> None:
+    """Raises Problem 422 `bad-row` that names the first row which says what cannot be."""
+    for name in (ID, "category"):
+        if name in columns:
+            lengths = pc.utf8_length(columns[name])
+            bad = pc.or_(pc.equal(lengths, 0), pc.greater(lengths, MAX_TEXT))
+            bad = pc.fill_null(bad, name == ID)
+            _first(bad, f"'{name}' takes 1 to {MAX_TEXT} characters")
+    if "severity" in columns:
+        known = pc.is_in(columns["severity"], pa.array(get_args(Severity)))
+        _first(
+            pc.and_(pc.invert(known), pc.is_valid(columns["severity"])), f"'severity' is one of {get_args(Severity)}"
+        )
+    if "expected" in columns:
+        for place, text in enumerate(columns["expected"].to_pylist()):
+            try:
+                _ = orjson.loads(text) if text is not None else None
+            except orjson.JSONDecodeError as error:
+                detail = f"Row {place + 1}: 'expected' is no JSON: {error}."
+                raise Problem(422, "bad-row", detail, 'Write numbers as 1, texts as "late".') from error
+    kinds = pa.table({name: columns[name] for name in ("category", "severity") if name in columns})
+    if kinds.num_columns and kinds.group_by(kinds.schema.names).aggregate([]).num_rows > MAX_KINDS:
+        raise Problem(422, "bad-file", f"The file has more than {MAX_KINDS} categories and severities.")
+
+
+def _first(bad: pa.ChunkedArray, reason: str) -> None:
+    place = pc.index(bad, pa.scalar(True)).as_py()
+    if place >= 0:
+        raise Problem(422, "bad-row", f"Row {place + 1}: {reason}.", row=place + 1)
+
+
+def _text(table: pa.Table, name: str) -> pa.ChunkedArray:
+    column = table.column(name)
+    kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
+    if name == "expected" and not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
+        said = [None if value is None else orjson.dumps(value).decode() for value in column.to_pylist()]
+        return pa.chunked_array([pa.array(said, pa.string())])
+    try:
+        return column.cast(pa.string())
+    except pa.ArrowException as error:
+        raise Problem(422, "bad-file", f"Column '{name}' is no text: {error}.") from error

@@ -1,0 +1,41 @@
+"""What feedback does with the log: it folds flags and predictions, and does what takes long step by step."""
+
+from collections.abc import Sequence
+
+import orjson
+
+from services.feedback.worker.bulks import VIEWS, Bulks
+from services.feedback.worker.folding import Folding
+from services.feedback.worker.lapsing import Lapsing
+from services.feedback.worker.notices import CHANNEL
+from services.feedback.worker.places import logged
+from shared.events.catalog import TOPIC_PREDICTIONS
+from shared.log.store import Conflict, UnitOfWork
+from shared.runtime.consumer import Consumer, NotYet, Received
+from shared.runtime.service import Service
+from shared.runtime.tasks import Periodic
+
+TOPICS = ("muniment.feedback", TOPIC_PREDICTIONS)
+
+
+def consumers(service: Service) -> list[Consumer]:
+    """One consumer: a flag and its prediction meet in the same views, whichever comes first."""
+
+    async def handle(unit: UnitOfWork, received: Sequence[Received]) -> None:
+        folding = Folding(service, unit)
+        try:
+            await folding.handle(received)
+        except Conflict as error:
+            raise NotYet(f"somebody else writes to the same flag: {error}") from error
+        await service.live.send(CHANNEL, *(orjson.dumps(row).decode() for row in folding.told))
+
+    ports = (service.log, service.store)
+    return [Consumer(VIEWS, TOPICS, *ports, handle, service.settings, together=True, fold=logged)]
+
+
+def periodic(service: Service) -> list[Periodic]:
+    """Bulks, and flags that wait for predictions which do not come."""
+    return [
+        Periodic("feedback.bulks", service.settings.bulk_seconds, Bulks(service).run),
+        Periodic("feedback.lapsing", 5.0, Lapsing(service).run),
+    ]

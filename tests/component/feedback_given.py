@@ -1,0 +1,55 @@
+"""Predictions on the log, for tests of feedback."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import pyarrow as pa
+
+from shared.events import batches
+from shared.events.codec import decode, encode
+from shared.events.envelope import Event
+from shared.events.monitor import PredictionLogged
+from shared.runtime.commands import new_id
+from tests.support import System
+
+AT = datetime(2013, 7, 3, tzinfo=UTC)
+
+
+async def predictions(
+    system: System,
+    rows: int = 3,
+    ids: list[str] | None = None,
+    batch: str | None = None,
+    version: int = 1,
+    deployment: str = "d",
+    at: datetime = AT,
+    **columns: Sequence[Any],
+) -> str:
+    """Publish a batch of predictions to the log; returns its id. `columns`: by name, `__` for the dot."""
+    table = {"at": pa.array([at] * rows, batches.TIMESTAMP)}
+    table |= {name.replace("__", "."): pa.array(values) for name, values in columns.items()}
+    if ids:
+        table["prediction_id"] = pa.array(ids)
+    said = PredictionLogged(
+        deployment=deployment, model="m", version=version, rows=rows, start=at, end=at, client_ids=ids is not None
+    )
+    name = batch or new_id()
+    event = Event(
+        name, "/muniment/monitor", f"batch/{name}", at, 0, "ana", said, table=batches.write(pa.record_batch(table))
+    )
+    await system.log.publish("muniment.predictions", [encode(event)])
+    return name
+
+
+def flag(prediction_id: str, **more: object) -> dict:
+    return {"prediction_id": prediction_id, "category": "missed", "severity": "high"} | more
+
+
+async def stated(system: System, kind: str, topic: str = "muniment.feedback") -> list[Event]:
+    """All events of a type that the log holds, in the order of partition and offset."""
+    await system.settle()
+    events: list[Event] = []
+    for place, bound in sorted((await system.log.bounds([topic])).items()):
+        events += [decode(record) for record in await system.log.read(place, 0, bound.end) if bound.end]
+    return [event for event in events if event.type == kind]
