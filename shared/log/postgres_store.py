@@ -27,6 +27,7 @@ from shared.log.tables import Query, Row, Table
 
 SEEN_KEPT = 100_000
 PRUNE_EVERY = 10_000
+INDEXED_AT_ONCE = 2
 LOOK_SECONDS = 1.0
 """How often who waits looks for itself, should a wake have been lost."""
 
@@ -177,7 +178,7 @@ class PostgresStore:
             raise
         finally:
             if not stopping:
-                await self._define(indexes_ddl(self._schema, loaded))
+                await self._index(loaded)
 
     async def clear_views(self, consumer: str) -> None:
         views = ", ".join(f"{self._sql}.{quoted(view_name(table))}" for table in self.tables)
@@ -197,6 +198,18 @@ class PostgresStore:
         if self._opened is None:
             raise StoreUnavailable(f"the store of {self._schema} is not open")
         return self._opened
+
+    async def _index(self, tables: Sequence[Table]) -> None:
+        """Build the indexes, INDEXED_AT_ONCE at a time: each keeps one process of the server at work."""
+        free = asyncio.Semaphore(INDEXED_AT_ONCE)
+
+        async def build(sql: str) -> None:
+            async with free:
+                await self._define(sql)
+
+        async with asyncio.TaskGroup() as building:
+            for sql in indexes_ddl(self._schema, tables):
+                building.create_task(build(sql))
 
     async def _define(self, sql: str) -> None:
         with unavailable_as(StoreUnavailable):

@@ -74,9 +74,9 @@ def tables_ddl(schema: str, tables: Sequence[Table]) -> str:
     return "\n".join(statement for table in tables for statement in _table_ddl(schema, table))
 
 
-def indexes_ddl(schema: str, tables: Sequence[Table]) -> str:
-    """The indexes of views beside their keys."""
-    return "\n".join(_index_ddl(schema, table, columns) for table in tables for columns in table.indexes)
+def indexes_ddl(schema: str, tables: Sequence[Table]) -> list[str]:
+    """The indexes of views beside their keys, a statement each."""
+    return [_index_ddl(schema, table, columns) for table in tables for columns in table.indexes]
 
 
 def no_indexes_ddl(schema: str, tables: Sequence[Table]) -> str:
