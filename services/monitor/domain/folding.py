@@ -277,7 +277,7 @@ def _values_at(parts: list[pa.RecordBatch], columns: list[str], places: Ints, wh
     for part in np.unique(belongs) if columns and not wholes else ():
         chosen = belongs == part
         rows = places[chosen] - (ends[part] - parts[part].num_rows)
-        values[chosen] = _tensor(parts[part].select(columns).take(pa.array(rows)), columns).T
+        values[chosen] = _tensor(parts[part], columns)[:, rows].T
     values[~np.isfinite(values)] = np.nan
     return values
 

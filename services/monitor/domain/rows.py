@@ -81,13 +81,21 @@ def lowest(hashes: Hashes, beside: Rows | None = None) -> tuple[Ints, Hashes, In
     if beside is not None and beside.full:
         chosen = np.flatnonzero(hashes <= beside.hashes[-1])
     else:
-        chosen = np.arange(len(hashes))
-        guess = 4.0 * ROWS / max(len(hashes), 1)
-        few = np.flatnonzero(hashes <= np.uint64(int(guess * 2.0**64))) if guess < 0.5 else chosen
-        if len(np.unique(hashes[few])) >= ROWS:
-            chosen = few
+        chosen = _few(hashes)
     found, places, counts = np.unique(hashes[chosen], return_index=True, return_counts=True)
     return chosen[places[:ROWS]], found[:ROWS], counts[:ROWS].astype(np.int64)
+
+
+def _few(hashes: Hashes) -> Ints:
+    """Places among which the ROWS lowest distinct hashes surely are: hashes are spread evenly, so that few lie below a
+    bound; it is raised where too many of those are the same."""
+    expected = 4.0 * ROWS / max(len(hashes), 1)
+    while expected < 0.5:
+        few = np.flatnonzero(hashes <= np.uint64(int(expected * 2.0**64)))
+        if len(np.unique(hashes[few])) >= ROWS:
+            return few
+        expected *= 4.0
+    return np.arange(len(hashes))
 
 
 def single(values: NDArray[np.float64]) -> NDArray[np.float32]:
