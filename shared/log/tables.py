@@ -110,3 +110,8 @@ def cursor_of(table: Table, query: Query, row: Row) -> tuple[Any, ...]:
 def equal(**columns: Any) -> tuple[Where, ...]:
     """Conditions that each column equals its value."""
     return tuple(Where(name, "=", value) for name, value in columns.items())
+
+
+def enough(count: int) -> int:
+    """A limit of at least so many rows: a power of two, so that few statements are ever prepared."""
+    return 1 << max(count - 1, 0).bit_length()

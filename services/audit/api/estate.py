@@ -9,7 +9,7 @@ from services.audit.api.moments import lateness
 from services.audit.api.reader import Reader, data_of
 from services.audit.projection.lineage import DEFINITION
 from shared.events.registry import Stage
-from shared.log.tables import Query, Row, Where, cursor_of, equal
+from shared.log.tables import Query, Row, Where, cursor_of, enough, equal
 
 PAGE = 1_000
 STAGES: tuple[str, ...] = get_args(Stage)
@@ -53,7 +53,7 @@ async def participants(reader: Reader, rows: Sequence[Row]) -> dict[str, list[Pa
     """Deployment node → who takes part in its traffic, of the edges that hold."""
     began = await reader.beginnings(rows)
     ids = sorted({row["event_id"] for row in began})
-    query = Query("ledger", (Where("event_id", "in", ids),), limit=len(ids) or 1, columns=("event_id", "actor"))
+    query = Query("ledger", (Where("event_id", "in", ids),), limit=enough(len(ids)), columns=("event_id", "actor"))
     actors = {row["event_id"]: row["actor"] for row in await reader.store.find(query)} if ids else {}
     found: dict[str, list[Participant]] = {}
     for row, start in zip(rows, began, strict=True):

@@ -10,7 +10,7 @@ from services.audit.domain import merkle, tiles
 from services.audit.domain.merkle import Range
 from services.audit.domain.tiles import Tile
 from services.audit.projection.tree import tile_key, tile_of
-from shared.log.tables import Query, Row, Where, equal
+from shared.log.tables import Query, Row, Where, enough, equal
 from shared.runtime.problems import Problem
 
 PAGE = 5_000
@@ -66,7 +66,7 @@ class TreeReader:
         if not wanted:
             return {}
         keys = sorted(map(tile_key, wanted))
-        rows = await self.finder.find(Query("tree_tiles", (Where("tile", "in", keys),), limit=len(keys)))
+        rows = await self.finder.find(Query("tree_tiles", (Where("tile", "in", keys),), limit=enough(len(keys))))
         return {tile_of(row["tile"]): row["hashes"] for row in rows}
 
     async def roots(self, ranges: Sequence[Range]) -> list[bytes]:

@@ -11,7 +11,7 @@ from services.audit.worker.signing import Signing
 from services.audit.worker.verifications import Verifier
 from shared.events.catalog import TOPICS
 from shared.log.store import UnitOfWork
-from shared.log.tables import Query, Where
+from shared.log.tables import Query, Where, enough
 from shared.runtime.consumer import Consumer, Received
 from shared.runtime.service import Service
 from shared.runtime.tasks import Periodic
@@ -47,7 +47,7 @@ async def record_all(unit: UnitOfWork, received: Sequence[Received]) -> None:
     direct = [item.event.id for item in received if not item.event.sequence]
     known: set[str] = set()
     if direct:
-        query = Query("ledger", (Where("event_id", "in", direct),), limit=len(direct), columns=("event_id",))
+        query = Query("ledger", (Where("event_id", "in", direct),), limit=enough(len(direct)), columns=("event_id",))
         known = {row["event_id"] for row in await unit.find(query)}
     folded: list[Folded] = []
     for item in received:

@@ -18,7 +18,7 @@ from shared.events.codec import Undecodable, decode
 from shared.log.log import EventLog
 from shared.log.records import Record, TopicPartition
 from shared.log.store import Store
-from shared.log.tables import Query, Row, Table, Where, equal
+from shared.log.tables import Query, Row, Table, Where, enough, equal
 
 CHUNK = 500
 DATA_CHUNK = 20
@@ -131,7 +131,7 @@ async def _entered_elsewhere(
     absent = [event_id for event_id in offsets if event_id not in here]
     if absent:
         columns = ("event_id", "topic", "partition", "offset")
-        query = Query("ledger", (Where("event_id", "in", absent),), limit=len(absent), columns=columns)
+        query = Query("ledger", (Where("event_id", "in", absent),), limit=enough(len(absent)), columns=columns)
         for row in await store.find(query):
             earlier = row["offset"] < offsets[row["event_id"]]
             if earlier and (row["topic"], row["partition"]) == (place.topic, place.partition):
@@ -204,7 +204,7 @@ async def _placed(log: EventLog, store: Store, ids: list[str]) -> set[str]:
     if not ids:
         return set()
     columns = ("event_id", "topic", "partition", "offset")
-    known = await store.find(Query("ledger", (Where("event_id", "in", ids),), limit=len(ids), columns=columns))
+    known = await store.find(Query("ledger", (Where("event_id", "in", ids),), limit=enough(len(ids)), columns=columns))
     ends = {place: bounds.end for place, bounds in (await log.bounds(TOPICS)).items()}
     return {
         row["event_id"]

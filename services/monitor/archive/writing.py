@@ -16,7 +16,7 @@ from services.monitor.archive.files import Files, in_thread
 from shared.events import batches
 from shared.events.monitor import PredictionLogged
 from shared.log.store import UnitOfWork
-from shared.log.tables import Change, Put, Query, Where
+from shared.log.tables import Change, Put, Query, Where, enough
 from shared.runtime.commands import new_id
 from shared.runtime.consumer import Received
 from shared.runtime.settings import Settings
@@ -62,7 +62,7 @@ async def _fresh(unit: UnitOfWork, received: Sequence[Received]) -> list[Receive
 
 
 async def _known(unit: UnitOfWork, table: str, ids: Sequence[str]) -> list[dict[str, str]]:
-    return await unit.find(Query(table, (Where("batch", "in", list(ids)),), limit=len(ids), columns=("batch",)))
+    return await unit.find(Query(table, (Where("batch", "in", list(ids)),), limit=enough(len(ids)), columns=("batch",)))
 
 
 def _part(item: Received) -> tuple[Group, Part]:
