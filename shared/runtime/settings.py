@@ -187,6 +187,12 @@ class Settings(BaseSettings):
     max_exports: int = 2
     """Exports of predictions that one process streams at once."""
 
+    experiment_seconds: float = 30.0
+    """How often running experiments are judged by what came in."""
+
+    experiment_history_days: int = 90
+    """Days before an experiment whose cases tell how many it needs."""
+
     explanation_seconds: float = 20.0
     """How long one explanation may take, its waiting and the start of the explaining process included."""
 

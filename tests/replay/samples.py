@@ -159,6 +159,42 @@ PAYLOADS: tuple[Payload, ...] = (
         route=BATCH, name="on call", format="slack", host="hooks.example.org", sealed="gAAAAA==", kinds=("drift",)
     ),
     monitor.AlertRouteRemoved(route=BATCH, reason="left"),
+    monitor.ExperimentStarted(
+        experiment="boost",
+        deployment="late-flights",
+        model="late-flights",
+        kpi="cost",
+        unit="USD",
+        direction="lower",
+        formula=registry.Formula(kind="cost", threshold=0.3, false_positive=60.0, false_negative=300.0),
+        control=monitor.ExperimentArm(version=1, share=0.8),
+        treatments=(monitor.ExperimentArm(version=2, share=0.2),),
+        minimum_effect=2.0,
+        level=0.05,
+        power=0.8,
+        planned_cases=120_000,
+        counts_from=AT,
+        guardrails=(monitor.Guardrail(name="recall", kind="quality", limit=0.5, direction="higher"),),
+        hypothesis="boosting misses fewer late flights",
+    ),
+    monitor.GuardrailBreached(
+        **V1, experiment="boost", guardrail="recall", value=0.41, limit=0.5, unit="", cases=900
+    ),
+    monitor.ExperimentConcluded(
+        experiment="boost",
+        deployment="late-flights",
+        model="late-flights",
+        verdict="treatment",
+        version=2,
+        reason="Version 2 is better",
+        results=(
+            monitor.ArmResult(version=1, predictions=900, cases=800, mean=36.0),
+            monitor.ArmResult(
+                version=2, predictions=300, cases=280, mean=27.0, difference=-9.0, low=-12.5, high=-5.5, p_value=0.001
+            ),
+        ),
+        sample_ratio_p_value=0.7,
+    ),
     feedback.FeedbackFlagged(
         flag=BATCH, prediction_id=f"{BATCH}-0", **V1, batch=BATCH, row=0, category="wrong", severity="high", expected=1
     ),

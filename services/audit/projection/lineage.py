@@ -230,6 +230,24 @@ def _kpi_breach(event: Event, data: monitor.KpiBreached) -> Said:
     return node, _of_version(node, data) + edges
 
 
+def _experiment(event: Event, data: monitor.ExperimentStarted | monitor.ExperimentConcluded) -> Said:
+    node = f"experiment/{data.deployment}/{data.experiment}"
+    edges = [Edge(node, GENERATED, f"deployment/{data.deployment}", "deployment")]
+    if isinstance(data, monitor.ExperimentStarted):
+        edges.append(Edge(node, USED, version_node(data.model, data.control.version), "control"))
+        edges += [Edge(node, USED, version_node(data.model, one.version), "treatment") for one in data.treatments]
+        edges.append(Edge(node, INFLUENCED, f"kpi/{data.kpi}", "kpi"))
+    elif data.version is not None:
+        edges.append(Edge(node, DERIVED, version_node(data.model, data.version), "winner"))
+    return node, edges
+
+
+def _guardrail(event: Event, data: monitor.GuardrailBreached) -> Said:
+    node = f"breach/{event.id}"
+    about = f"experiment/{data.deployment}/{data.experiment}"
+    return node, [*_of_version(node, data), Edge(node, DERIVED, about, "guardrail")]
+
+
 def _flag(event: Event, data: feedback.FeedbackFlagged | feedback.FlagLocated) -> Said:
     if isinstance(data, feedback.FeedbackFlagged) and data.target != "prediction":
         return _flag_of_more(data)
@@ -394,6 +412,9 @@ _SAYS: dict[type[Payload], Callable[[Event, Any], Said]] = {
     monitor.AlertCleared: _alert,
     monitor.AlertRouteAdded: _alert_route,
     monitor.AlertRouteRemoved: _alert_route,
+    monitor.ExperimentStarted: _experiment,
+    monitor.ExperimentConcluded: _experiment,
+    monitor.GuardrailBreached: _guardrail,
     feedback.FeedbackFlagged: _flag,
     feedback.FlagLocated: _flag,
     feedback.FlagTriaged: _triaged,
