@@ -135,6 +135,64 @@ def _policy(event: Event, data: registry.PolicyAdopted) -> Said:
     return f"policy/{data.stage}@{data.version}", []
 
 
+def _proposal(event: Event, data: registry.PolicyProposed | registry.PolicyDeclined) -> Said:
+    return f"proposal/{data.proposal}", []
+
+
+def _exception(event: Event, data: registry.ExceptionGranted | registry.ExceptionWithdrawn) -> Said:
+    node = f"exception/{data.exception}"
+    return node, [Edge(node, INFLUENCED, version_node(data.model, data.version), "exception")]
+
+
+def _condition(event: Event, data: registry.ConditionMet) -> Said:
+    return f"approval/{data.approval}", []
+
+
+def _of(model: str, version: int | None) -> str:
+    return f"model/{model}" if version is None else version_node(model, version)
+
+
+def _tag(event: Event, data: registry.TagChanged) -> Said:
+    about = _of(data.model, data.version)
+    node = f"tag/{about.partition('/')[2]}/{data.key}"
+    return node, [Edge(node, INFLUENCED, about, "tag")]
+
+
+def _described(event: Event, data: registry.DescriptionChanged) -> Said:
+    about = _of(data.model, data.version)
+    node = f"description/{about.partition('/')[2]}"
+    return node, [Edge(node, INFLUENCED, about, "description")]
+
+
+def _stage(event: Event, data: registry.StageMoved) -> Said:
+    node = f"stage/{data.model}@{data.version}"
+    return node, [Edge(node, INFLUENCED, version_node(data.model, data.version), "stage")]
+
+
+def _version_retired(event: Event, data: registry.VersionRetired) -> Said:
+    return version_node(data.model, data.version), []
+
+
+def _model_retired(event: Event, data: registry.ModelRetired) -> Said:
+    return f"model/{data.model}", []
+
+
+def _reported(event: Event, data: registry.LineageReported) -> Said:
+    return f"lineage-report/{data.digest}", []
+
+
+def _decision(event: Event, data: registry.DecisionModelled) -> Said:
+    node = f"decision/{data.decision}@{data.version}"
+    edges = [Edge(node, SPECIAL, f"decision/{data.decision}", "decision")]
+    for one in data.models:
+        edges.append(Edge(node, INFLUENCED, f"model/{one.model}", "informed_by", detail={"how": one.how}))
+    edges += [Edge(node, INFLUENCED, f"decision/{name}", "requires") for name in data.requires]
+    edges += [Edge(node, INFLUENCED, f"kpi/{name}", "kpi") for name in data.kpis]
+    if data.goal:
+        edges.append(Edge(node, DERIVED, f"goal/{data.goal}", "goal"))
+    return node, [*edges, Edge(node, ATTRIBUTED, f"actor/{data.owner}", "owner")]
+
+
 def _deployed(event: Event, data: deployer.Deployed) -> Said:
     node = f"deployment/{data.deployment}"
     return node, _moved(node, USED, TRAFFIC, {}, _roles(data.model, data.traffic))
@@ -392,6 +450,18 @@ _SAYS: dict[type[Payload], Callable[[Event, Any], Said]] = {
     registry.GateChanged: _gate,
     registry.AliasMoved: _alias,
     registry.PolicyAdopted: _policy,
+    registry.PolicyProposed: _proposal,
+    registry.PolicyDeclined: _proposal,
+    registry.ExceptionGranted: _exception,
+    registry.ExceptionWithdrawn: _exception,
+    registry.ConditionMet: _condition,
+    registry.TagChanged: _tag,
+    registry.DescriptionChanged: _described,
+    registry.StageMoved: _stage,
+    registry.VersionRetired: _version_retired,
+    registry.ModelRetired: _model_retired,
+    registry.LineageReported: _reported,
+    registry.DecisionModelled: _decision,
     deployer.Deployed: _deployed,
     deployer.TrafficChanged: _traffic,
     deployer.Promoted: _traffic,

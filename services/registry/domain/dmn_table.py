@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 from xml.etree.ElementTree import Element
 
-import zen
+import zen as _zen  # ships no types
 from defusedxml.common import DefusedXmlException
 from defusedxml.ElementTree import ParseError, fromstring
 from pydantic import ValidationError
@@ -18,6 +18,7 @@ from pydantic import ValidationError
 from shared.events.refusal import Refused
 from shared.events.registry import PolicyInput, PolicyRow, PolicyTable
 
+_engine: Any = _zen
 MAX_BYTES = 2**20
 LISTS = ("evidence", "approvals")
 OUTPUTS = (*LISTS, "evidence_days", "approval_days", "four_eyes", "goal_required", "conditions_met", "flags")
@@ -104,12 +105,14 @@ def _row(number: int, rule: Element, inputs: Sequence[PolicyInput], outputs: Seq
 def _result(number: int, name: str, text: str) -> Any:
     """A literal of FEEL as what the row demands; lists as `"a", "b"`, `["a", "b"]` or `"a, b"`."""
     try:
-        values: list[Any] = zen.evaluate_expression(f"[{text}]", {})
+        values: list[Any] = _engine.evaluate_expression(f"[{text}]", {})
     except Exception as error:
         raise _bad(f"Rule {number}, {name}: {text} is no literal.") from error
     if name not in LISTS:
         return values[0] if len(values) == 1 else values
-    flat = [item for value in values for item in (value if isinstance(value, list) else [value])]
+    flat: list[Any] = []
+    for value in values:
+        flat += value if isinstance(value, list) else [value]
     return [part.strip() for item in flat for part in str(item).split(",") if part.strip()]
 
 
