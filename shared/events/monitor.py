@@ -227,6 +227,15 @@ class PredictionsExpired(Payload):
     batches: int
 
 
+class SubjectForgotten(Payload):
+    """The key of a subject was destroyed, so that nothing of what it encrypted can be read any more. `subject`: the
+    token that stands in the log in the person's place; nothing leads from it to the person."""
+
+    OWNER: ClassVar[str] = "monitor"
+    subject: str
+    reason: str
+
+
 AlertKind = Literal["drift", "kpi", "quality", "integrity", "fairness", "traffic", "silence"]
 
 

@@ -194,6 +194,7 @@ PAYLOADS: tuple[Payload, ...] = (
     monitor.KpiBreached(**V1, **WINDOW, kpi="cost", unit="USD", value=60.0, target=40.0),
     monitor.RetentionSet(deployment="late-flights", days=365, reason="policy 7"),
     monitor.PredictionsExpired(deployment="late-flights", before=AT, days=365, rows=40, batches=2),
+    monitor.SubjectForgotten(subject="subject:" + "5a" * 16, reason="withdrew consent"),
     monitor.AlertRaised(
         **V1,
         **WINDOW,

@@ -413,6 +413,10 @@ def _retention(event: Event, data: monitor.RetentionSet | monitor.PredictionsExp
     return node, [Edge(node, INFLUENCED, f"deployment/{data.deployment}", "deployment")]
 
 
+def _forgotten(event: Event, data: monitor.SubjectForgotten) -> Said:
+    return event.subject, []
+
+
 def _alert(event: Event, data: monitor.AlertRaised | monitor.AlertCleared) -> Said:
     node = f"alert/{data.alert}"
     return node, _of_version(node, data)
@@ -478,6 +482,7 @@ _SAYS: dict[type[Payload], Callable[[Event, Any], Said]] = {
     monitor.KpiBreached: _kpi_breach,
     monitor.RetentionSet: _retention,
     monitor.PredictionsExpired: _retention,
+    monitor.SubjectForgotten: _forgotten,
     monitor.AlertRaised: _alert,
     monitor.AlertCleared: _alert,
     monitor.AlertRouteAdded: _alert_route,

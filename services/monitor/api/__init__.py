@@ -14,6 +14,7 @@ from services.monitor.api import (
     lookup,
     quality,
     stream,
+    subjects,
     windows,
 )
 from shared.runtime.service import Service
@@ -34,6 +35,7 @@ def router(service: Service) -> APIRouter:
         lookup,
         quality,
         stream,
+        subjects,
         windows,
     ):
         part.add(whole, service)
