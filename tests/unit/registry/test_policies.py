@@ -287,7 +287,8 @@ DMN = """<?xml version="1.0"?>
   <rule><inputEntry><text>-</text></inputEntry><outputEntry><text>"quality"</text></outputEntry>
    <outputEntry><text></text></outputEntry><outputEntry><text>90</text></outputEntry>
    <outputEntry><text>-</text></outputEntry><annotationEntry><text>everything</text></annotationEntry></rule>
-  <rule><inputEntry><text>not("low")</text></inputEntry><outputEntry><text>["security", "performance"]</text></outputEntry>
+  <rule><inputEntry><text>not("low")</text></inputEntry>
+   <outputEntry><text>["security", "performance"]</text></outputEntry>
    <outputEntry><text>"risk_manager, auditor"</text></outputEntry><outputEntry><text>30</text></outputEntry>
    <outputEntry><text>"critical"</text></outputEntry></rule>
  </decisionTable></decision></definitions>"""
