@@ -16,7 +16,7 @@ MAX_FLAGS = 10_000
 async def policies_in(
     service: Service, unit: UnitOfWork, model: str | None = None, at: datetime | None = None
 ) -> InForce:
-    """Of every stage the policy in force, with the open flags of a model (None: of all), to judge at `at` (None: now)."""
+    """Of every stage the policy in force, with a model's open flags (None: all), to judge at `at` (None: now)."""
     found: dict[Stage, PolicyAdopted] = {}
     for stage in policies.STAGES:
         _, state = await service.commands.state_in(unit, policies, f"policy/{stage}")

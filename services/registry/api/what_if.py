@@ -24,6 +24,15 @@ from shared.runtime.times import utc
 MAX_MODELS = 1_000
 MAX_FLAGS = 10_000
 _START = datetime(1970, 1, 1, tzinfo=UTC)
+_LISTS = ("stopped", "let_through", "kept_out")
+_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "required": ["stage", "policy", "releases", "versions", "complete", *_LISTS],
+    "properties": {name: {"type": "array", "items": {"type": "object"}} for name in _LISTS},
+}
+_ANSWER: dict[int | str, dict[str, Any]] = {
+    200: {"description": "What would have been.", "content": {"application/json": {"schema": _SCHEMA}}}
+}
 _NO_RELEASES = ("RolledBack",)
 """Ways back, which ask no gate."""
 
@@ -42,13 +51,13 @@ def add_what_if(routes: APIRouter, service: Service) -> None:
     """Mount the endpoints."""
     seeing = Depends(reading(service))
 
-    @routes.post("/v1/policies/what-if")
+    @routes.post("/v1/policies/what-if", responses=_ANSWER)
     async def what_if(body: WhatIfBody, call: Annotated[Call, seeing]) -> Answer:
         """Try a policy on the past: `stopped` are releases that it would not have allowed on their day, `let_through`
         versions whose gate it would have opened and that of the day never was; each with the rules that say why."""
         return Answer(await _tried(service, policy_of(body), body))
 
-    @routes.get("/v1/policies/{stage}/proposals/{proposal}/what-if")
+    @routes.get("/v1/policies/{stage}/proposals/{proposal}/what-if", responses=_ANSWER)
     async def what_if_adopted(
         stage: Stage,
         proposal: str,

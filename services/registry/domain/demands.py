@@ -74,8 +74,8 @@ def _add(found: Demands, more: PolicyPayload | PolicyRow) -> None:
     found.four_eyes |= bool(more.four_eyes)
     found.goal_required |= bool(more.goal_required)
     found.conditions_met |= bool(more.conditions_met)
-    given = [one for one in (found.flags, more.flags) if one is not None]
-    found.flags = min(given, key=SEVERITIES.index, default=None)
+    given = [SEVERITIES.index(one) for one in (found.flags, more.flags) if one is not None]
+    found.flags = SEVERITIES[min(given)] if given else None
 
 
 def _stricter(one: int | None, other: int | None) -> int | None:
