@@ -24,6 +24,7 @@ NAMES = (
     "asof",
     "fold",
     "state",
+    "bulk_flags",
     "memory",
     "proofs",
 )

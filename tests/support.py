@@ -9,6 +9,7 @@ from typing import Any
 from fastapi import FastAPI
 from httpx import ASGITransport, AsyncClient
 
+from shared.keyring.memory import MemoryKeyring
 from shared.log.log import LogUnavailable
 from shared.log.memory import MemoryLog, MemoryStore
 from shared.log.records import Bounds, TopicPartition
@@ -112,8 +113,8 @@ async def running(
     """
     with TemporaryDirectory() as folder:
         settings = (settings or Settings(data_dir=folder)).model_copy(update=changed)
-        log, live = MemoryLog(partitions), live or MemoryLive()
-        parts = {one.name: Running(one, _service(one, settings, log, live)) for one in definitions}
+        log, live, keyring = MemoryLog(partitions), live or MemoryLive(), MemoryKeyring()
+        parts = {one.name: Running(one, _service(one, settings, log, live, keyring)) for one in definitions}
         app = create_app("Muniment under test", list(parts.values()), settings)
         transport = ASGITransport(app, client=("127.0.0.1", 50000))
         async with AsyncClient(transport=transport, base_url="http://test", headers={"X-Actor": actor}) as client:
@@ -122,6 +123,8 @@ async def running(
             await part.stop()
 
 
-def _service(definition: Definition, settings: Settings, log: MemoryLog, live: MemoryLive) -> Service:
+def _service(
+    definition: Definition, settings: Settings, log: MemoryLog, live: MemoryLive, keyring: MemoryKeyring
+) -> Service:
     store = MemoryStore(definition.name, definition.tables)
-    return Service(definition.name, settings, store, log, live, CommandLoop(definition.name, store))
+    return Service(definition.name, settings, store, log, live, CommandLoop(definition.name, store), keyring)

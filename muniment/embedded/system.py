@@ -14,6 +14,7 @@ from muniment.embedded.postgres import Postgres
 from muniment.embedded.valkey import Valkey
 from shared.events.catalog import SERVICES
 from shared.log.log import LogUnavailable
+from shared.keyring.postgres import PostgresKeyring
 from shared.log.postgres_log import PostgresLog
 from shared.log.postgres_store import PostgresStore
 from shared.log.store import StoreUnavailable
@@ -92,17 +93,18 @@ async def _parts(
 ) -> AsyncGenerator[list[Running], None]:
     """Every service on its own store; the stores' tables of events are the log, so nothing is relayed."""
     log, live = PostgresLog(dsn, sources(of)), ValkeyLive(redis)
+    keyring = PostgresKeyring(settings.keyring or dsn)
     stores = [PostgresStore(dsn, one.name, one.tables, settings.idempotency_seconds) for one in of]
     try:
         await log.setup()
         for store in stores:
             await store.setup()
         services = [
-            Service(one.name, settings, store, log, live, CommandLoop(one.name, store))
+            Service(one.name, settings, store, log, live, CommandLoop(one.name, store), keyring)
             for one, store in zip(of, stores, strict=True)
         ]
         yield [Running(one, service, relays=False) for one, service in zip(of, services, strict=True)]
     finally:
-        closers: list[Callable[[], object]] = [log.close, *(store.close for store in stores), live.close]
+        closers: list[Callable[[], object]] = [log.close, *(store.close for store in stores), live.close, keyring.close]
         for close in closers:
             await close()  # type: ignore[misc]

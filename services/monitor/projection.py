@@ -5,7 +5,7 @@ from typing import Any
 from services.monitor.domain.bins import as_json, bins_of
 from services.monitor.domain.coding import encode
 from services.monitor.domain.reference import reference_of
-from services.monitor.views import alerts, archive, inputs, references
+from services.monitor.views import alerts, archive, experiments, inputs, references
 from shared.events.deployer import Deployed, Promoted, Retired, RolledBack, Traffic, TrafficChanged
 from shared.events.envelope import Event
 from shared.events.monitor import WindowMeasured
@@ -18,7 +18,14 @@ _SOURCE: dict[str, ColumnType] = {"topic": "text", "partition": "integer"}
 DEPLOYMENTS = Table(
     "deployments",
     ("deployment",),
-    {"deployment": "text", "model": "text", "environment": "text", "traffic": "json", "retired": "boolean"},
+    {
+        "deployment": "text",
+        "model": "text",
+        "environment": "text",
+        "traffic": "json",
+        "traffic_since": "timestamp",
+        "retired": "boolean",
+    },
     (("model",),),
 )
 MODELS = Table("models", ("model",), {"model": "text", "goal": "text"})
@@ -133,12 +140,13 @@ TABLES = (
     *references.TABLES,
     *archive.TABLES,
     *alerts.TABLES,
+    *experiments.TABLES,
 )
 
 
 def project(event: Event) -> list[Change]:
     """The rows that a control fact sets. Facts that no view rests on set none."""
-    views = (inputs, references, archive, alerts)
+    views = (inputs, references, archive, alerts, experiments)
     return [*_figures(event), *(change for view in views for change in view.project(event))]
 
 
@@ -146,11 +154,11 @@ def _figures(event: Event) -> list[Change]:
     match event.data:
         case Deployed(deployment=name, model=model, environment=environment, traffic=traffic):
             row: dict[str, Any] = {"deployment": name, "model": model, "environment": environment, "retired": False}
-            return [Put("deployments", row | _traffic(traffic))]
+            return [Put("deployments", row | _traffic(event, traffic))]
         case TrafficChanged(deployment=name, after=after) | Promoted(deployment=name, after=after):
-            return [Put("deployments", {"deployment": name, **_traffic(after)})]
+            return [Put("deployments", {"deployment": name, **_traffic(event, after)})]
         case RolledBack(deployment=name, after=after):
-            return [Put("deployments", {"deployment": name, **_traffic(after)})]
+            return [Put("deployments", {"deployment": name, **_traffic(event, after)})]
         case Retired(deployment=name):
             return [Put("deployments", {"deployment": name, "retired": True})]
         case ModelRegistered(model=model, goal=goal):
@@ -165,8 +173,8 @@ def _figures(event: Event) -> list[Change]:
             return []
 
 
-def _traffic(traffic: Traffic) -> dict[str, Any]:
-    return {"traffic": traffic.model_dump(mode="json")}
+def _traffic(event: Event, traffic: Traffic) -> dict[str, Any]:
+    return {"traffic": traffic.model_dump(mode="json"), "traffic_since": event.time}
 
 
 def _version(version: ModelVersionRegistered) -> Change:

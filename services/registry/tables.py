@@ -1,5 +1,6 @@
 """The tables of the registry's views."""
 
+from services.registry.views import gates
 from shared.log.tables import ColumnType, Table
 
 _OF_VERSION: dict[str, ColumnType] = {"model": "text", "version": "integer"}
@@ -26,6 +27,22 @@ _DATASET: dict[str, ColumnType] = {
     "rows": "bigint",
     "columns": "json",
     "description": "text",
+    "bytes": "bigint",
+}
+_DECISION: dict[str, ColumnType] = {
+    "name": "text",
+    "version": "integer",
+    "question": "text",
+    "owner": "text",
+    "answers": "json",
+    "goal": "text",
+    "kpis": "json",
+    "models": "json",
+    "requires": "json",
+    "authorities": "json",
+    "description": "text",
+    "dmn": "text",
+    "dmn_sha256": "text",
 }
 
 TABLES: tuple[Table, ...] = (
@@ -83,8 +100,11 @@ TABLES: tuple[Table, ...] = (
             "technique": "text",
             "description": "text",
             "newest_version": "integer",
+            "updated_at": "timestamp",
+            "retired": "text",
         },
         ("goal",),
+        ("updated_at",),
     ),
     _of_version(
         "versions",
@@ -106,8 +126,30 @@ TABLES: tuple[Table, ...] = (
             "task": "text",
             "classes": "json",
             "protected": "json",
+            "merged": "json",
+            "run_link": "text",
+            "stage": "text",
+            "updated_at": "timestamp",
+            "retired": "text",
         },
         ("model", "branch", "version"),
+        ("model", "stage", "version"),
+        ("model", "updated_at"),
+        ("updated_at",),
+        ("pipeline_run",),
+    ),
+    _of_version("tags", ("model", "version", "key"), {"key": "text", "value": "text"}),
+    _of_version(
+        "tag_changes",
+        ("event_id",),
+        {"key": "text", "before": "text", "after": "text", "reason": "text", "sequence": "bigint"},
+        ("model", "version", "key", "sequence"),
+    ),
+    _of_version(
+        "stage_moves",
+        ("event_id",),
+        {"before": "text", "after": "text", "reason": "text", "sequence": "bigint"},
+        ("model", "version", "sequence"),
     ),
     _of_version("reference_samples", ("model", "version"), {"reference": "json"}, stated=False),
     _of_version(
@@ -153,4 +195,43 @@ TABLES: tuple[Table, ...] = (
             "goal_required": "boolean",
         },
     ),
+    _table(
+        "column_sources",
+        ("dataset", "version", "column", "source"),
+        {"dataset": "text", "version": "integer", "column": "text", "source": "text", "target": "text"},
+        ("target",),
+        ("source",),
+        stated=False,
+    ),
+    Table(
+        "lineage_known",
+        ("id",),
+        {"id": "text", "kind": "text", "namespace": "text", "name": "text", "known": "json"},
+        work=True,
+    ),
+    _table("decisions", ("name",), _DECISION, ("goal",)),
+    _table("decision_versions", ("name", "version"), _DECISION),
+    _table(
+        "informing",
+        ("decision", "model"),
+        {"decision": "text", "model": "text", "how": "text", "version": "integer"},
+        ("model",),
+        stated=False,
+    ),
+    _table(
+        "lineage_reports",
+        ("event_id",),
+        {
+            "kind": "text",
+            "digest": "text",
+            "namespace": "text",
+            "name": "text",
+            "run": "text",
+            "state": "text",
+            "body": "json",
+        },
+        ("run", "at"),
+        ("namespace", "name", "at"),
+    ),
+    *gates.TABLES,
 )

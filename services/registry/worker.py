@@ -1,10 +1,13 @@
-"""Folds the registry's own events into its views, and looks at the gates again when a policy was adopted."""
+"""Folds events into the registry's views, and looks at gates again when a policy, a flag or the time changed them."""
 
 from collections.abc import Sequence
+from datetime import datetime
 
+from services.registry import deriving
 from services.registry.domain import models
 from services.registry.policies import policies_in
 from services.registry.projection import project
+from shared.events import feedback
 from shared.events.envelope import Event
 from shared.events.registry import (
     ApprovalGranted,
@@ -14,49 +17,115 @@ from shared.events.registry import (
     PolicyAdopted,
 )
 from shared.log.store import Conflict, UnitOfWork
-from shared.log.tables import Query
-from shared.runtime.commands import caused_by
+from shared.log.tables import Query, Where
+from shared.runtime.commands import Context, caused_by, new_id, now
 from shared.runtime.consumer import Consumer, NotYet, Received
 from shared.runtime.service import Service
 from shared.runtime.tasks import Periodic
 
 TOPIC = "muniment.registry"
+OUTSIDE = ("muniment.feedback", "muniment.deployer")
 PAGE = 1_000
+ACTOR = "service:registry"
+
+Reviews = dict[str, tuple[set[int] | None, Event]]
+"""Model → the versions whose gates may have changed (None: all), and the last event that may have changed them."""
 
 
 def consumers(service: Service) -> list[Consumer]:
-    """One consumer, so that a model seen by it is in its views when a policy comes.
+    """One consumer of the registry's own events, so that a model seen by it is in its views when a policy comes; and
+    one of what others state that gates are judged by.
 
     Versions, evidence and approvals also lead to a review: a command that came beside an adoption may have been
     decided by the policy before. A review that finds nothing changed states nothing, so a rebuild may repeat it.
     """
 
     async def handle(unit: UnitOfWork, received: Sequence[Received]) -> None:
-        await unit.apply([change for item in received for change in project(item.event)])
-        for model, cause in (await _to_review(unit, [item.event for item in received])).items():
-            await _review(service, unit, model, cause)
+        events = [item.event for item in received]
+        await unit.apply([change for event in events for change in project(event)])
+        await _review_all(service, unit, await _to_review(unit, events))
 
-    return [Consumer("registry.views", (TOPIC,), service.log, service.store, handle, service.settings, together=True)]
+    async def handle_outside(unit: UnitOfWork, received: Sequence[Received]) -> None:
+        events = [item.event for item in received]
+        await unit.apply([change for event in events for change in project(event)])
+        await _review_all(service, unit, await _flagged(unit, events))
+
+    settings = service.settings
+    return [
+        Consumer("registry.views", (TOPIC,), service.log, service.store, handle, settings, together=True),
+        Consumer("registry.outside", OUTSIDE, service.log, service.store, handle_outside, settings, together=True),
+        deriving.consumer(service),
+    ]
 
 
 def periodic(service: Service) -> list[Periodic]:
-    return []
+    """Gates that time alone may have changed."""
+
+    async def lapse() -> None:
+        await lapsed(service, now())
+
+    return [Periodic("registry.lapse", service.settings.gate_lapse_seconds, lapse)]
 
 
-async def _to_review(unit: UnitOfWork, events: Sequence[Event]) -> dict[str, Event]:
-    """Models whose gates these events may have changed, each with the last event that may have."""
-    models_and_causes: dict[str, Event] = {}
+async def lapsed(service: Service, at: datetime) -> None:
+    """Look again at every gate whose `until` has come at `at`: evidence went stale, an approval or exception ended."""
+    while True:
+        rows = await service.store.find(Query("gate_ends", (Where("until", "<=", at),), ("until",), PAGE))
+        due: dict[str, set[int]] = {}
+        for row in rows:
+            due.setdefault(row["model"], set()).add(row["version"])
+        stated = 0
+        for model, versions in due.items():
+            async with service.store.begin() as unit:
+                command = models.ReviewGate(await policies_in(service, unit, model, at), tuple(sorted(versions)))
+                context = Context(ACTOR, at, new_id())
+                try:
+                    events = await service.commands.handle_in(unit, models, f"model/{model}", command, context)
+                except Conflict:  # whoever came first looked at the gate, too; the next run sees what is left
+                    continue
+                stated += len(events)
+        if len(rows) < PAGE or not stated:  # what was stated now reaches the view through the log
+            return
+
+
+async def _to_review(unit: UnitOfWork, events: Sequence[Event]) -> Reviews:
+    reviews: Reviews = {}
     for event in events:
         match event.data:
             case PolicyAdopted():
-                models_and_causes |= dict.fromkeys(await _models(unit), event)
-            case ModelVersionRegistered(model=model) | EvidenceRecorded(model=model):
-                models_and_causes[model] = event
-            case ApprovalGranted(model=model) | ApprovalRejected(model=model):
-                models_and_causes[model] = event
+                reviews |= dict.fromkeys(await _models(unit), (None, event))
+            case ModelVersionRegistered() | EvidenceRecorded() | ApprovalGranted() | ApprovalRejected() as fact:
+                _add(reviews, fact.model, fact.version, event)
             case _:
                 pass
-    return models_and_causes
+    return reviews
+
+
+async def _flagged(unit: UnitOfWork, events: Sequence[Event]) -> Reviews:
+    """Versions whose flags were opened, graded anew or closed."""
+    reviews: Reviews = {}
+    for event in events:
+        match event.data:
+            case (
+                feedback.FeedbackFlagged(flag=flag)
+                | feedback.PredictionsFlagged(flag=flag)
+                | feedback.FlagLocated(flag=flag)
+                | feedback.FlagTriaged(flag=flag)
+                | feedback.FlagResolved(flag=flag)
+                | feedback.FlagLapsed(flag=flag)
+                | feedback.FlagMerged(flag=flag)
+            ):
+                row = await unit.get("flags", flag)
+                if row is not None and row["model"] is not None:
+                    _add(reviews, row["model"], row["version"], event)
+            case _:
+                pass
+    return reviews
+
+
+def _add(reviews: Reviews, model: str, version: int | None, event: Event) -> None:
+    before, _ = reviews.get(model, (set[int](), event))
+    reviews[model] = (None if before is None or version is None else before | {version}, event)
 
 
 async def _models(unit: UnitOfWork) -> list[str]:
@@ -69,9 +138,11 @@ async def _models(unit: UnitOfWork) -> list[str]:
             return names
 
 
-async def _review(service: Service, unit: UnitOfWork, model: str, cause: Event) -> None:
-    command = models.ReviewGate(await policies_in(service, unit))
-    try:
-        await service.commands.handle_in(unit, models, f"model/{model}", command, caused_by(cause))
-    except Conflict as error:
-        raise NotYet(f"somebody else is writing to model {model}") from error
+async def _review_all(service: Service, unit: UnitOfWork, reviews: Reviews) -> None:
+    for model, (versions, cause) in reviews.items():
+        numbers = None if versions is None else tuple(sorted(versions))
+        command = models.ReviewGate(await policies_in(service, unit, model), numbers)
+        try:
+            await service.commands.handle_in(unit, models, f"model/{model}", command, caused_by(cause))
+        except Conflict as error:
+            raise NotYet(f"somebody else is writing to model {model}") from error

@@ -2,7 +2,8 @@
 
 PREDICTIONS: `at` timestamp[us, UTC]; optional `prediction_id`, `entity`, `segment`, `shadow_of` (utf8); `feature.NAME`
 and `output.NAME` (float64, int64, bool or utf8). `shadow_of`: of a shadow's row the prediction that answered the same
-request, by batch and row, so that what came true of one came true of the other.
+request, by batch and row, so that what came true of one came true of the other. `sealed` (utf8): personal values,
+encrypted (`shared.keyring.sealing`); `entity` is then a token, and personal features have no column.
 OUTCOMES: `prediction_id` utf8, `at` timestamp[us, UTC], `value` float64.
 JOINED: `batch` utf8, `row` int32, `at` and `outcome_at` timestamp[us, UTC], `value` float64, `weight` int8,
 optional `segment` utf8, and the prediction's `output.NAME` columns.
@@ -20,6 +21,7 @@ MAX_ROWS = 10_000
 FEATURE = "feature."
 OUTPUT = "output."
 SHADOW_OF = "shadow_of"
+SEALED = "sealed"
 _UUID_LENGTH = 36
 
 

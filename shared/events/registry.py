@@ -11,6 +11,9 @@ Stage = Literal["staging", "production"]
 EvidenceKind = Literal["quality", "performance", "security", "availability", "compliance"]
 RiskTier = Literal["low", "medium", "high"]
 Task = Literal["binary", "multiclass", "regression"]
+MlflowStage = Literal["None", "Staging", "Production", "Archived"]
+Side = Literal["ours", "theirs", "both", "given"]
+FlagSeverity = Literal["low", "medium", "high", "critical"]
 
 
 class Part(BaseModel):
@@ -39,10 +42,14 @@ class Formula(Part):
 
 
 class Column(Part):
+    """`sources`: columns that it is made of, as `DATASET.COLUMN`. `statistics`: figures by name, such as `missing`,
+    `distinct`, `min`, `max` and `mean`."""
+
     name: str
     type: str
     description: str = ""
     sources: tuple[str, ...] = ()
+    statistics: dict[str, float] = {}
 
 
 class DatasetRef(Part):
@@ -64,25 +71,43 @@ class Code(Part):
 
 
 class Artifact(Part):
-    """Where the model lies and its SHA-256 (hex). A uri `external:…` means served elsewhere."""
+    """Where the model lies, its SHA-256 (hex) and its `size` in bytes. A uri `external:…` means served elsewhere; an
+    empty digest, that whoever registered it gave none, so that nothing here can serve it."""
 
     uri: str
     sha256: str
+    size: int | None = None
 
 
 class Field(Part):
-    """One input or output of a model. `type`: double, long, boolean or string; `unit`: of its numbers, as `min`."""
+    """One input or output of a model. `type`: double, long, boolean or string; `unit`: of its numbers, as `min`.
+    `personal`: of an input, that its values are a person's, and reach the log only encrypted with that person's key."""
 
     name: str
     type: Literal["double", "long", "boolean", "string"]
     required: bool = True
     description: str = ""
     unit: str = ""
+    personal: bool = False
 
 
 class Signature(Part):
+    """`subject`: who a prediction is about, where that is a person: `entity`, or the name of an input. None: nobody,
+    or `entity` where there are personal inputs."""
+
     inputs: tuple[Field, ...]
     outputs: tuple[Field, ...]
+    subject: str | None = None
+
+    @property
+    def personal(self) -> tuple[str, ...]:
+        """The inputs that reach the log encrypted: those marked, and the one that names the subject."""
+        return tuple(one.name for one in self.inputs if one.personal or one.name == self.subject)
+
+    @property
+    def about(self) -> str | None:
+        """What names the person that a prediction is about; None where no person is declared."""
+        return self.subject or ("entity" if self.personal else None)
 
 
 class Protected(Part):
@@ -100,12 +125,15 @@ class Protected(Part):
 
 
 class Rule(Part):
-    """One rule of a gate and how it fell out; `evidence` holds ids of the events that it rests on."""
+    """One rule of a gate and how it fell out; `evidence` holds ids of the events that it rests on.
+
+    `exception`: the exception by which it passes although it does not hold."""
 
     rule: str
     passed: bool
     reason: str
     evidence: tuple[str, ...] = ()
+    exception: str | None = None
 
 
 class RegistryPayload(Payload):
@@ -138,6 +166,7 @@ class DatasetRegistered(RegistryPayload):
     rows: int | None = None
     columns: tuple[Column, ...] = ()
     description: str = ""
+    bytes: int | None = None
 
 
 class PipelineRegistered(RegistryPayload):
@@ -177,6 +206,16 @@ class ReferenceSource(Part):
     rows: int
 
 
+class Merged(Part):
+    """How a version with two parents came about: `ours` (of the branch merged into) and `theirs`, their nearest common
+    ancestor `base` (None: they have none), and for everything that changed since then whose state won."""
+
+    ours: int
+    theirs: int
+    base: int | None
+    won: dict[str, Side] = {}
+
+
 class ModelVersionRegistered(RegistryPayload):
     """`reference`: what each feature looked like in training, as values (numbers, strings, booleans or null);
     `reference_source`: the file that they are a sample of, if it was one.
@@ -203,6 +242,8 @@ class ModelVersionRegistered(RegistryPayload):
     classes: tuple[str, ...] = ()
     protected: tuple[Protected, ...] = ()
     reference_source: ReferenceSource | None = None
+    merged: Merged | None = None
+    run_link: str = ""
 
 
 class EvidenceRecorded(RegistryPayload):
@@ -217,12 +258,15 @@ class EvidenceRecorded(RegistryPayload):
 
 
 class ApprovalGranted(RegistryPayload):
+    """`expires`: from when on it counts no more. `conditions`: what has to be met (see `ConditionMet`)."""
+
     model: str
     version: int
     approval: str
     role: str
     comment: str = ""
     conditions: tuple[str, ...] = ()
+    expires: datetime | None = None
 
 
 class ApprovalRejected(RegistryPayload):
@@ -234,13 +278,17 @@ class ApprovalRejected(RegistryPayload):
 
 
 class GateChanged(RegistryPayload):
-    """The gate of a version opened or closed, or its reasons changed; stated by the same decision that changed it."""
+    """The gate of a version opened or closed, or its reasons changed; stated by the same decision that changed it.
+
+    `policy_version`: of the policy that it was judged by. `until`: when time alone may change it, where it may."""
 
     model: str
     version: int
     stage: Stage
     allowed: bool
     rules: tuple[Rule, ...]
+    policy_version: int | None = None
+    until: datetime | None = None
 
 
 class AliasMoved(RegistryPayload):
@@ -251,8 +299,48 @@ class AliasMoved(RegistryPayload):
     reason: str = ""
 
 
-class PolicyAdopted(RegistryPayload):
-    """What a stage demands: kinds of evidence that passed, roles that approved, and whether an author may approve."""
+class PolicyInput(Part):
+    """A column of a policy's table: its `name` and the expression whose value its cells test (None: that name)."""
+
+    name: str
+    expression: str | None = None
+
+
+class PolicyRow(Part):
+    """One row of a policy's table. `when`: a unary test per input, such as `"high"`, `> 5` or `"a", "b"`; an input
+    that is left out may be anything. What else is given is demanded, besides what the policy demands anyway.
+
+    `evidence_days` and `approval_days` hold for the evidence and the approvals that this row names.
+    """
+
+    when: dict[str, str] = {}
+    evidence: tuple[EvidenceKind, ...] = ()
+    evidence_days: int | None = None
+    approvals: tuple[str, ...] = ()
+    approval_days: int | None = None
+    four_eyes: bool | None = None
+    goal_required: bool | None = None
+    conditions_met: bool | None = None
+    flags: FlagSeverity | None = None
+    annotation: str = ""
+
+
+class PolicyTable(Part):
+    """A decision table (OMG DMN 1.5): which rows a version is held to. `hit`: all that apply, the first, or one only."""
+
+    hit: Literal["collect", "first", "unique"] = "collect"
+    inputs: tuple[PolicyInput, ...]
+    rows: tuple[PolicyRow, ...]
+
+
+class PolicyPayload(RegistryPayload):
+    """What a stage demands: kinds of evidence that passed, roles that approved, and whether an author may approve.
+
+    `evidence_days`, `approval_days`: from which age they count no more. `flags`: from which severity on an open flag
+    blocks. `conditions_met`: whether the conditions of approvals must have been met. `table`: what is demanded besides,
+    by the risk tier and the like. `two_to_change`: whether the next change needs the word of a second person.
+    `dmn`: the XML that the table was read from, `dmn_sha256` (hex) of it.
+    """
 
     stage: Stage
     version: int
@@ -260,3 +348,153 @@ class PolicyAdopted(RegistryPayload):
     approvals: tuple[str, ...]
     four_eyes: bool = True
     goal_required: bool = True
+    evidence_days: int | None = None
+    approval_days: int | None = None
+    flags: FlagSeverity | None = None
+    conditions_met: bool = False
+    table: PolicyTable | None = None
+    two_to_change: bool = False
+    dmn: str = ""
+    dmn_sha256: str = ""
+    comment: str = ""
+
+
+class PolicyAdopted(PolicyPayload):
+    """What a stage demands from now on. `proposal`, `proposed_by`: where a second person adopted what one proposed."""
+
+    proposal: str = ""
+    proposed_by: str = ""
+
+
+class PolicyProposed(PolicyPayload):
+    """What a stage may demand once a second person agrees. `version`: which one it would be."""
+
+    proposal: str
+
+
+class PolicyDeclined(RegistryPayload):
+    """A proposed policy will not be adopted."""
+
+    stage: Stage
+    proposal: str
+    comment: str = ""
+
+
+class ConditionMet(RegistryPayload):
+    """A condition of an approval was met, by the word of somebody other than the version's author."""
+
+    model: str
+    version: int
+    approval: str
+    condition: str
+    comment: str = ""
+
+
+class ExceptionGranted(RegistryPayload):
+    """One rule need not hold for one version's gate until `expires`, by name and for a reason."""
+
+    model: str
+    version: int
+    exception: str
+    stage: Stage
+    rule: str
+    role: str
+    reason: str
+    expires: datetime
+
+
+class ExceptionWithdrawn(RegistryPayload):
+    model: str
+    version: int
+    exception: str
+    reason: str
+
+
+class TagChanged(RegistryPayload):
+    """A tag of a version, or of the model itself (`version` None), was set (`after`) or taken away (`after` None)."""
+
+    model: str
+    version: int | None = None
+    key: str
+    before: str | None
+    after: str | None
+    reason: str = ""
+
+
+class DescriptionChanged(RegistryPayload):
+    """A version, or the model itself (`version` None), is described anew; what was said before stays on record."""
+
+    model: str
+    version: int | None = None
+    description: str
+
+
+class StageMoved(RegistryPayload):
+    """A version was moved to another of MLflow's stages, which tell nothing about what is deployed."""
+
+    model: str
+    version: int
+    before: MlflowStage
+    after: MlflowStage
+    reason: str = ""
+
+
+class VersionRetired(RegistryPayload):
+    """A version is no longer to be used. It stays on record, and nothing goes to any stage with it."""
+
+    model: str
+    version: int
+    reason: str
+
+
+class ModelRetired(RegistryPayload):
+    """A model is no longer to be used; its versions were retired with it. It may be registered again."""
+
+    model: str
+    reason: str
+
+
+class LineageReported(RegistryPayload):
+    """An OpenLineage event as it came (`body`), with what it is about.
+
+    `digest`: SHA-256 (hex) of its canonical bytes, by which a repeated one is known. `namespace`, `name`: of the job,
+    or of the data set where `kind` is dataset. `run`: the run's id, `state` its eventType (START, COMPLETE, …).
+    Source: OpenLineage 2-0-2 (RunEvent, JobEvent, DatasetEvent).
+    """
+
+    kind: Literal["run", "job", "dataset"]
+    digest: str
+    namespace: str
+    name: str
+    run: str | None = None
+    state: str | None = None
+    body: dict[str, Any]
+
+
+class Informing(Part):
+    """A model that informs a decision, and `how`: what of its answer is used for what."""
+
+    model: str
+    how: str = ""
+
+
+class DecisionModelled(RegistryPayload):
+    """A business decision as a decision model (OMG DMN 1.5): what is asked, by whom, and what it rests on.
+
+    `models`: the models that inform it; `requires`: other decisions; `authorities`: policies, laws, people it follows.
+    `dmn`: the XML of the decision model where there is one, `dmn_sha256` (hex) of it.
+    """
+
+    decision: str
+    version: int
+    question: str
+    owner: str
+    answers: tuple[str, ...] = ()
+    goal: str | None = None
+    kpis: tuple[str, ...] = ()
+    models: tuple[Informing, ...] = ()
+    requires: tuple[str, ...] = ()
+    authorities: tuple[str, ...] = ()
+    description: str = ""
+    dmn: str = ""
+    dmn_sha256: str = ""

@@ -9,6 +9,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from shared.events.refusal import Refused
+from shared.keyring.keyring import KeyringUnavailable
 from shared.log.log import LogUnavailable
 from shared.log.store import Conflict, InFlight, StoreUnavailable
 from shared.runtime.problems import MEDIA_TYPE, Problem
@@ -30,7 +31,7 @@ def handle_errors(app: FastAPI) -> None:
         return problem_response(translated(error), request.url.path)
 
     kinds = (Problem, Refused, RequestValidationError, HTTPException, Conflict, InFlight, StoreUnavailable)
-    for kind in (*kinds, LogUnavailable):
+    for kind in (*kinds, LogUnavailable, KeyringUnavailable):
         app.add_exception_handler(kind, handle)
 
 
@@ -54,6 +55,8 @@ def translated(error: Exception) -> Problem:
             return _unavailable("store")
         case LogUnavailable():
             return _unavailable("log")
+        case KeyringUnavailable():
+            return _unavailable("keyring")
         case _:
             raise error
 

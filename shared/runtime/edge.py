@@ -21,7 +21,7 @@ logger = structlog.get_logger()
 UNMATCHED = "unmatched"
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
 _NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
-_BODILESS = frozenset(("GET", "HEAD", "OPTIONS", "DELETE"))
+_BODILESS = frozenset(("GET", "HEAD", "OPTIONS"))
 
 
 class Edge:
@@ -112,7 +112,8 @@ class Edge:
         if isinstance(error, Problem):
             problem = error
         else:
-            logger.exception("request failed", method=scope["method"], path=scope["path"])
+            route = getattr(scope.get("route"), "path", UNMATCHED)  # the path itself may name a person
+            logger.exception("request failed", method=scope["method"], route=route)
             detail = "Something went wrong here; it is logged under this request's id."
             problem = Problem(500, "internal-error", detail, request_id=answer.request_id)
         if not answer.started:

@@ -9,6 +9,9 @@ from shared.runtime.problems import MEDIA_TYPE
 
 Json = dict[str, Any]
 
+MLFLOW = "/api/2.0/mlflow/"
+"""Paths that answer errors in MLflow's form."""
+
 AFTER: Json = {
     "name": "after",
     "in": "query",
@@ -139,6 +142,8 @@ def finish(document: Json) -> None:
     answers = {f"Problem{status}": _problem(status) for status in PROBLEMS}
     if any(path.startswith("/v2") for path in document["paths"]):
         answers |= {f"Protocol{status}": _protocol(status) for status in PROBLEMS}
+    if any(path.startswith(MLFLOW) for path in document["paths"]):
+        answers |= {f"Mlflow{status}": _mlflow(status) for status in PROBLEMS}
     document["components"]["responses"] = answers
     document["components"]["securitySchemes"] = SECURITY
     document["security"] = [{}, *({name: []} for name in SECURITY)]
@@ -158,7 +163,7 @@ def _operation(path: str, method: str, operation: Json) -> None:
     if "HTTPValidationError" in str(responses.get("422")):
         del responses["422"]
     _successes(path, method, operation)
-    kind = "Protocol" if path.startswith("/v2") else "Problem"
+    kind = "Mlflow" if path.startswith(MLFLOW) else "Protocol" if path.startswith("/v2") else "Problem"
     shared = OF_READING if reads else OF_WRITING
     own = [int(status) for status in responses if status.isdigit() and int(status) in PROBLEMS]
     for status in sorted({*shared, *own}):
@@ -196,6 +201,14 @@ def _protocol(status: int) -> Json:
     problem = _ref("schemas", "Problem")
     own = {"allOf": [problem, {"type": "object", "required": ["error"], "properties": {"error": {"type": "string"}}}]}
     content = {"application/json": {"schema": own}, MEDIA_TYPE: {"schema": problem}}
+    return {"description": PROBLEMS[status], "content": content}
+
+
+def _mlflow(status: int) -> Json:
+    """Errors of MLflow's API; what never got to an endpoint is a problem."""
+    said = {"error_code": {"type": "string"}, "message": {"type": "string"}}
+    own = {"type": "object", "required": list(said), "properties": said}
+    content = {"application/json": {"schema": own}, MEDIA_TYPE: {"schema": _ref("schemas", "Problem")}}
     return {"description": PROBLEMS[status], "content": content}
 
 

@@ -33,10 +33,10 @@ async def page(
     """
     table = service.store.tables[query.table]
     size = max(1, min(query.limit, service.settings.max_page))
-    after = _decode(table, query, cursor) if cursor else query.after
+    after = cursor_values(table, query, cursor) if cursor else query.after
     rows = await service.store.find(replace(query, limit=size + 1, after=after, columns=_wanted(table, query)))
     shown = rows[:size]
-    following = _encode(table, query, shown[-1]) if len(rows) > size else None
+    following = cursor_text(table, query, shown[-1]) if len(rows) > size else None
     return {"items": [_item(query, row, item) for row in shown], "next": following}
 
 
@@ -58,12 +58,14 @@ def _signature(query: Query) -> str:
     return hashlib.sha256(repr((query.table, query.order)).encode()).hexdigest()[:8]
 
 
-def _encode(table: Table, query: Query, row: Row) -> str:
+def cursor_text(table: Table, query: Query, row: Row) -> str:
+    """The cursor of the page that begins behind this row."""
     values = [_signature(query), *cursor_of(table, query, row)]
     return urlsafe_b64encode(orjson.dumps(values)).decode().rstrip("=")
 
 
-def _decode(table: Table, query: Query, cursor: str) -> tuple[Any, ...]:
+def cursor_values(table: Table, query: Query, cursor: str) -> tuple[Any, ...]:
+    """The query's `after` out of a cursor. Raises Problem 422 on a bad one."""
     bad = Problem(422, "bad-cursor", "The cursor is not one that this list gave.", "Start again without a cursor.")
     names = [name.removeprefix("-") for name in query.order] + list(table.key)
     if len(cursor) > MAX_CURSOR:

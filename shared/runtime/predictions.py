@@ -17,23 +17,35 @@ from shared.events.catalog import TOPIC_PREDICTIONS
 from shared.events.codec import encode
 from shared.events.envelope import Event
 from shared.events.monitor import PredictionLogged
+from shared.keyring.keyring import MAX_SUBJECT, Keyring, KeyringUnavailable, NoKeyring
+from shared.keyring.sealing import ENTITY, NoSubject, sealed, subject_column, subjects_of
 from shared.log.log import EventLog
 from shared.runtime.commands import new_id, now
+from shared.runtime.problems import Problem
 from shared.runtime.settings import Settings
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+
+_SEALED_AT_ONCE = 200
+"""Rows whose sealing takes so long that others of this process must not wait for it."""
 
 Value = float | int | bool | str | None
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """The deployed model version that predicted."""
+    """The deployed model version that predicted.
+
+    `subject`: the column's name by which its predictions tell the person they are about (`Signature.about`), and
+    `personal`: the features that go into the log encrypted with that person's key.
+    """
 
     deployment: str
     model: str
     version: int
+    personal: tuple[str, ...] = ()
+    subject: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +63,15 @@ class PredictionRow:
 class PredictionWriter:
     """Writes predictions of one service to the log. Everything returns only after the log's acknowledgement.
 
-    All methods raise LogUnavailable when the log did not acknowledge.
+    Personal values are sealed here, before anything is encoded: no other place writes predictions.
+
+    All methods raise LogUnavailable when the log did not acknowledge, and of versions with personal values Problem: 422
+    `no-subject` where a row names nobody, 503 `no-keyring`.
     """
 
-    def __init__(self, service_name: str, log: EventLog, settings: Settings) -> None:
+    def __init__(self, service_name: str, log: EventLog, settings: Settings, keyring: Keyring | None = None) -> None:
         self.source, self.log, self.settings = f"/muniment/{service_name}", log, settings
+        self.keyring = keyring or NoKeyring()
         self._gathering: dict[_Key, _Gathering] = {}
         self._flushing: dict[_Key, int] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -72,6 +88,9 @@ class PredictionWriter:
 
     async def written(self, target: Target, batch: pa.RecordBatch, table: bytes, actor: str, batch_id: str) -> str:
         """The same for a batch that has all its times and that `table` holds already as an Arrow IPC stream."""
+        if target.subject is not None:
+            batch = await self._sealed(target, target.subject, batch)
+            table = batches.write(batch)
         times = batch.column("at").view(pa.int64()).to_numpy()
         payload = PredictionLogged(
             deployment=target.deployment,
@@ -93,6 +112,8 @@ class PredictionWriter:
 
     async def placed(self, target: Target, row: PredictionRow, actor: str) -> tuple[str, int]:
         """As `one`; returns the batch that took the row in, and its place there."""
+        if target.subject is not None:
+            _check_subject(target.subject, row)  # nobody else in the batch must fail for it
         key = _key(target, row, actor)
         gathering = self._gathering.get(key)
         if gathering is not None and row.id in gathering.ids:  # in one batch an id names one row
@@ -116,6 +137,20 @@ class PredictionWriter:
         for key in list(self._gathering):
             self._flush(key)
         await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _sealed(self, target: Target, subject: str, batch: pa.RecordBatch) -> pa.RecordBatch:
+        try:
+            subjects = subjects_of(batch, subject)
+            keys = await self.keyring.keys(list(dict.fromkeys(subjects)))
+        except NoSubject as error:
+            raise no_subject(str(error)) from error
+        except KeyringUnavailable as error:
+            detail = f"This version's predictions hold personal values, and no key can be had: {error}."
+            fix = "Nothing was written; try again, and see MUNIMENT_KEYRING."
+            raise Problem(503, "no-keyring", detail, fix, headers={"Retry-After": "1"}) from error
+        if batch.num_rows < _SEALED_AT_ONCE:
+            return sealed(batch, target.personal, subjects, keys)
+        return await asyncio.to_thread(sealed, batch, target.personal, subjects, keys)
 
     def _flush(self, key: "_Key") -> None:
         gathering = self._gathering.pop(key, None)
@@ -201,6 +236,18 @@ def with_times(batch: pa.RecordBatch, at_default: datetime) -> pa.RecordBatch:
     if not at.null_count:
         return batch
     return batch.set_column(batch.schema.get_field_index("at"), "at", pc.fill_null(at, default))
+
+
+def no_subject(reason: str) -> Problem:
+    """A prediction of a version with personal values does not say whose they are."""
+    detail = f"This version's predictions hold personal values, and {reason}."
+    return Problem(422, "no-subject", detail, "Name the person in each row; nothing was written.")
+
+
+def _check_subject(subject: str, row: PredictionRow) -> None:
+    value = row.entity if subject == ENTITY else row.features.get(subject)
+    if value is None or not 0 < len(str(value)) <= MAX_SUBJECT:
+        raise no_subject(str(NoSubject(0, subject_column(subject))))
 
 
 def _key(target: Target, row: PredictionRow, actor: str) -> _Key:

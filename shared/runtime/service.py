@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 from fastapi import APIRouter
 from prometheus_client.registry import Collector
 
+from shared.keyring.keyring import Keyring, NoKeyring
 from shared.log.log import EventLog
 from shared.log.store import Store
 from shared.log.tables import Row, Table
@@ -20,13 +21,18 @@ if TYPE_CHECKING:
 
 
 class Live(Protocol):
-    """What may be lost at any time (Valkey): fan-out to streams of server-sent events."""
+    """What may be lost at any time (Valkey): fan-out to streams of server-sent events, and counts for rate limits."""
 
     async def send(self, channel: str, *messages: str) -> None:
         """To whoever listens now, in this order."""
         ...
 
     def listen(self, channel: str) -> "AsyncMessages": ...
+
+    async def count(self, name: str, seconds: int, by: int = 1) -> tuple[int, int]:
+        """Add to the count of `name`, which begins anew `seconds` after its first: (count, seconds until then). Where
+        counts are lost it begins anew, too."""
+        ...
 
 
 class AsyncMessages(Protocol):
@@ -45,6 +51,7 @@ class AsyncMessages(Protocol):
 class Service:
     """One running service: its ports and its command loop. Handed to `api.router` and `worker.consumers`.
 
+    `keyring`: the keys of personal values, the same for all services.
     `collectors`: further figures for `/metrics`.
     `on_start`: called once the process begins its work, within its loop; none may wait.
     `on_close`: awaited one after another when the last request has ended, before the ports close; a writer puts its
@@ -57,6 +64,7 @@ class Service:
     log: EventLog
     live: Live
     commands: CommandLoop
+    keyring: Keyring = field(default_factory=NoKeyring)
     collectors: list[Collector] = field(default_factory=list[Collector])
     on_start: list[Callable[[], None]] = field(default_factory=list["Callable[[], None]"])
     on_close: list[Callable[[], Awaitable[None]]] = field(default_factory=list["Callable[[], Awaitable[None]]"])

@@ -15,6 +15,10 @@ class Settings(BaseSettings):
     kafka: str = "127.0.0.1:9092"
     postgres: str = "postgresql://postgres@127.0.0.1:5432/postgres"
     redis: str = "redis://127.0.0.1:6379/0"
+    keyring: str = ""
+    """PostgreSQL that keeps the keys of personal values, best one with backups of its own; empty: that of `postgres`.
+    Every service that writes or reads predictions needs the same one."""
+
     host: str = "127.0.0.1"
     port: int = 8080
     data_dir: Path = Path(".muniment")
@@ -144,6 +148,21 @@ class Settings(BaseSettings):
     silence_seconds: float = 86_400.0
     """How long no prediction of a deployment may come, by the clock, before it is said to be silent."""
 
+    alias_gates: dict[str, Literal["staging", "production"]] = {"champion": "production"}
+    """Aliases of models that point only at versions whose gate of this stage is open."""
+
+    alias_roles: dict[str, tuple[str, ...]] = {"champion": ("data_scientist", "devops", "risk_manager")}
+    """Roles that may move these aliases; whoever may move aliases at all may move all others."""
+
+    lineage_batch_events: int = 1_000
+    """OpenLineage events of one batch."""
+
+    mlflow_max_page: int = 10_000
+    """Models or versions of one answer to a search through MLflow's API, whatever it asks for."""
+
+    mlflow_max_scanned: int = 100_000
+    """Rows that one such search looks through; what is left is found with the page's token."""
+
     reference_values: int = 10_000
     """Values per feature that a version's reference may hold."""
 
@@ -156,6 +175,18 @@ class Settings(BaseSettings):
     max_reference_bytes: int = 256 * 2**20
     reference_seconds: float = 30.0
     """How long the reading of a reference may take."""
+
+    gate_lapse_seconds: float = 1.0
+    """How often gates are looked at that time alone may have changed."""
+
+    policy_two_people: bool = False
+    """Whether every change of a gate's policy takes a second person, whatever the policy in force says."""
+
+    exception_days: int = 90
+    """Days for which an exception from a rule may be granted at most."""
+
+    what_if_releases: int = 10_000
+    """Releases, and versions, that one question about a proposed policy goes through."""
 
     archive_url: str = ""
     """Where blocks of archived predictions lie: a folder or `s3://BUCKET/PREFIX`; empty: `archive` in `data_dir`."""
@@ -186,6 +217,12 @@ class Settings(BaseSettings):
 
     max_exports: int = 2
     """Exports of predictions that one process streams at once."""
+
+    experiment_seconds: float = 30.0
+    """How often running experiments are judged by what came in."""
+
+    experiment_history_days: int = 90
+    """Days before an experiment whose cases tell how many it needs."""
 
     explanation_seconds: float = 20.0
     """How long one explanation may take, its waiting and the start of the explaining process included."""

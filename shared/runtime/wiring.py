@@ -11,6 +11,7 @@ from typing import TypeVar
 import structlog
 import uvloop
 
+from shared.keyring.postgres import PostgresKeyring
 from shared.log.kafka import KafkaLog
 from shared.log.kafka_topics import TopicsWrong
 from shared.log.log import LogUnavailable
@@ -104,12 +105,13 @@ async def ports(definition: Definition, settings: Settings) -> AsyncGenerator[Se
     """The service on its real ports, waited for up to `start_seconds`. Raises CannotServe."""
     store = PostgresStore(settings.postgres, definition.name, definition.tables)
     log, live = KafkaLog(settings.kafka, settings), ValkeyLive(settings.redis)
+    keyring = PostgresKeyring(settings.keyring or settings.postgres)
     try:
         await _until_there("PostgreSQL (MUNIMENT_POSTGRES)", store.setup, settings)
         await _until_there("Kafka (MUNIMENT_KAFKA)", log.start, settings)
-        yield Service(definition.name, settings, store, log, live, CommandLoop(definition.name, store))
+        yield Service(definition.name, settings, store, log, live, CommandLoop(definition.name, store), keyring)
     finally:
-        for close in (log.close, store.close, live.close):
+        for close in (log.close, store.close, live.close, keyring.close):
             await close()
 
 

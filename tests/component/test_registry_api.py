@@ -95,10 +95,10 @@ async def test_aliases_keep_their_history_and_lists_their_pages() -> None:
             answer = await post(system, "/v1/models/late/versions", VERSION | {"params": {"n": number}})
             assert answer["version"] == number
         for number in (1, 3):
-            answer = await system.client.put("/v1/models/late/aliases/champion", json={"version": number})
+            answer = await system.client.put("/v1/models/late/aliases/best", json={"version": number})
             assert answer.status_code == 200
         await system.settle()
-        alias = await get(system, "/v1/models/late/aliases/champion")
+        alias = await get(system, "/v1/models/late/aliases/best")
         assert (alias["version"], [(one["before"], one["after"]) for one in alias["items"]]) == (3, [(1, 3), (None, 1)])
         first = await get(system, "/v1/models/late/versions?limit=2")
         rest = await get(system, f"/v1/models/late/versions?limit=2&cursor={first['next']}")

@@ -40,7 +40,8 @@ def story(stream: int) -> list[Event]:
 def _names(field: str, value: Any) -> bool:
     return isinstance(value, str) and field in {
         *("goal", "kpi", "dataset", "pipeline", "run", "model", "evidence", "approval", "alias", "flag", "deployment"),
-        *("batch", "prediction_id", "bulk", "rule", "review", "export"),
+        *("batch", "prediction_id", "decision", "bulk", "rule", "review", "export"),
+        *("proposal", "exception"),
     }
 
 

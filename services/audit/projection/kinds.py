@@ -23,7 +23,7 @@ RESTATED: dict[str, tuple[str, ...]] = {
     "gate": ("GateChanged",),
     "goal": ("GoalStated",),
     "kpi": ("KpiDefined",),
-    "model": ("AliasMoved", "ModelRegistered"),
+    "model": ("AliasMoved", "ModelRegistered", "ModelRetired"),
     "pipeline": ("PipelineRegistered",),
     "retention": ("PredictionsExpired", "RetentionSet"),
     "run": ("PipelineRunRecorded",),

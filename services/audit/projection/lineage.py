@@ -135,6 +135,64 @@ def _policy(event: Event, data: registry.PolicyAdopted) -> Said:
     return f"policy/{data.stage}@{data.version}", []
 
 
+def _proposal(event: Event, data: registry.PolicyProposed | registry.PolicyDeclined) -> Said:
+    return f"proposal/{data.proposal}", []
+
+
+def _exception(event: Event, data: registry.ExceptionGranted | registry.ExceptionWithdrawn) -> Said:
+    node = f"exception/{data.exception}"
+    return node, [Edge(node, INFLUENCED, version_node(data.model, data.version), "exception")]
+
+
+def _condition(event: Event, data: registry.ConditionMet) -> Said:
+    return f"approval/{data.approval}", []
+
+
+def _of(model: str, version: int | None) -> str:
+    return f"model/{model}" if version is None else version_node(model, version)
+
+
+def _tag(event: Event, data: registry.TagChanged) -> Said:
+    about = _of(data.model, data.version)
+    node = f"tag/{about.partition('/')[2]}/{data.key}"
+    return node, [Edge(node, INFLUENCED, about, "tag")]
+
+
+def _described(event: Event, data: registry.DescriptionChanged) -> Said:
+    about = _of(data.model, data.version)
+    node = f"description/{about.partition('/')[2]}"
+    return node, [Edge(node, INFLUENCED, about, "description")]
+
+
+def _stage(event: Event, data: registry.StageMoved) -> Said:
+    node = f"stage/{data.model}@{data.version}"
+    return node, [Edge(node, INFLUENCED, version_node(data.model, data.version), "stage")]
+
+
+def _version_retired(event: Event, data: registry.VersionRetired) -> Said:
+    return version_node(data.model, data.version), []
+
+
+def _model_retired(event: Event, data: registry.ModelRetired) -> Said:
+    return f"model/{data.model}", []
+
+
+def _reported(event: Event, data: registry.LineageReported) -> Said:
+    return f"lineage-report/{data.digest}", []
+
+
+def _decision(event: Event, data: registry.DecisionModelled) -> Said:
+    node = f"decision/{data.decision}@{data.version}"
+    edges = [Edge(node, SPECIAL, f"decision/{data.decision}", "decision")]
+    for one in data.models:
+        edges.append(Edge(node, INFLUENCED, f"model/{one.model}", "informed_by", detail={"how": one.how}))
+    edges += [Edge(node, INFLUENCED, f"decision/{name}", "requires") for name in data.requires]
+    edges += [Edge(node, INFLUENCED, f"kpi/{name}", "kpi") for name in data.kpis]
+    if data.goal:
+        edges.append(Edge(node, DERIVED, f"goal/{data.goal}", "goal"))
+    return node, [*edges, Edge(node, ATTRIBUTED, f"actor/{data.owner}", "owner")]
+
+
 def _deployed(event: Event, data: deployer.Deployed) -> Said:
     node = f"deployment/{data.deployment}"
     return node, _moved(node, USED, TRAFFIC, {}, _roles(data.model, data.traffic))
@@ -228,6 +286,24 @@ def _kpi_breach(event: Event, data: monitor.KpiBreached) -> Said:
     node = f"breach/{event.id}"
     edges = [Edge(node, DERIVED, _window_node(data), "window"), Edge(node, INFLUENCED, f"kpi/{data.kpi}", "kpi")]
     return node, _of_version(node, data) + edges
+
+
+def _experiment(event: Event, data: monitor.ExperimentStarted | monitor.ExperimentConcluded) -> Said:
+    node = f"experiment/{data.deployment}/{data.experiment}"
+    edges = [Edge(node, GENERATED, f"deployment/{data.deployment}", "deployment")]
+    if isinstance(data, monitor.ExperimentStarted):
+        edges.append(Edge(node, USED, version_node(data.model, data.control.version), "control"))
+        edges += [Edge(node, USED, version_node(data.model, one.version), "treatment") for one in data.treatments]
+        edges.append(Edge(node, INFLUENCED, f"kpi/{data.kpi}", "kpi"))
+    elif data.version is not None:
+        edges.append(Edge(node, DERIVED, version_node(data.model, data.version), "winner"))
+    return node, edges
+
+
+def _guardrail(event: Event, data: monitor.GuardrailBreached) -> Said:
+    node = f"breach/{event.id}"
+    about = f"experiment/{data.deployment}/{data.experiment}"
+    return node, [*_of_version(node, data), Edge(node, DERIVED, about, "guardrail")]
 
 
 def _flag(event: Event, data: feedback.FeedbackFlagged | feedback.FlagLocated) -> Said:
@@ -337,6 +413,10 @@ def _retention(event: Event, data: monitor.RetentionSet | monitor.PredictionsExp
     return node, [Edge(node, INFLUENCED, f"deployment/{data.deployment}", "deployment")]
 
 
+def _forgotten(event: Event, data: monitor.SubjectForgotten) -> Said:
+    return event.subject, []
+
+
 def _alert(event: Event, data: monitor.AlertRaised | monitor.AlertCleared) -> Said:
     node = f"alert/{data.alert}"
     return node, _of_version(node, data)
@@ -374,6 +454,18 @@ _SAYS: dict[type[Payload], Callable[[Event, Any], Said]] = {
     registry.GateChanged: _gate,
     registry.AliasMoved: _alias,
     registry.PolicyAdopted: _policy,
+    registry.PolicyProposed: _proposal,
+    registry.PolicyDeclined: _proposal,
+    registry.ExceptionGranted: _exception,
+    registry.ExceptionWithdrawn: _exception,
+    registry.ConditionMet: _condition,
+    registry.TagChanged: _tag,
+    registry.DescriptionChanged: _described,
+    registry.StageMoved: _stage,
+    registry.VersionRetired: _version_retired,
+    registry.ModelRetired: _model_retired,
+    registry.LineageReported: _reported,
+    registry.DecisionModelled: _decision,
     deployer.Deployed: _deployed,
     deployer.TrafficChanged: _traffic,
     deployer.Promoted: _traffic,
@@ -390,10 +482,14 @@ _SAYS: dict[type[Payload], Callable[[Event, Any], Said]] = {
     monitor.KpiBreached: _kpi_breach,
     monitor.RetentionSet: _retention,
     monitor.PredictionsExpired: _retention,
+    monitor.SubjectForgotten: _forgotten,
     monitor.AlertRaised: _alert,
     monitor.AlertCleared: _alert,
     monitor.AlertRouteAdded: _alert_route,
     monitor.AlertRouteRemoved: _alert_route,
+    monitor.ExperimentStarted: _experiment,
+    monitor.ExperimentConcluded: _experiment,
+    monitor.GuardrailBreached: _guardrail,
     feedback.FeedbackFlagged: _flag,
     feedback.FlagLocated: _flag,
     feedback.FlagTriaged: _triaged,

@@ -23,7 +23,7 @@ class Serving:
     def of(cls, service: Service) -> "Serving":
         """The serving of a process; it ends with the service, the log's writer last."""
         runtimes = Runtimes(service.settings)
-        writer = PredictionWriter(service.name, service.log, service.settings)
+        writer = PredictionWriter(service.name, service.log, service.settings, service.keyring)
         shadows = Shadows(service.settings, runtimes, writer)
         service.on_close += [shadows.close, runtimes.close, writer.close]
         return cls(RouteTable(service), runtimes, shadows, Gateway(service.settings, runtimes, writer, shadows))

@@ -19,6 +19,7 @@ from services.deployer.serving.runtimes import Runtimes
 from services.deployer.serving.shadows import Shadowing, Shadows
 from services.deployer.serving.tensors import Tensor, read_tensors
 from shared.events.batches import prediction_id
+from shared.keyring.sealing import ENTITY
 from shared.runtime.commands import now
 from shared.runtime.predictions import PredictionWriter
 from shared.runtime.problems import Problem
@@ -73,6 +74,7 @@ class Gateway:
         known_inputs(named, route.inputs)
         rows = read_parameters(body.get("parameters"), count, now(), asking.moment)
         frames = self._frames(route, version, count, named)
+        _about_somebody(route, frames, rows)
         versions = _versions(route, version, frames, rows, asking.seed)
         parts = await self._ask(route, frames, versions)
         places = await self._log(route, parts, rows, asking)
@@ -151,6 +153,20 @@ def _answerable(route: Route, version: int | None) -> None:
     if version not in answering:
         detail = f"Version {version} has no part in the traffic of '{route.name}'."
         raise Problem(404, "unknown-version", detail, f"There: {', '.join(map(str, answering))}.", nearby=answering)
+
+
+def _about_somebody(route: Route, frames: dict[int, Frame], rows: Rows) -> None:
+    """Raise Problem 400 where a version that may answer has personal inputs and a row does not say whose they are."""
+    for number, frame in frames.items():
+        about = route.served[number].target.subject
+        if about is None:
+            continue
+        named = (rows.entity or [None] * rows.count) if about == ENTITY else frame.columns[about].tolist()
+        nobody = next((row for row, one in enumerate(named) if one is None or one == ""), None)
+        if nobody is not None:
+            where = "parameter 'entity'" if about == ENTITY else f"input '{about}'"
+            detail = f"Version {number} takes personal values, and {where} names nobody for row {nobody}."
+            raise bad_request("no-subject", detail, "Name the person in each row; nothing was written.")
 
 
 def _versions(route: Route, version: int | None, frames: dict[int, Frame], rows: Rows, seed: str) -> np.ndarray:

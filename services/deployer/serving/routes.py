@@ -134,11 +134,9 @@ class RouteTable:
             row = await unit.get("model_versions", state.model, version)
             if row is None:
                 return None
-            self._versions[key] = Served(
-                Target(state.deployment, state.model, version),
-                Artifact.model_validate(row["artifact"]),
-                Signature.model_validate(row["signature"]),
-            )
+            signature = Signature.model_validate(row["signature"])
+            target = Target(state.deployment, state.model, version, signature.personal, signature.about)
+            self._versions[key] = Served(target, Artifact.model_validate(row["artifact"]), signature)
         return self._versions[key]
 
     def _sequence(self, name: str) -> int:

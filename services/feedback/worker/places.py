@@ -81,23 +81,23 @@ async def in_chunks(reader: Finder, table: str, column: str, values: Iterable[st
 
 async def tables_of(log: EventLog, rows: Sequence[Row]) -> AsyncIterator[tuple[Row, pa.RecordBatch]]:
     """The predictions of batches (rows of the view `batches`) off the log, in the order of partition and offset;
-    neighbours are read together. Raises LogUnavailable, OffsetOutOfRange."""
-    ordered = sorted(rows, key=lambda row: (row["partition"], row["offset"]))
-    start = 0
-    while start < len(ordered):
-        first = ordered[start]
-        run = [
-            row
-            for row in ordered[start : start + AT_ONCE]
-            if row["partition"] == first["partition"] and row["offset"] < first["offset"] + AT_ONCE
-        ]
-        place = TopicPartition(TOPIC_PREDICTIONS, first["partition"])
-        read = await log.read(place, first["offset"], run[-1]["offset"] - first["offset"] + 1)
-        records = {record.offset: record for record in read}
-        for row in run:
-            event = decode(records[row["offset"]])
-            yield row, batches.read(event.table or b"")
-        start += len(run)
+    neighbours are read together. Raises LogUnavailable, OffsetOutOfRange, LookupError where a batch is gone."""
+    wanted: dict[int, list[Row]] = {}
+    for row in sorted(rows, key=lambda row: (row["partition"], row["offset"])):
+        wanted.setdefault(row["partition"], []).append(row)
+    for partition, waiting in wanted.items():
+        place = TopicPartition(TOPIC_PREDICTIONS, partition)
+        while waiting:
+            first = waiting[0]["offset"]
+            last = max(row["offset"] for row in waiting[:AT_ONCE] if row["offset"] < first + AT_ONCE)
+            records = await log.read(place, first, last - first + 1)  # maybe fewer, where they are large
+            if not records or records[0].offset != first:
+                raise LookupError(f"the log no longer holds {place.topic}[{place.partition}] {first}")
+            held = {record.offset: record for record in records}
+            while waiting and waiting[0]["offset"] in held:
+                row = waiting.pop(0)
+                event = decode(held[row["offset"]])
+                yield row, batches.read(event.table or b"")
 
 
 def text_at(table: pa.RecordBatch, column: str, row: int) -> str | None:

@@ -6,6 +6,7 @@ from services.monitor.api import (
     alerts,
     archive,
     drift,
+    experiments,
     explanation,
     fairness,
     intake,
@@ -13,6 +14,7 @@ from services.monitor.api import (
     lookup,
     quality,
     stream,
+    subjects,
     windows,
 )
 from shared.runtime.service import Service
@@ -21,6 +23,20 @@ from shared.runtime.service import Service
 def router(service: Service) -> APIRouter:
     """Every path of the monitor."""
     whole = APIRouter(prefix="/v1", tags=["monitor"])
-    for part in (alerts, archive, intake, drift, explanation, fairness, kpis, lookup, quality, stream, windows):
+    for part in (
+        alerts,
+        archive,
+        intake,
+        drift,
+        experiments,
+        explanation,
+        fairness,
+        kpis,
+        lookup,
+        quality,
+        stream,
+        subjects,
+        windows,
+    ):
         part.add(whole, service)
     return whole

@@ -18,6 +18,7 @@ from services.monitor.archive.reading import Archive
 from services.monitor.archive.slices import Slice
 from services.monitor.domain import retention
 from services.monitor.domain.retention import MAX_DAYS, Keep
+from services.monitor.personal import names_of
 from services.monitor.span import Span
 from shared.events.batches import parse_prediction_id
 from shared.log.tables import Query as Rows
@@ -83,7 +84,9 @@ def add(router: APIRouter, service: Service) -> None:
         await _known(service, name)
         await _archived(service, archive, call)
         span = Span(name, version, utc(since), utc(until))
-        wanted = Slice(span, segment, entity, output, min_output, max_output, outcome)
+        wanted = Slice(
+            span, segment, await names_of(service.keyring, entity, call.caller), output, min_output, max_output, outcome
+        )
         if format == "json":
             return Answer(await exporting.page(wanted, cursor, min(limit, service.settings.max_page)))
         stream = exporting.parquet(wanted) if format == "parquet" else exporting.ndjson(wanted)

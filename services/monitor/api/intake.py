@@ -93,7 +93,7 @@ class Intake:
 
     def __init__(self, service: Service) -> None:
         self.service, self.facts = service, Facts()
-        self.writer = PredictionWriter(service.name, service.log, service.settings)
+        self.writer = PredictionWriter(service.name, service.log, service.settings, service.keyring)
         self.most = min(service.settings.max_rows_per_batch, batches.MAX_ROWS)
         self.skew = service.settings.max_clock_skew_seconds
 
@@ -102,7 +102,7 @@ class Intake:
         given = decoded(PREDICTIONS, body)
         check_rows(len(given.predictions), self.most, "predictions")
         version = await self.version(given.deployment, given.version)
-        target = Target(given.deployment, version.model, version.version)
+        target = await _target(call, given.deployment, version)
         if len(given.predictions) == 1 and call.idempotency_key is None:
             row = json_rows.single(given.predictions[0], version.signature, now(), self.skew)
             if row is not None:
@@ -127,7 +127,7 @@ class Intake:
         check_rows(opened.num_rows, self.most, "predictions")
         batch_id = _batch_id(call)
         taken = arrow_rows.predictions(body, opened, version.signature, batch_id, now(), self.skew)
-        target = Target(deployment, version.model, version.version)
+        target = await _target(call, deployment, version)
 
         async def work() -> tuple[int, dict[str, Any]]:
             await self.writer.written(target, taken.batch, taken.table, call.caller.actor, batch_id)
@@ -177,6 +177,14 @@ class Intake:
 
 def _is_arrow(request: Request) -> bool:
     return request.headers.get("content-type", "").split(";")[0].strip().lower() == arrow_rows.MEDIA_TYPE
+
+
+async def _target(call: Call, deployment: str, version: Version) -> Target:
+    """Who predicted. What is kept of a request with personal values under its Idempotency-Key cannot be guessed at."""
+    signature = version.signature
+    if signature.about is not None and call.idempotency_key is not None:
+        call.digest = await call.service.keyring.blind(call.digest)
+    return Target(deployment, version.model, version.version, signature.personal, signature.about)
 
 
 def _batch_id(call: Call) -> str:

@@ -3,6 +3,8 @@
 from fastapi import APIRouter, Depends
 
 from services.monitor.cases import Cases
+from services.monitor.facts import Facts
+from services.monitor.personal import told
 from shared.runtime.http import Answer, Call, reading
 from shared.runtime.openapi import also
 from shared.runtime.service import Service
@@ -10,11 +12,15 @@ from shared.runtime.service import Service
 
 def add(router: APIRouter, service: Service) -> None:
     """GET /predictions/{id}."""
-    cases = Cases.of(service)
+    cases, facts = Cases.of(service), Facts()
 
     @router.get("/predictions/{prediction_id}", responses=also(410))
     async def get_prediction(prediction_id: str, call: Call = Depends(reading(service))) -> Answer:
-        """What went in, what came out, and what came true, if it is known. 410 where its retention is over."""
+        """What went in, what came out, and what came true, if it is known. 410 where its retention is over.
+
+        `personal`: of values that the log holds encrypted whether they can be read: open, erased, withheld from the
+        caller, or unreadable, with why; null where there are none. Those that cannot be read are null in `features`.
+        """
         case = await cases.find(prediction_id)
         item = {
             "id": prediction_id,
@@ -24,9 +30,10 @@ def add(router: APIRouter, service: Service) -> None:
             "batch": case.batch["batch"],
             "row": case.row,
             "at": case.values["at"],
-            "entity": case.values.get("entity"),
             "segment": case.values.get("segment"),
-            "features": case.features,
             "output": case.output,
         }
+        version = await facts.version(service.store, item["model"], item["version"])
+        names = version.signature.personal if version is not None else ()
+        item |= await told(service.keyring, case, call.caller, names)
         return Answer(item | {"outcome": await cases.truth(case.batch["batch"], case.row)})

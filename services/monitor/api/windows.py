@@ -9,9 +9,12 @@ from services.monitor.domain.cost import mean_and_variance
 from services.monitor.domain.experiment import Arm, compare, winner
 from services.monitor.domain.kpi import Kpi, scores_for
 from services.monitor.domain.quality import Confusion, confusion
+from services.monitor.experiment_showing import summary
 from services.monitor.facts import Facts, kpis_of
 from services.monitor.reading import Reading, judge_of
 from services.monitor.span import Span
+from shared.log.tables import Query as Rows
+from shared.log.tables import equal
 from shared.runtime.http import Answer, Call, reading
 from shared.runtime.problems import Problem
 from shared.runtime.service import Service
@@ -20,6 +23,7 @@ from shared.runtime.times import utc
 VersionNumber = Annotated[int | None, Query(ge=1, le=2**31 - 1)]
 Since = Annotated[datetime | None, Query(alias="from", description="Windows that start at or after this time.")]
 Until = Annotated[datetime | None, Query(alias="to", description="Windows that start before this time.")]
+MAX_EXPERIMENTS = 100
 Limit = Annotated[int, Query(ge=1, le=1_000)]
 Cursor = Annotated[datetime | None, Query(description="`next` of the page before.")]
 
@@ -53,11 +57,14 @@ def add(router: APIRouter, service: Service) -> None:
         until: Until = None,
         call: Call = Depends(read),
     ) -> Answer:
-        """The champion against every other version with outcomes in the range, on the cost of a case."""
+        """The champion against every other version with outcomes in the range, on the cost of a case; and as
+        `registered` the experiments that were registered before their data, the newest first."""
         row = await figures.deployment(name)
+        listed = Rows("experiments", equal(deployment=name), ("-started_at",), MAX_EXPERIMENTS)
+        registered = [summary(one) for one in await service.store.find(listed)]
         chosen = _cost_kpi(await kpis_of(service.store, row["model"]), kpi)
         if chosen is None:
-            return Answer({"items": [], "next": None})
+            return Answer({"items": [], "next": None, "registered": registered})
         totals = await figures.scores(Span(name, None, utc(since), utc(until)))
         counts: dict[int, Confusion] = {}
         for number, scored in totals.items():
@@ -65,7 +72,8 @@ def add(router: APIRouter, service: Service) -> None:
             found = confusion(scores_for(chosen, scored.joined, judge.column), chosen.threshold)
             if found.cases:
                 counts[number] = found
-        return Answer({"items": [experiment(chosen, row["traffic"], counts)], "next": None})
+        items = [experiment(chosen, row["traffic"], counts)]
+        return Answer({"items": items, "next": None, "registered": registered})
 
 
 def experiment(kpi: Kpi, traffic: dict[str, Any], counts: dict[int, Confusion]) -> dict[str, Any]:

@@ -23,11 +23,11 @@ _FIRST = (OWN, "deployment", "version", "at", "entity", "segment")
 @dataclass(frozen=True, slots=True)
 class Slice:
     """Predictions of a span; further conditions where they are set. `output` names the output that `min_output` (from)
-    and `max_output` (up to) speak of, None the only number output."""
+    and `max_output` (up to) speak of, None the only number output. `entity`: the names under which one may be there."""
 
     span: Span
     segment: str | None = None
-    entity: str | None = None
+    entity: tuple[str, ...] | None = None
     output: str | None = None
     min_output: float | None = None
     max_output: float | None = None
@@ -42,9 +42,9 @@ def chosen(table: pa.Table, wanted: Slice) -> pa.Table:
         conditions.append(pc.greater_equal(table.column("at"), _time(span.since)))
     if span.until is not None:
         conditions.append(pc.less(table.column("at"), _time(span.until)))
-    for name, value in (("segment", wanted.segment), ("entity", wanted.entity)):
-        if value is not None:
-            conditions.append(_equal(table, name, value))
+    for name, values in (("segment", wanted.segment and (wanted.segment,)), ("entity", wanted.entity)):
+        if values is not None:
+            conditions.append(_one_of(table, name, values))
     if wanted.min_output is not None or wanted.max_output is not None:
         column = table.column(_output(table.schema, wanted.output))
         if wanted.min_output is not None:
@@ -121,10 +121,10 @@ def _order(name: str) -> tuple[int, str]:
     return len(_FIRST) + (1 if name.startswith(batches.OUTPUT) else 0), name
 
 
-def _equal(table: pa.Table, name: str, value: str) -> Any:
+def _one_of(table: pa.Table, name: str, values: tuple[str, ...]) -> Any:
     if name not in table.schema.names:
         return pa.repeat(pa.scalar(False), table.num_rows)
-    return pc.equal(table.column(name), value)
+    return pc.is_in(table.column(name), pa.array(values, table.schema.field(name).type))
 
 
 def _output(schema: pa.Schema, output: str | None) -> str:

@@ -27,11 +27,13 @@ def faults_of(parts: Sequence[pa.RecordBatch], signature: Signature) -> dict[str
     """Rows by fault, `KIND:COLUMN`, of batches of one schema. A signature without inputs (or outputs) allows any."""
     rows = sum(part.num_rows for part in parts)
     faults: dict[str, int] = {}
+    sealed = {batches.FEATURE + name for name in signature.personal}
     schema = parts[0].schema
     for prefix, fields in ((batches.FEATURE, signature.inputs), (batches.OUTPUT, signature.outputs)):
         if not fields:
             continue
-        stated = {prefix + field.name: field for field in fields}
+        # personal inputs are sealed away, so that a column of theirs is as foreign as any
+        stated = {prefix + field.name: field for field in fields if prefix + field.name not in sealed}
         there = {one.name: one.type for one in schema if one.name.startswith(prefix)}
         for name in there.keys() - stated.keys():
             faults[f"{UNKNOWN}:{name}"] = rows

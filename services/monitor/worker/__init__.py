@@ -7,6 +7,8 @@ from services.monitor import alerting, archive
 from services.monitor.domain import native
 from services.monitor.facts import Facts
 from services.monitor.projection import project
+from services.monitor.worker import forgetting
+from services.monitor.worker.experimenting import Experimenting
 from services.monitor.worker.joining import source_lock
 from services.monitor.worker.measuring import CONSUMER, Measuring
 from services.monitor.worker.outcomes import Outcomes
@@ -32,18 +34,20 @@ CONTROL = ("muniment.registry", "muniment.deployer", OWN)
 
 def consumers(service: Service) -> list[Consumer]:
     """`monitor.facts` for what others state, `monitor.predictions` for predictions and their outcomes, and
-    `monitor.archive` for keeping predictions, `monitor.alerts` for alerts."""
+    `monitor.archive` for keeping predictions, `monitor.alerts` for alerts, `monitor.forgetting` for keys to destroy."""
     log, store, settings = service.log, service.store, service.settings
     return [
         Consumer(FACTS, CONTROL, log, store, facts_handler(service), settings),
         Consumer(CONSUMER, DATA, log, store, data_handler(service), settings, at_once=AT_ONCE),
         archive.consumer(service),
         alerting.consumer(service),
+        forgetting.consumer(service),
     ]
 
 
 def periodic(service: Service) -> list[Periodic]:
-    """Measuring closed windows, looking for outcomes that wait and for silence, and keeping the archive in order."""
+    """Measuring closed windows, looking for outcomes that wait and for silence, judging
+    experiments, and keeping the archive in order."""
     seconds = service.settings.window_measure_seconds
     silence = Silence(service)
     sweeping = Sweeping(service.store, Tables(service.log), service.settings, service.live)
@@ -51,6 +55,7 @@ def periodic(service: Service) -> list[Periodic]:
         Periodic("monitor.measure", seconds, Measuring(service, Facts()).run),
         Periodic("monitor.sweep", seconds, sweeping.run),
         Periodic("monitor.silence", silence.seconds, silence.run),
+        Periodic("monitor.experiments", service.settings.experiment_seconds, Experimenting.of(service).run),
         *archive.periodic(service),
         *alerting.periodic(service),
     ]

@@ -4,15 +4,26 @@ from fastapi import APIRouter
 
 from services.registry.api.business import add_business
 from services.registry.api.data import add_data
+from services.registry.api.decisions import add_decisions
+from services.registry.api.gates import add_gates
+from services.registry.api.history import add_history
+from services.registry.api.lineage import add_lineage
+from services.registry.api.mlflow import mlflow_router
 from services.registry.api.models import add_models
+from services.registry.api.policies import add_policies
 from services.registry.api.release import add_release
 from services.registry.api.versions import add_versions
+from services.registry.api.what_if import add_what_if
 from shared.runtime.service import Service
 
 
 def router(service: Service) -> APIRouter:
     """The endpoints of the registry."""
     routes = APIRouter(tags=["registry"])
-    for add in (add_business, add_data, add_models, add_versions, add_release):
+    registered = (add_business, add_data, add_models, add_versions, add_history, add_release)
+    for add in (*registered, add_policies, add_gates, add_what_if):
         add(routes, service)
+    for add in (add_lineage, add_decisions):
+        add(routes, service)
+    routes.routes.extend(mlflow_router(service).routes)
     return routes

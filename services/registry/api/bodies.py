@@ -74,6 +74,7 @@ class ArtifactBody(Part):
 
     uri: Annotated[str, Field(min_length=1, max_length=2_000)]
     sha256: str = ""
+    size: Annotated[int, Field(ge=0, lt=2**63)] | None = None
 
 
 class GoalBody(Body):
@@ -101,6 +102,7 @@ class DatasetBody(Body):
     rows: Annotated[int, Field(ge=0)] | None = None
     columns: Annotated[tuple[facts.Column, ...], Field(max_length=10_000)] = ()
     description: Text = ""
+    bytes: Annotated[int, Field(ge=0, lt=2**63)] | None = None
 
 
 class PipelineBody(Body):
@@ -196,15 +198,8 @@ class ApprovalBody(Body):
     decision: Literal["approve", "reject"]
     role: Name
     comment: Text = ""
-    conditions: Annotated[tuple[str, ...], Field(max_length=100)] = ()
-
-
-class PolicyBody(Body):
-    stage: facts.Stage
-    evidence: tuple[facts.EvidenceKind, ...]
-    approvals: tuple[str, ...]
-    four_eyes: bool = True
-    goal_required: bool = True
+    conditions: Annotated[tuple[Annotated[str, Field(min_length=1, max_length=1_000)], ...], Field(max_length=100)] = ()
+    expires: datetime | None = None
 
 
 class AliasBody(Body):
@@ -212,3 +207,62 @@ class AliasBody(Body):
 
     version: Annotated[int, Field(ge=1)] | None
     reason: Text = ""
+
+
+class TagBody(Body):
+    """`value` null takes the tag away; that it was there stays on record."""
+
+    value: Annotated[str, Field(max_length=100_000)] | None
+    reason: Text = ""
+
+
+class RetireBody(Body):
+    reason: Annotated[str, Field(min_length=1, max_length=20_000)]
+
+
+class ValueItem(Part):
+    value: bool | int | float | str | list[Any] | dict[str, Any] | None
+
+
+Resolution = Literal["ours", "theirs"] | ValueItem
+
+
+class MergeBody(Body):
+    """Merge `source` (a branch, or one `version` of it) into the branch of the path.
+
+    `onto`: the newest version of that branch as the merger saw it; left out, what it is when the request comes.
+    `resolve`: per item (`params.NAME`, `training_data.NAME`, `code`, `artifact`) whose state wins if both changed it;
+    a parameter may take a new `{"value": …}`. `trained`: the version as trained anew, where neither artifact will do;
+    its `branch`, `parents`, `params`, `training_data` and `code` are not looked at.
+    """
+
+    source: Name | None = None
+    version: Annotated[int, Field(ge=1)] | None = None
+    onto: Annotated[int, Field(ge=1)] | None = None
+    resolve: Annotated[dict[str, Resolution], Field(max_length=10_000)] = {}
+    trained: VersionBody | None = None
+    description: Text = ""
+
+
+class InformingItem(Part):
+    model: Name
+    how: Text = ""
+
+
+Names = Annotated[tuple[Name, ...], Field(max_length=1_000)]
+
+
+class DecisionBody(Body):
+    """`dmn`: the decision model as DMN XML; one of its decisions has this one's name as its id or name."""
+
+    name: Name
+    question: Annotated[str, Field(min_length=1, max_length=2_000)]
+    owner: Name | None = None
+    answers: Annotated[tuple[Annotated[str, Field(max_length=500)], ...], Field(max_length=1_000)] = ()
+    goal: Name | None = None
+    kpis: Names = ()
+    models: Annotated[tuple[InformingItem, ...], Field(max_length=1_000)] = ()
+    requires: Names = ()
+    authorities: Annotated[tuple[Annotated[str, Field(max_length=2_000)], ...], Field(max_length=1_000)] = ()
+    description: Text = ""
+    dmn: Annotated[str, Field(max_length=2_000_000)] = ""

@@ -1,20 +1,18 @@
-"""Goals, KPIs and policies: what is asked, what it is worth, and what a stage demands."""
+"""Goals and KPIs: what is asked, and what it is worth."""
 
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends
 from fastapi.responses import JSONResponse
 
-from services.registry.api.bodies import GoalBody, KpiBody, PolicyBody
+from services.registry.api.bodies import GoalBody, KpiBody
 from services.registry.api.known import Limit, need_goal, one
-from services.registry.domain import goals, kpis, policies
-from services.registry.policies import policies_in
-from shared.events.registry import GoalStated, KpiDefined, PolicyAdopted
+from services.registry.domain import goals, kpis
+from shared.events.registry import GoalStated, KpiDefined
 from shared.log.store import UnitOfWork
 from shared.log.tables import Query, equal
 from shared.runtime.http import Call, page, reading, stated, writing
 from shared.runtime.identity import Role
-from shared.runtime.problems import Problem
 from shared.runtime.service import Service
 
 _ASKERS = (Role.SME, Role.DATA_SCIENTIST, Role.RISK_MANAGER, Role.ARCHITECT)
@@ -23,7 +21,6 @@ _ASKERS = (Role.SME, Role.DATA_SCIENTIST, Role.RISK_MANAGER, Role.ARCHITECT)
 def add_business(routes: APIRouter, service: Service) -> None:
     """Mount the endpoints."""
     asking, seeing = Depends(writing(service, *_ASKERS)), Depends(reading(service))
-    ruling = Depends(writing(service, Role.RISK_MANAGER))
 
     @routes.post("/v1/goals", status_code=201)
     async def state_goal(body: GoalBody, call: Annotated[Call, asking]) -> JSONResponse:
@@ -71,20 +68,3 @@ def add_business(routes: APIRouter, service: Service) -> None:
     async def one_kpi(name: str, call: Annotated[Call, seeing]) -> dict[str, Any]:
         """A KPI with its formula."""
         return await one(service, "kpi", "kpis", name)
-
-    @routes.post("/v1/policies", status_code=201)
-    async def adopt_policy(body: PolicyBody, call: Annotated[Call, ruling]) -> JSONResponse:
-        """Say what the gate of a stage demands from now on; every gate is looked at again."""
-        unknown = [role for role in body.approvals if role not in set(Role)]
-        if unknown:
-            raise Problem(422, "unknown-role", f"There is no role {unknown[0]}.", f"Roles: {', '.join(Role)}.")
-        policy = PolicyAdopted(version=0, **body.model_dump(exclude={"at"}))
-        command = policies.AdoptPolicy(policy)
-        return await call.write(policies, f"policy/{body.stage}", command, context=call.context(body.at))
-
-    @routes.get("/v1/policies")
-    async def list_policies(call: Annotated[Call, seeing]) -> dict[str, Any]:
-        """The policy in force of each stage; version 0 is the one that holds until another is adopted."""
-        async with service.store.begin() as unit:
-            in_force = await policies_in(service, unit)
-        return {"items": [policy.model_dump(mode="json") for policy in in_force.values()], "next": None}

@@ -6,8 +6,11 @@ from fastapi import APIRouter, Depends
 from fastapi.responses import JSONResponse
 
 from services.registry.api.bodies import AliasBody, ModelBody
+from services.registry.api.decisions import informed_by
 from services.registry.api.known import Limit, model_state, need_goal, one
+from services.registry.api.moving import MOVERS, gate_of, may_move
 from services.registry.domain import models
+from services.registry.policies import policies_in
 from shared.events.registry import ModelRegistered
 from shared.log.store import UnitOfWork
 from shared.log.tables import Query, equal
@@ -16,13 +19,12 @@ from shared.runtime.identity import Role
 from shared.runtime.service import Service
 
 _BUILDERS = (Role.DATA_SCIENTIST, Role.SOFTWARE_ENGINEER)
-_MOVERS = (Role.DATA_SCIENTIST, Role.SOFTWARE_ENGINEER, Role.DEVOPS, Role.RISK_MANAGER)
 
 
 def add_models(routes: APIRouter, service: Service) -> None:
     """Mount the endpoints."""
     building, seeing = Depends(writing(service, *_BUILDERS)), Depends(reading(service))
-    moving = Depends(writing(service, *_MOVERS))
+    moving = Depends(writing(service, *MOVERS))
 
     @routes.post("/v1/models", status_code=201)
     async def register_model(body: ModelBody, call: Annotated[Call, building]) -> JSONResponse:
@@ -49,22 +51,27 @@ def add_models(routes: APIRouter, service: Service) -> None:
 
     @routes.get("/v1/models/{name}")
     async def one_model(name: str, call: Annotated[Call, seeing]) -> dict[str, Any]:
-        """A model, its aliases and the newest version of each branch."""
+        """A model, its aliases and tags, the newest version of each branch, and the decisions that it informs."""
         row = await one(service, "model", "models", name)
         async with service.store.begin() as unit:
             state = await model_state(service, unit, name)
-        branches = sorted({version.registered.branch for version in state.versions.values()})
-        newest = {branch: state.newest(branch) for branch in branches}
-        return row | {"aliases": dict(state.aliases), "branches": newest, "versions": len(state.versions)}
+        shown = {"aliases": dict(state.aliases), "branches": dict(sorted(state.heads.items())), "versions": state.last}
+        said = {"tags": dict(state.marks.tags), "description": state.marks.description, "retired": state.retired}
+        return row | shown | said | {"decisions": await informed_by(service, name)}
 
     @routes.put("/v1/models/{name}/aliases/{alias}")
     async def move_alias(name: str, alias: str, body: AliasBody, call: Annotated[Call, moving]) -> JSONResponse:
-        """Point an alias at a version, or take it away; every move is kept."""
+        """Point an alias at a version, or take it away; every move is kept: who, when, why.
+
+        `champion` is moved by those whom `alias_roles` names, and only to a version whose gate for production is open.
+        """
         context = call.context(body.at)
+        may_move(call, alias)
 
         async def work(unit: UnitOfWork) -> tuple[int, dict[str, Any]]:
             await model_state(service, unit, name)
-            command = models.MoveAlias(alias, body.version, body.reason)
+            policies = await policies_in(service, unit)
+            command = models.MoveAlias(alias, body.version, body.reason, gate_of(call, alias), policies)
             _, answer = await stated(service, unit, models, f"model/{name}", command, context)
             return 200, answer
 

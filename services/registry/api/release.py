@@ -17,6 +17,7 @@ from shared.runtime.http import Call, page, reading, stated, writing
 from shared.runtime.identity import Role
 from shared.runtime.problems import Problem
 from shared.runtime.service import Service
+from shared.runtime.times import utc
 
 _MEASURERS = (Role.DATA_SCIENTIST, Role.SOFTWARE_ENGINEER, Role.DEVOPS, Role.RISK_MANAGER, Role.SERVICE)
 
@@ -39,7 +40,7 @@ def add_release(routes: APIRouter, service: Service) -> None:
 
         async def work(unit: UnitOfWork) -> tuple[int, dict[str, Any]]:
             await model_state(service, unit, name)
-            command = models.RecordEvidence(evidence, context.actor, await policies_in(service, unit))
+            command = models.RecordEvidence(evidence, context.actor, await policies_in(service, unit, name), context.at)
             return await stated(service, unit, models, f"model/{name}", command, context)
 
         return await call.in_unit(work)
@@ -54,17 +55,22 @@ def add_release(routes: APIRouter, service: Service) -> None:
 
     @routes.post(of_version + "/approvals", status_code=201)
     async def approve(name: str, version: int, body: ApprovalBody, call: Annotated[Call, speaking]) -> JSONResponse:
-        """Approve or reject, in a role that the caller has."""
-        _may_speak_as(call, body.role)
+        """Approve or reject, in a role that the caller has; an approval may have conditions, and an end (`expires`)."""
+        may_speak_as(call, body.role)
         context = call.context(body.at)
+        expires = utc(body.expires)
         said = {"model": name, "version": version, "approval": context.event_id, "role": body.role}
         said["comment"] = body.comment
         approved = body.decision == "approve"
-        word = ApprovalGranted(**said, conditions=body.conditions) if approved else ApprovalRejected(**said)
+        word = (
+            ApprovalGranted(**said, conditions=body.conditions, expires=expires)
+            if approved
+            else ApprovalRejected(**said)
+        )
 
         async def work(unit: UnitOfWork) -> tuple[int, dict[str, Any]]:
             await model_state(service, unit, name)
-            command = models.Speak(word, context.actor, await policies_in(service, unit))
+            command = models.Speak(word, context.actor, await policies_in(service, unit, name), context.at)
             return await stated(service, unit, models, f"model/{name}", command, context)
 
         return await call.in_unit(work)
@@ -78,7 +84,7 @@ def add_release(routes: APIRouter, service: Service) -> None:
         return await page(service, Query("approvals", equal(model=name, version=version), ("at",), limit), cursor)
 
 
-def _may_speak_as(call: Call, role: str) -> None:
+def may_speak_as(call: Call, role: str) -> None:
     """Raises Problem 422 for no role, 403 for one that the caller does not have."""
     if role not in set(Role):
         raise Problem(422, "unknown-role", f"There is no role '{role}'.", f"Roles: {', '.join(Role)}.")

@@ -5,14 +5,12 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends
 from fastapi.responses import JSONResponse
 
-from services.registry.api.bodies import ReferenceAt, Values, VersionBody
-from services.registry.api.known import Limit, dataset_refs, model_state, one
+from services.registry.api.bodies import VersionBody
+from services.registry.api.given import References, given, referenced
+from services.registry.api.known import Limit, model_state, one
 from services.registry.domain import models
 from services.registry.domain.diff import diff
-from services.registry.domain.gate import evaluate
 from services.registry.policies import policies_in
-from services.registry.references.reading import References
-from shared.events.registry import Artifact, ModelVersionRegistered, ReferenceSource, Signature, Stage
 from shared.log.store import UnitOfWork
 from shared.log.tables import Query, Where, equal
 from shared.runtime.http import Call, page, reading, stated, writing
@@ -34,21 +32,21 @@ def add_versions(routes: APIRouter, service: Service) -> None:
     async def register_version(name: str, body: VersionBody, call: Annotated[Call, building]) -> JSONResponse:
         """Register the next version, frozen from then on."""
         context = call.context(body.at)
-        given = await _referenced(references, call, name, body)
+        read = await referenced(references, call, name, body)
 
         async def work(unit: UnitOfWork) -> tuple[int, dict[str, Any]]:
             await model_state(service, unit, name)
             command = models.RegisterVersion(
-                await _given(service, unit, name, body, *given),
+                await given(service, unit, name, body, *read),
                 body.parents,
                 service.settings.reference_values,
                 context.actor,
                 context.event_id,
-                await policies_in(service, unit),
+                await policies_in(service, unit, name),
             )
             status, answer = await stated(service, unit, models, f"model/{name}", command, context)
             state = await model_state(service, unit, name)
-            return status, answer | {"model": name, "version": max(state.versions)}
+            return status, answer | {"model": name, "version": state.last}
 
         return await call.in_unit(work)
 
@@ -77,7 +75,8 @@ def add_versions(routes: APIRouter, service: Service) -> None:
         approvals = await service.store.find(Query("approvals", mine, ("at",), MAX_SHOWN))
         gates = {stage: gate.allowed for stage, gate in about.gates.items()}
         aliases = sorted(alias for alias, number in state.aliases.items() if number == version)
-        return row | {"evidence": evidence, "approvals": approvals, "gates": gates, "aliases": aliases}
+        said = {"tags": dict(about.marks.tags), "description": about.marks.description, "retired": about.retired}
+        return row | said | {"evidence": evidence, "approvals": approvals, "gates": gates, "aliases": aliases}
 
     @routes.get(of_version + "/reference")
     async def reference(name: str, version: int, call: Annotated[Call, seeing]) -> dict[str, Any]:
@@ -85,18 +84,6 @@ def add_versions(routes: APIRouter, service: Service) -> None:
         await one(service, "model", "models", name)
         row = await service.store.get("reference_samples", name, version)
         return {"model": name, "version": version, "reference": row["reference"] if row else {}}
-
-    @routes.get(of_version + "/gate")
-    async def gate(
-        name: str, version: int, call: Annotated[Call, seeing], stage: Stage = "production"
-    ) -> dict[str, Any]:
-        """May this version go to the stage, and why (not)? By the policy in force now."""
-        async with service.store.begin() as unit:
-            state = await model_state(service, unit, name)
-            policy = (await policies_in(service, unit))[stage]
-        found = evaluate(policy, state, models.version_of(state, version))
-        said = {"model": name, "version": version, "stage": stage, "policy_version": policy.version}
-        return said | {"allowed": found.allowed, "rules": [rule.model_dump(mode="json") for rule in found.rules]}
 
     @routes.get(of_version + "/diff/{other}")
     async def difference(name: str, version: int, other: int, call: Annotated[Call, seeing]) -> dict[str, Any]:
@@ -121,40 +108,3 @@ def add_versions(routes: APIRouter, service: Service) -> None:
         where = (*equal(model=name), Where("version", "in", sorted(seen)[-MAX_SHOWN:]))
         rows = await service.store.find(Query("versions", where, ("-version",), MAX_SHOWN))
         return {"items": rows, "next": None}
-
-
-async def _referenced(
-    references: References, call: Call, name: str, body: VersionBody
-) -> tuple[Values, ReferenceSource | None]:
-    """The reference's values, read from their file where they lie in one, before anything is locked for the write."""
-    if not isinstance(body.reference, ReferenceAt):
-        return body.reference, None
-    async with call.service.store.begin() as unit:
-        await model_state(call.service, unit, name)
-    if await call.answered():
-        return {}, None
-    return await references.read(body.reference.uri, body.reference.sha256, body.signature.inputs)
-
-
-async def _given(
-    service: Service,
-    unit: UnitOfWork,
-    name: str,
-    body: VersionBody,
-    reference: Values,
-    source: ReferenceSource | None,
-) -> ModelVersionRegistered:
-    simple = {"framework", "params", "metrics", "pipeline_run", "branch", "description"}
-    simple |= {"task", "classes"}
-    return ModelVersionRegistered(
-        model=name,
-        version=0,
-        artifact=Artifact(uri=body.artifact.uri, sha256=body.artifact.sha256),
-        signature=Signature(inputs=body.signature.inputs, outputs=body.signature.outputs),
-        training_data=await dataset_refs(service, unit, body.training_data),
-        code=body.code,
-        protected=body.protected,
-        reference=reference,
-        reference_source=source,
-        **body.model_dump(include=simple),
-    )

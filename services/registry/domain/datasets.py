@@ -13,17 +13,22 @@ initial: tuple[DatasetRegistered, ...] = ()
 
 @dataclass(frozen=True, slots=True)
 class RegisterDataset:
-    """`dataset.version` is not looked at: the decision counts."""
+    """`dataset.version` is not looked at: the decision counts. `said`: fields that count; the others stay as the newest
+    version has them (None: all count)."""
 
     dataset: DatasetRegistered
+    said: frozenset[str] | None = None
 
 
 def decide(state: tuple[DatasetRegistered, ...], command: RegisterDataset) -> Sequence[Payload]:
     """The next version, or nothing where the newest version is the same. Raises Refused: bad name."""
     check_name("dataset", command.dataset.dataset)
-    if state and not differences(state[-1], command.dataset, ignored=("version",)):
+    given = command.dataset
+    if command.said is not None and state:
+        given = state[-1].model_copy(update={name: getattr(given, name) for name in command.said})
+    if state and not differences(state[-1], given, ignored=("version",)):
         return []
-    return [command.dataset.model_copy(update={"version": len(state) + 1})]
+    return [given.model_copy(update={"version": len(state) + 1})]
 
 
 def evolve(state: tuple[DatasetRegistered, ...], event: Event) -> tuple[DatasetRegistered, ...]:

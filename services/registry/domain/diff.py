@@ -6,15 +6,17 @@ from shared.events.registry import Field, ModelVersionRegistered
 
 
 def diff(a: ModelVersionRegistered, b: ModelVersionRegistered) -> dict[str, Any]:
-    """Parameters, metrics, training data, code, artifact, framework and signature; what is alike is left out."""
+    """Parameters, metrics, data, code, artifact and its size, framework, signature, …; what is alike is left out."""
     return {
         "params": _mapping(a.params, b.params),
         "metrics": _metrics(a.metrics, b.metrics),
         "training_data": _training_data(a, b),
         "code": _single(a, b, "code"),
         "artifact": _single(a, b, "artifact"),
+        "size": _size(a.artifact.size, b.artifact.size),
         "framework": _single(a, b, "framework"),
         "pipeline_run": _single(a, b, "pipeline_run"),
+        "task": _single(a, b, "task"),
         "signature": {
             "inputs": _mapping(_fields(a.signature.inputs), _fields(b.signature.inputs)),
             "outputs": _mapping(_fields(a.signature.outputs), _fields(b.signature.outputs)),
@@ -35,6 +37,11 @@ def _metrics(a: dict[str, float], b: dict[str, float]) -> dict[str, Any]:
     for name, pair in compared["changed"].items():
         pair["change"] = b[name] - a[name]
     return compared
+
+
+def _size(a: int | None, b: int | None) -> dict[str, int | None] | None:
+    """In bytes; `change` only where both are known."""
+    return None if a == b else {"a": a, "b": b, "change": b - a if a is not None and b is not None else None}
 
 
 def _training_data(a: ModelVersionRegistered, b: ModelVersionRegistered) -> dict[str, Any]:

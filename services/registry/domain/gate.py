@@ -1,41 +1,113 @@
 """The gate of a stage: may a version go there, and why (not)? Each rule alone can block.
 
+- `not-retired`: told of a version that was retired, and never holds.
+- `policy-table`: told where the policy's table says nothing clear about the version, and never holds.
 - `goal-stated`: the model serves a goal.
-- `evidence-{kind}`: there is evidence of that kind, and the latest under every name passed.
-- `approval-{role}`: the last word of somebody in that role was an approval.
+- `evidence-{kind}`: there is evidence of that kind, the latest under every name passed and is not too old.
+- `approval-{role}`: the last word of somebody in that role was an approval that still counts.
 - `four-eyes`: no role's approval rests on the version's author alone.
 - `not-rejected`: no rejection stands; it falls by a later approval of the same role or of a required one.
+- `conditions-met`: every condition of the approvals that count was met.
+- `no-{severity}-flags`: no flag of that severity or above is open on the version.
+
+A rule that does not hold passes all the same while an exception for it is in force.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 
-from services.registry.domain.model_state import Approval, Evidence, Gate, ModelState, VersionState
-from shared.events.registry import GateChanged, PolicyAdopted, Rule, Stage
+from services.registry.domain import gate_rules as rules
+from services.registry.domain.demands import demands_of
+from services.registry.domain.model_state import Exempted, Gate, ModelState, VersionState
+from services.registry.domain.seen import OpenFlag, Seen
+from shared.events.registry import GateChanged, PolicyAdopted, PolicyPayload, Rule, Stage
+
+__all__ = ["UNEXCEPTED", "InForce", "OpenFlag", "Policies", "Seen", "evaluate", "gate_changes", "seen_by"]
+
+UNEXCEPTED = frozenset({"not-retired", "policy-table", "four-eyes", "not-rejected"})
+"""Rules for which no exception can be granted."""
+
+
+@dataclass(frozen=True, slots=True)
+class InForce(Mapping[Stage, PolicyAdopted]):
+    """The policies in force, with what else gates are judged by at the moment of a command."""
+
+    policies: Mapping[Stage, PolicyAdopted]
+    seen: Seen = field(default_factory=Seen)
+
+    def __getitem__(self, stage: Stage) -> PolicyAdopted:
+        return self.policies[stage]
+
+    def __iter__(self) -> Iterator[Stage]:
+        return iter(self.policies)
+
+    def __len__(self) -> int:
+        return len(self.policies)
+
 
 Policies = Mapping[Stage, PolicyAdopted]
+"""An InForce wherever time and flags count."""
 
 
-def evaluate(policy: PolicyAdopted, model: ModelState, version: VersionState) -> Gate:
-    """Every rule that the policy holds this version to, and whether all of them passed."""
-    rules: list[Rule] = []
-    if policy.goal_required:
-        rules.append(_goal(model))
-    rules += [_evidence(kind, version) for kind in policy.evidence]
-    rules += [_approval(role, version.approvals) for role in policy.approvals]
-    if policy.approvals:
-        if policy.four_eyes:
-            rules.append(_four_eyes(policy.approvals, version))
-        rules.append(_not_rejected(policy.approvals, version.approvals))
-    return Gate(all(rule.passed for rule in rules), tuple(rules))
+def seen_by(policies: Policies) -> Seen:
+    """What came with the policies."""
+    return policies.seen if isinstance(policies, InForce) else Seen()
+
+
+def evaluate(policy: PolicyPayload, model: ModelState, version: VersionState, seen: Seen | None = None) -> Gate:
+    """Every rule that the policy holds this version to, whether all of them passed, and until when that stands."""
+    seen = seen or Seen()
+    demands = demands_of(policy, model, version)
+    roles = demands.approvals
+    found: list[Rule] = []
+    if version.retired is not None:
+        found.append(Rule(rule="not-retired", passed=False, reason=f"The version was retired: {version.retired}."))
+    if demands.unclear is not None:
+        found.append(Rule(rule="policy-table", passed=False, reason=demands.unclear))
+    if demands.goal_required:
+        found.append(rules.goal(model))
+    found += [rules.evidence(kind, version, days, seen) for kind, days in demands.evidence.items()]
+    found += [rules.approval(role, version.approvals, days, seen) for role, days in roles.items()]
+    if roles:
+        if demands.four_eyes:
+            found.append(rules.four_eyes(roles, version, seen))
+        found.append(rules.not_rejected(roles, version.approvals))
+        if demands.conditions_met:
+            found.append(rules.conditions_met(roles, version, seen))
+    if demands.flags is not None:
+        found.append(rules.flags(demands.flags, version, seen))
+    lapses = rules.lapses(demands, version, seen)
+    excepted = [_excepted(rule, policy.stage, version, seen, lapses) for rule in found]
+    return Gate(all(rule.passed for rule in excepted), tuple(excepted), min(lapses, default=None))
+
+
+def _excepted(rule: Rule, stage: Stage, version: VersionState, seen: Seen, lapses: list[datetime]) -> Rule:
+    if rule.passed or rule.rule in UNEXCEPTED:
+        return rule
+    granted = [one for one in version.exceptions if _covers(one, rule, stage) and not seen.past(one.expires)]
+    if not granted:
+        return rule
+    last = max(granted, key=lambda one: one.expires)
+    lapses.append(last.expires)
+    reason = f"{last.actor} made an exception until {rules.instant(last.expires)}: {last.reason} It says: {rule.reason}"
+    passed = {"passed": True, "reason": reason, "exception": last.id, "evidence": (*rule.evidence, last.id)}
+    return rule.model_copy(update=passed)
+
+
+def _covers(one: Exempted, rule: Rule, stage: Stage) -> bool:
+    return one.rule == rule.rule and one.stage == stage
 
 
 def gate_changes(policies: Policies, model: ModelState, number: int) -> list[GateChanged]:
     """What of a version's gates is no longer as it was last stated."""
     version = model.versions[number]
+    seen = seen_by(policies)
     changed: list[GateChanged] = []
     for stage, policy in policies.items():
-        gate = evaluate(policy, model, version)
-        if gate != version.gates.get(stage):
+        gate = evaluate(policy, model, version, seen)
+        stated = version.gates.get(stage)
+        if stated is None or gate != replace(stated, policy=None):
             changed.append(
                 GateChanged(
                     model=version.registered.model,
@@ -43,75 +115,8 @@ def gate_changes(policies: Policies, model: ModelState, number: int) -> list[Gat
                     stage=stage,
                     allowed=gate.allowed,
                     rules=gate.rules,
+                    policy_version=policy.version,
+                    until=gate.until,
                 )
             )
     return changed
-
-
-def _goal(model: ModelState) -> Rule:
-    goal = model.registered.goal if model.registered else None
-    if goal is None:
-        return Rule(rule="goal-stated", passed=False, reason="The model serves no goal.")
-    return Rule(rule="goal-stated", passed=True, reason=f"The model serves goal '{goal}'.", evidence=(model.event_id,))
-
-
-def _evidence(kind: str, version: VersionState) -> Rule:
-    latest: dict[str, Evidence] = {item.name: item for item in version.evidence if item.kind == kind}
-    failed = [item for item in latest.values() if not item.passed]
-    rule = f"evidence-{kind}"
-    if not latest:
-        return Rule(rule=rule, passed=False, reason=f"There is no evidence of {kind} yet.")
-    if failed:
-        names = ", ".join(sorted(item.name for item in failed))
-        reason = f"The latest evidence of {kind} failed: {names}."
-        return Rule(rule=rule, passed=False, reason=reason, evidence=tuple(item.id for item in failed))
-    reason = f"All evidence of {kind} passed: {', '.join(sorted(latest))}."
-    return Rule(rule=rule, passed=True, reason=reason, evidence=tuple(item.id for item in latest.values()))
-
-
-def _approval(role: str, approvals: Sequence[Approval]) -> Rule:
-    said = [approval for approval in approvals if approval.role == role]
-    rule = f"approval-{role}"
-    if not said:
-        return Rule(rule=rule, passed=False, reason=f"No {role} has approved yet.")
-    last = said[-1]
-    word = "approved" if last.granted else "rejected"
-    return Rule(rule=rule, passed=last.granted, reason=f"{last.actor} {word} as {role}.", evidence=(last.id,))
-
-
-def _four_eyes(roles: Sequence[str], version: VersionState) -> Rule:
-    evidence: list[str] = []
-    for role in roles:
-        standing = _standing(role, version.approvals)
-        others = [approval.id for approval in standing if approval.actor != version.author]
-        if standing and not others:
-            reason = f"{version.author} registered the version and is alone in approving it as {role}."
-            return Rule(rule="four-eyes", passed=False, reason=reason, evidence=tuple(it.id for it in standing))
-        evidence += others
-    reason = f"No approval rests on {version.author} alone, who registered the version."
-    return Rule(rule="four-eyes", passed=True, reason=reason, evidence=tuple(evidence))
-
-
-def _standing(role: str, approvals: Sequence[Approval]) -> list[Approval]:
-    """The approvals of a role that no later rejection of that role has taken back."""
-    standing: list[Approval] = []
-    for approval in approvals:
-        if approval.role == role:
-            standing = [*standing, approval] if approval.granted else []
-    return standing
-
-
-def _not_rejected(required: Sequence[str], approvals: Sequence[Approval]) -> Rule:
-    rejections: list[Approval] = []
-    for approval in approvals:
-        if not approval.granted:
-            rejections.append(approval)
-        elif approval.role in required:
-            rejections = []
-        else:
-            rejections = [one for one in rejections if one.role != approval.role]
-    if not rejections:
-        return Rule(rule="not-rejected", passed=True, reason="No rejection stands.")
-    last = rejections[-1]
-    reason = f"{last.actor} rejected the version as {last.role}, and no approval came since."
-    return Rule(rule="not-rejected", passed=False, reason=reason, evidence=tuple(one.id for one in rejections))

@@ -33,6 +33,8 @@ def check_protected(protected: Sequence[Protected], signature: Signature) -> Non
         raise _bad("Only one protected attribute can be the predictions' segment.")
     types = {one.name: one.type for one in signature.inputs}
     for one in protected:
+        if one.feature in signature.personal:
+            raise _bad(f"The protected attribute '{one.name}' rests on '{one.feature}', which is personal: not measured.")
         _check(one, types)
 
 

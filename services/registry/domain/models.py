@@ -1,17 +1,23 @@
 """Models: versions, evidence, approvals, gates and aliases, all on the stream `model/{name}`."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
 
+from services.registry.domain import aliases, exempting, marks, merging, retiring
+from services.registry.domain.aliases import MoveAlias
+from services.registry.domain.exempting import Ease
 from services.registry.domain.frozen import register_once
 from services.registry.domain.gate import Policies, gate_changes
-from services.registry.domain.model_state import ModelState, VersionState, after, evolve, initial
+from services.registry.domain.marks import ChangeTags, Describe, MoveStage
+from services.registry.domain.merging import MergeBranch
+from services.registry.domain.model_state import ModelState, after, evolve, initial, version_of
 from services.registry.domain.names import check_name
+from services.registry.domain.retiring import RetireModel, RetireVersion
 from services.registry.domain.versions import complete
 from shared.events.envelope import Payload
 from shared.events.refusal import Refused
 from shared.events.registry import (
-    AliasMoved,
     ApprovalGranted,
     ApprovalRejected,
     EvidenceRecorded,
@@ -20,10 +26,17 @@ from shared.events.registry import (
 )
 
 __all__ = [
+    "ChangeTags",
+    "Describe",
+    "Ease",
+    "MergeBranch",
     "MoveAlias",
+    "MoveStage",
     "RecordEvidence",
     "RegisterModel",
     "RegisterVersion",
+    "RetireModel",
+    "RetireVersion",
     "ReviewGate",
     "Speak",
     "decide",
@@ -35,14 +48,18 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class RegisterModel:
+    """`tags`: set with it."""
+
     model: ModelRegistered
+    tags: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 @dataclass(frozen=True, slots=True)
 class RegisterVersion:
     """`given.version` and `given.parents` are not looked at. `parents` None: the newest version of the branch.
 
-    `author` and `event_id`: who states it, and in which event; the gates that follow name them.
+    `author` and `event_id`: who states it, and in which event; the gates that follow name them. `tags`: set with it.
+    `undigested`: the artifact may come without its digest (MLflow knows none).
     """
 
     given: ModelVersionRegistered
@@ -51,74 +68,105 @@ class RegisterVersion:
     author: str
     event_id: str
     policies: Policies
+    tags: Mapping[str, str] = field(default_factory=dict[str, str])
+    undigested: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class RecordEvidence:
+    """`at`: when it happened, from which its age counts."""
+
     evidence: EvidenceRecorded
     actor: str
     policies: Policies
+    at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Speak:
-    """Approve or reject."""
+    """Approve or reject, at `at`."""
 
     word: ApprovalGranted | ApprovalRejected
     actor: str
     policies: Policies
-
-
-@dataclass(frozen=True, slots=True)
-class MoveAlias:
-    """Point an alias at a version; None takes it away."""
-
-    alias: str
-    version: int | None
-    reason: str = ""
+    at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ReviewGate:
-    """The policies may have changed: look at every version again."""
+    """The policies, flags or the time may have changed: look at these versions again (None: at every one)."""
 
     policies: Policies
+    versions: tuple[int, ...] | None = None
 
 
-Command = RegisterModel | RegisterVersion | RecordEvidence | Speak | MoveAlias | ReviewGate
+Mark = ChangeTags | Describe | MoveStage
+Command = (
+    RegisterModel
+    | RegisterVersion
+    | MergeBranch
+    | RecordEvidence
+    | Speak
+    | MoveAlias
+    | ReviewGate
+    | Mark
+    | Ease
+    | RetireVersion
+    | RetireModel
+)
 
 
 def decide(state: ModelState, command: Command) -> Sequence[Payload]:
     """The facts that follow, and with them every change of a gate. Raises Refused with the reason."""
     if isinstance(command, RegisterModel):
-        check_name("model", command.model.model)
-        return register_once(state.registered, command.model, "model", command.model.model)
+        return _register(state, command)
     if state.registered is None:
         raise Refused("unknown-model", "There is no such model.", status=404)
     match command:
         case RegisterVersion():
-            version = complete(state, command.given, command.parents, command.reference_values)
-            return _with_gates(state, version, command.author, command.event_id, command.policies)
-        case RecordEvidence(evidence, actor, policies):
+            return _version(state, command)
+        case MergeBranch():
+            merged = merging.merged(state, command)
+            return _with_gates(state, merged, command.author, command.event_id, command.policies)
+        case RecordEvidence(evidence, actor, policies, at):
             version_of(state, evidence.version)
-            return _with_gates(state, evidence, actor, evidence.evidence, policies)
-        case Speak(word, actor, policies):
+            return _with_gates(state, evidence, actor, evidence.evidence, policies, at)
+        case Speak(word, actor, policies, at):
             version_of(state, word.version)
-            return _with_gates(state, word, actor, word.approval, policies)
+            return _with_gates(state, word, actor, word.approval, policies, at)
+        case Ease():
+            return exempting.decide(state, command)
         case MoveAlias():
-            return _move(state, state.registered.model, command)
-        case ReviewGate(policies):
-            return [change for number in state.versions for change in gate_changes(policies, state, number)]
+            return aliases.decide(state, state.registered.model, command)
+        case ReviewGate(policies, numbers):
+            looked = state.versions if numbers is None else [one for one in numbers if one in state.versions]
+            return [change for number in looked for change in gate_changes(policies, state, number)]
+        case RetireVersion() | RetireModel():
+            return retiring.decide(state, state.registered.model, command)
+        case _:
+            return marks.decide(state, state.registered.model, command)
 
 
-def version_of(state: ModelState, number: int) -> VersionState:
-    """One version. Raises Refused 404 `unknown-version` with those that exist nearby."""
-    if number in state.versions:
-        return state.versions[number]
-    model = state.registered.model if state.registered else "?"
-    nearby = sorted(sorted(state.versions, key=lambda one: (abs(one - number), one))[:5])
-    told = f"there is {', '.join(map(str, nearby))}" if nearby else "it has none yet"
-    raise Refused("unknown-version", f"Model '{model}' has no version {number}; {told}.", status=404, nearby=nearby)
+def _register(state: ModelState, command: RegisterModel) -> list[Payload]:
+    """A model that was retired may be registered again; its versions go on counting where they stood."""
+    name = command.model.model
+    check_name("model", name)
+    again = state.retired is not None
+    stated = register_once(None if again else state.registered, command.model, "model", name)
+    if not stated:
+        return []
+    fresh = after(state, command.model, command.model.owner, "")
+    return [*stated, *marks.tagged(fresh, name, None, command.tags)]
+
+
+def _version(state: ModelState, command: RegisterVersion) -> list[Payload]:
+    given = command.given
+    version = complete(state, given, command.parents, command.reference_values, command.undigested)
+    stated = _with_gates(state, version, command.author, command.event_id, command.policies)
+    if not command.tags:
+        return stated
+    then = after(state, version, command.author, command.event_id)
+    return [*stated, *marks.tagged(then, version.model, version.version, command.tags)]
 
 
 def _with_gates(
@@ -127,18 +175,6 @@ def _with_gates(
     actor: str,
     event_id: str,
     policies: Policies,
+    at: datetime | None = None,
 ) -> list[Payload]:
-    return [fact, *gate_changes(policies, after(state, fact, actor, event_id), fact.version)]
-
-
-def _move(state: ModelState, model: str, command: MoveAlias) -> list[Payload]:
-    check_name("alias", command.alias)
-    if command.alias.isdigit():
-        raise Refused("bad-name", f"The alias '{command.alias}' would be taken for a version's number.", status=422)
-    if command.version is not None:
-        version_of(state, command.version)
-    before = state.aliases.get(command.alias)
-    if before == command.version:
-        return []
-    moved = AliasMoved(model=model, alias=command.alias, before=before, after=command.version, reason=command.reason)
-    return [moved]
+    return [fact, *gate_changes(policies, after(state, fact, actor, event_id, at), fact.version)]

@@ -5,18 +5,30 @@ import re
 from shared.events.refusal import Refused
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+_ALIAS = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
+_MODEL = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9 ._-]{0,126}[A-Za-z0-9._-])?")
 _SHA256 = re.compile(r"[0-9a-fA-F]{64}")
 
 
 def check_name(kind: str, name: str) -> None:
-    """Raises Refused 422 `bad-name`."""
-    if not NAME.fullmatch(name):
+    """Raises Refused 422 `bad-name`. A model's name may hold spaces within."""
+    if not (_MODEL if kind == "model" else NAME).fullmatch(name):
+        marks = "'.', '_', '-' and spaces within" if kind == "model" else "'.', '_' and '-'"
         raise Refused(
             "bad-name",
             f"'{name}' is no name for a {kind}: it starts with a letter or digit, and goes on with letters, digits, "
-            "'.', '_' and '-', at most 128 in all.",
+            f"{marks}, at most 128 in all.",
             status=422,
         )
+
+
+def check_alias(alias: str) -> None:
+    """Raises Refused 422 `bad-name`."""
+    if not _ALIAS.fullmatch(alias):
+        detail = f"'{alias}' is no alias: it has letters, digits, '.', '_' and '-', at most 128, no mark but '_' first."
+        raise Refused("bad-name", detail, status=422)
+    if alias.isdigit():
+        raise Refused("bad-name", f"The alias '{alias}' would be taken for a version's number.", status=422)
 
 
 def check_sha256(text: str) -> str:

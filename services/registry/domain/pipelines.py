@@ -22,22 +22,30 @@ initial = PipelineState()
 
 @dataclass(frozen=True, slots=True)
 class RegisterPipeline:
+    """`supersedes`: may say something else than was registered, which stays on record (what schedulers report)."""
+
     pipeline: PipelineRegistered
+    supersedes: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class RecordRun:
+    """`supersedes`: may tell more of a run that has ended: events about it come in any order."""
+
     run: PipelineRunRecorded
+    supersedes: bool = False
 
 
 def decide(state: PipelineState, command: RegisterPipeline | RecordRun) -> Sequence[Payload]:
     """Raises Refused: bad name, registered otherwise, unknown pipeline, a run that has ended already."""
     match command:
-        case RegisterPipeline(pipeline):
+        case RegisterPipeline(pipeline, supersedes):
             check_name("pipeline", pipeline.pipeline)
+            if supersedes and state.registered is not None:
+                return [pipeline] if differences(state.registered, pipeline) else []
             return register_once(state.registered, pipeline, "pipeline", pipeline.pipeline)
-        case RecordRun(run):
-            return _record(state, run)
+        case RecordRun(run, supersedes):
+            return _record(state, run, supersedes)
 
 
 def evolve(state: PipelineState, event: Event) -> PipelineState:
@@ -50,7 +58,7 @@ def evolve(state: PipelineState, event: Event) -> PipelineState:
             return state
 
 
-def _record(state: PipelineState, run: PipelineRunRecorded) -> Sequence[Payload]:
+def _record(state: PipelineState, run: PipelineRunRecorded, supersedes: bool) -> Sequence[Payload]:
     if state.registered is None:
         raise Refused("unknown-pipeline", f"There is no pipeline '{run.pipeline}'.", status=404)
     check_name("run", run.run)
@@ -65,7 +73,7 @@ def _record(state: PipelineState, run: PipelineRunRecorded) -> Sequence[Payload]
         return [run]
     if not (changed := differences(before, run)):
         return []
-    if before.state != "running":
+    if before.state != "running" and not supersedes:
         raise Refused(
             "already-registered",
             f"The run '{run.run}' has ended as {before.state}; it does not change any more.",

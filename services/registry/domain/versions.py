@@ -14,12 +14,19 @@ Values = Sequence[float | str | bool | None]
 
 
 def complete(
-    state: ModelState, given: ModelVersionRegistered, parents: Sequence[int] | None, limit: int
+    state: ModelState,
+    given: ModelVersionRegistered,
+    parents: Sequence[int] | None,
+    limit: int,
+    undigested: bool = False,
 ) -> ModelVersionRegistered:
     """`given` with its number, its parents (None: the newest of its branch) and a lower-case digest.
 
-    `limit`: the most values per feature of the reference. Raises Refused with what does not fit.
+    `limit`: the most values per feature of the reference. `undigested`: it may come without the artifact's digest.
+    Raises Refused with what does not fit.
     """
+    if state.retired is not None:
+        raise Refused("retired", f"Model '{given.model}' was retired: {state.retired}. Register it again first.")
     check_name("branch", given.branch)
     check_signature(given.signature)
     check_reference(given.reference, given.signature, limit)
@@ -28,16 +35,16 @@ def complete(
     check_plain(given.params, "params")
     return given.model_copy(
         update={
-            "version": max(state.versions, default=0) + 1,
+            "version": state.last + 1,
             "parents": _parents(state, given.branch, parents),
-            "artifact": _artifact(given.artifact),
+            "artifact": _artifact(given.artifact, undigested),
         }
     )
 
 
-def _artifact(artifact: Artifact) -> Artifact:
+def _artifact(artifact: Artifact, undigested: bool) -> Artifact:
     """Whoever serves a model elsewhere may not have its bytes: then it has no digest."""
-    if artifact.uri.startswith("external:") and not artifact.sha256:
+    if not artifact.sha256 and (undigested or artifact.uri.startswith("external:")):
         return artifact
     return artifact.model_copy(update={"sha256": check_sha256(artifact.sha256)})
 
@@ -63,6 +70,21 @@ def check_signature(signature: Signature) -> None:
         if twice or "" in names:
             what = f"names {', '.join(twice)} twice" if twice else "has a field without a name"
             raise Refused("bad-signature", f"The signature's {side} {what}.", status=422)
+    check_personal(signature)
+
+
+def check_personal(signature: Signature) -> None:
+    """Raises Refused 422 `bad-signature` for a personal output, and a subject that can name nobody."""
+    if wrong := [one.name for one in signature.outputs if one.personal]:
+        detail = f"The output {', '.join(wrong)} is marked personal; outputs are what is measured, and only inputs can be."
+        raise Refused("bad-signature", detail, status=422)
+    types = {one.name: one.type for one in signature.inputs}
+    subject = signature.subject
+    if subject is None or (subject == "entity" and subject not in types):
+        return
+    if types.get(subject) not in ("string", "long") or subject == "entity":
+        detail = f"The subject '{subject}' must be 'entity' (the predictions' own) or an input of type string or long."
+        raise Refused("bad-signature", detail, status=422, nearby=["entity", *types])
 
 
 def check_reference(reference: Mapping[str, Values], signature: Signature, limit: int) -> None:
@@ -71,6 +93,9 @@ def check_reference(reference: Mapping[str, Values], signature: Signature, limit
     if inputs and (unknown := [name for name in reference if name not in inputs]):
         detail = f"The reference holds {', '.join(unknown)}, which the signature's inputs do not: {', '.join(inputs)}."
         raise Refused("unknown-feature", detail, status=422, features=unknown, nearby=list(inputs))
+    if personal := [name for name in reference if name in signature.personal]:
+        detail = f"The reference holds values of {', '.join(personal)}, which the signature marks personal."
+        raise Refused("personal-reference", f"{detail} Leave them out: events are for ever.", status=422, features=personal)
     for name, values in reference.items():
         if len(values) > limit:
             detail = f"The reference of {name} has {len(values)} values, more than {limit}: send a sample."

@@ -44,7 +44,7 @@ OPEN: tuple[Said, ...] = ((MODEL, "dan"), (VERSION, "dan"), (GOOD, "dan"), (YES,
 def state_of(*said: Said) -> ModelState:
     state = initial
     for place, (fact, actor) in enumerate(said):
-        state = after(state, fact, actor, f"event-{place}")
+        state = after(state, fact, actor, f"event-{place}", AT)
     return state
 
 

@@ -1,0 +1,134 @@
+"""A policy's table out of the XML of a decision model (OMG DMN 1.1 to 1.5).
+
+Read are decision tables whose outputs are called as what a row demands: `evidence`, `approvals`, `evidence_days`,
+`approval_days`, `four_eyes`, `goal_required`, `conditions_met` and `flags`. Cells are those of FEEL that the engine
+of `decision_table` reads: literals, lists, comparisons, ranges and `not(…)`.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+from xml.etree.ElementTree import Element
+
+import zen as _zen  # ships no types
+from defusedxml.common import DefusedXmlException
+from defusedxml.ElementTree import ParseError, fromstring
+from pydantic import ValidationError
+
+from shared.events.refusal import Refused
+from shared.events.registry import PolicyInput, PolicyRow, PolicyTable
+
+_engine: Any = _zen
+MAX_BYTES = 2**20
+LISTS = ("evidence", "approvals")
+OUTPUTS = (*LISTS, "evidence_days", "approval_days", "four_eyes", "goal_required", "conditions_met", "flags")
+_HITS: Mapping[str, Literal["collect", "first", "unique"]] = {
+    "UNIQUE": "unique",
+    "FIRST": "first",
+    "ANY": "collect",
+    "COLLECT": "collect",
+    "RULE ORDER": "collect",
+    "OUTPUT ORDER": "collect",
+}
+
+
+def table_of(xml: str, decision: str | None = None) -> PolicyTable:
+    """The table of the decision of that name or id (None: the only one). Raises Refused 422 `bad-dmn`."""
+    found = _tables(_parsed(xml))
+    if decision is not None:
+        found = [(names, table) for names, table in found if decision in names]
+    if len(found) != 1:
+        told = ", ".join(names[0] for names, _ in found) or "none"
+        raise _bad(f"It takes one decision table, and there are {len(found)} ({told}); name one in 'dmn_decision'.")
+    table = found[0][1]
+    hit = _HITS.get(table.get("hitPolicy", "UNIQUE"))
+    if hit is None or table.get("aggregation"):
+        told = f"{table.get('hitPolicy')} {table.get('aggregation', '')}".strip()
+        raise _bad(f"The hit policy {told} is none of {', '.join(_HITS)}.")
+    inputs = [_input(number, one) for number, one in enumerate(_of(table, "input"), 1)]
+    outputs = [_output(number, one) for number, one in enumerate(_of(table, "output"), 1)]
+    rows = tuple(_row(number, one, inputs, outputs) for number, one in enumerate(_of(table, "rule"), 1))
+    return PolicyTable(hit=hit, inputs=tuple(inputs), rows=rows)
+
+
+def _parsed(xml: str) -> Element:
+    if len(xml.encode()) > MAX_BYTES:
+        raise _bad(f"The XML has more than {MAX_BYTES} bytes.")
+    try:
+        return fromstring(xml, forbid_dtd=True)
+    except (ParseError, DefusedXmlException, ValueError) as error:
+        raise _bad(f"This is no XML that is read here: {error!s:.200}.") from error
+
+
+def _tables(root: Element) -> list[tuple[tuple[str, ...], Element]]:
+    """Every decision that is a table, with its names."""
+    found: list[tuple[tuple[str, ...], Element]] = []
+    for decision in root.iter():
+        if _local(decision) == "decision":
+            names = tuple(name for name in (decision.get("name"), decision.get("id")) if name) or ("?",)
+            found += [(names, table) for table in _of(decision, "decisionTable")]
+    return found
+
+
+def _input(number: int, element: Element) -> PolicyInput:
+    expression = next((_text(one) for one in _of(element, "inputExpression")), "")
+    name = element.get("label") or expression
+    if not expression:
+        raise _bad(f"Input {number} has no inputExpression.")
+    if re.fullmatch(r"\w+( \w+)+", expression):  # FEEL allows spaces in names
+        expression = expression.replace(" ", "_")
+    return PolicyInput(name=name, expression=expression)
+
+
+def _output(number: int, element: Element) -> str:
+    name = re.sub(r"[\s-]+", "_", (element.get("name") or element.get("label") or "").strip().lower())
+    if name not in OUTPUTS:
+        raise _bad(f"Output {number} is called '{name}'; there are {', '.join(OUTPUTS)}.")
+    return name
+
+
+def _row(number: int, rule: Element, inputs: Sequence[PolicyInput], outputs: Sequence[str]) -> PolicyRow:
+    tests, results = [_text(one) for one in _of(rule, "inputEntry")], [_text(one) for one in _of(rule, "outputEntry")]
+    if len(tests) != len(inputs) or len(results) != len(outputs):
+        raise _bad(f"Rule {number} has {len(tests)} inputs and {len(results)} outputs, unlike the table.")
+    when = {one.name: test for one, test in zip(inputs, tests, strict=True) if test not in ("", "-")}
+    given = [(name, text) for name, text in zip(outputs, results, strict=True) if text not in ("", "-")]
+    said = {name: _result(number, name, text) for name, text in given}
+    notes = [_text(one) for one in _of(rule, "annotationEntry")] + [_text(one, "") for one in _of(rule, "description")]
+    try:
+        return PolicyRow.model_validate({"when": when, "annotation": " ".join(filter(None, notes)), **said})
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise _bad(f"Rule {number}, {'.'.join(map(str, first['loc']))}: {first['msg']}.") from error
+
+
+def _result(number: int, name: str, text: str) -> Any:
+    """A literal of FEEL as what the row demands; lists as `"a", "b"`, `["a", "b"]` or `"a, b"`."""
+    try:
+        values: list[Any] = _engine.evaluate_expression(f"[{text}]", {})
+    except Exception as error:
+        raise _bad(f"Rule {number}, {name}: {text} is no literal.") from error
+    if name not in LISTS:
+        return values[0] if len(values) == 1 else values
+    flat: list[Any] = []
+    for value in values:
+        flat += value if isinstance(value, list) else [value]
+    return [part.strip() for item in flat for part in str(item).split(",") if part.strip()]
+
+
+def _of(parent: Element, name: str) -> list[Element]:
+    return [child for child in parent if _local(child) == name]
+
+
+def _text(element: Element, inner: str = "text") -> str:
+    if not inner:
+        return (element.text or "").strip()
+    return next(((child.text or "").strip() for child in element if _local(child) == inner), "")
+
+
+def _local(element: Element) -> str:
+    return element.tag.rpartition("}")[2]
+
+
+def _bad(detail: str) -> Refused:
+    return Refused("bad-dmn", detail, status=422)

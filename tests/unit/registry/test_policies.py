@@ -1,0 +1,339 @@
+"""Policies: tables, DMN, four eyes and what each rule alone blocks."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from services.registry.domain import models, policies
+from services.registry.domain.dmn_table import table_of
+from services.registry.domain.exempting import Ease
+from services.registry.domain.gate import InForce, OpenFlag, Seen, evaluate
+from services.registry.domain.model_state import Gate, ModelState, after, initial
+from shared.events.envelope import Event, Payload
+from shared.events.refusal import Refused
+from shared.events.registry import (
+    ApprovalGranted,
+    ApprovalRejected,
+    ConditionMet,
+    EvidenceRecorded,
+    ExceptionGranted,
+    ExceptionWithdrawn,
+    GateChanged,
+    ModelRegistered,
+    PolicyAdopted,
+    PolicyDeclined,
+    PolicyInput,
+    PolicyProposed,
+    PolicyRow,
+    PolicyTable,
+)
+from tests.unit.registry.test_models import GOOD, MODEL, VERSION, YES
+
+AT = datetime(2026, 1, 1, tzinfo=UTC)
+DAY = timedelta(days=1)
+STRICT = PolicyAdopted(
+    stage="production",
+    version=1,
+    evidence=("quality",),
+    approvals=("risk_manager",),
+    evidence_days=30,
+    approval_days=60,
+    flags="critical",
+    conditions_met=True,
+)
+TIERS = PolicyTable(
+    inputs=(PolicyInput(name="tier", expression="risk_tier"), PolicyInput(name="task")),
+    rows=(
+        PolicyRow(evidence=("quality",), evidence_days=90),
+        PolicyRow(when={"tier": '"medium", "high"'}, approvals=("risk_manager",), flags="critical", four_eyes=True),
+        PolicyRow(when={"tier": '"high"'}, evidence=("security",), approvals=("auditor",), flags="high"),
+    ),
+)
+CONDITIONAL = YES.model_copy(update={"approval": "a5", "conditions": ("watch drift",)})
+
+Said = tuple[Payload, str, datetime]
+
+
+def story(*said: Payload, actor: str = "rita") -> list[Said]:
+    return [(MODEL, "dan", AT), (VERSION, "dan", AT), *((fact, actor, AT) for fact in said)]
+
+
+def folded(said: list[Said]) -> ModelState:
+    state = initial
+    for place, (fact, actor, at) in enumerate(said):
+        state = after(state, fact, actor, f"event-{place}", at)
+    return state
+
+
+def judged(policy: PolicyAdopted, said: list[Said], at: datetime = AT + DAY, *flags: OpenFlag) -> Gate:
+    state = folded(said)
+    return evaluate(policy, state, state.versions[1], Seen(at, flags))
+
+
+def failed(gate: Gate) -> list[str]:
+    found = [rule.rule for rule in gate.rules if not rule.passed]
+    assert gate.allowed == (not found)
+    return found
+
+
+CRITICAL = OpenFlag("f1", "m", 1, "critical")
+
+
+def test_a_strict_gate_is_open_when_every_rule_holds_and_says_until_when() -> None:
+    gate = judged(STRICT, story(GOOD, YES))
+    assert (failed(gate), gate.until) == ([], AT + 30 * DAY)
+
+
+@pytest.mark.parametrize(
+    ("said", "at", "flags", "rule"),
+    [
+        ([(MODEL.model_copy(update={"goal": None}), "dan", AT), *story(GOOD, YES)[1:]], AT + DAY, (), "goal-stated"),
+        (story(YES), AT + DAY, (), "evidence-quality"),
+        (story(GOOD.model_copy(update={"passed": False}), YES), AT + DAY, (), "evidence-quality"),
+        (story(GOOD, YES), AT + 30 * DAY, (), "evidence-quality"),
+        (story(GOOD), AT + DAY, (), "approval-risk_manager"),
+        (story(GOOD, YES.model_copy(update={"expires": AT + DAY})), AT + DAY, (), "approval-risk_manager"),
+        ([*story(YES), (GOOD, "dan", AT + 55 * DAY)], AT + 60 * DAY, (), "approval-risk_manager"),
+        (story(GOOD, YES, actor="dan"), AT + DAY, (), "four-eyes"),
+        (
+            story(GOOD, YES, ApprovalRejected(model="m", version=1, approval="a9", role="auditor")),
+            AT + DAY,
+            (),
+            "not-rejected",
+        ),
+        (story(GOOD, CONDITIONAL), AT + DAY, (), "conditions-met"),
+        (story(GOOD, YES), AT + DAY, (CRITICAL,), "no-critical-flags"),
+        (story(GOOD, YES), AT + DAY, (replace(CRITICAL, version=None),), "no-critical-flags"),
+    ],
+)
+def test_each_rule_alone_closes_it(said: list[Said], at: datetime, flags: Any, rule: str) -> None:
+    assert failed(judged(STRICT, said, at, *flags)) == [rule]
+
+
+def test_a_table_that_is_about_nothing_closes_the_gate_alone() -> None:
+    table = PolicyTable(inputs=(PolicyInput(name="risk_tier"),), rows=(PolicyRow(when={"risk_tier": '"low"'}),))
+    assert failed(judged(STRICT.model_copy(update={"table": table}), story(GOOD, YES))) == ["policy-table"]
+
+
+def test_flags_of_others_and_lesser_ones_block_nothing() -> None:
+    others = (replace(CRITICAL, model="n"), replace(CRITICAL, version=2), replace(CRITICAL, severity="high"))
+    assert failed(judged(STRICT, story(GOOD, YES), AT + DAY, *others)) == []
+
+
+def test_a_condition_that_was_met_opens_it() -> None:
+    met = ConditionMet(model="m", version=1, approval="a5", condition="watch drift")
+    assert failed(judged(STRICT, story(GOOD, CONDITIONAL, met))) == []
+
+
+@pytest.mark.parametrize(
+    ("tier", "rules"),
+    [
+        ("low", {"evidence-quality"}),
+        ("medium", {"evidence-quality", "approval-risk_manager", "four-eyes", "not-rejected", "no-critical-flags"}),
+        (
+            "high",
+            {
+                *("evidence-quality", "evidence-security", "approval-risk_manager", "approval-auditor", "four-eyes"),
+                *("not-rejected", "no-high-flags"),
+            },
+        ),
+    ],
+)
+def test_a_table_demands_by_risk_tier(tier: Any, rules: set[str]) -> None:
+    policy = PolicyAdopted(
+        stage="production", version=1, evidence=(), approvals=(), four_eyes=False, goal_required=False, table=TIERS
+    )
+    said = [(ModelRegistered(model="m", owner="dan", risk_tier=tier), "dan", AT), (VERSION, "dan", AT)]
+    gate = judged(policy, said)
+    assert {rule.rule for rule in gate.rules} == rules
+
+
+def test_a_first_hit_stops_and_a_unique_one_must_be_alone() -> None:
+    first = PolicyAdopted(
+        stage="staging",
+        version=1,
+        evidence=(),
+        approvals=(),
+        goal_required=False,
+        table=TIERS.model_copy(update={"hit": "first"}),
+    )
+    assert [rule.rule for rule in judged(first, story()).rules] == ["evidence-quality"]
+    unique = first.model_copy(update={"table": TIERS.model_copy(update={"hit": "unique"})})
+    assert "policy-table" in failed(judged(unique, story()))
+
+
+@pytest.mark.parametrize(
+    ("cell", "holds"),
+    [
+        ('"low", "medium"', True),
+        ('not("high")', True),
+        ('not("medium", "low")', False),
+        ("-", True),
+        ('!= "high"', True),
+        ("null", False),
+    ],
+)
+def test_cells_say_what_dmn_says(cell: str, holds: bool) -> None:
+    table = PolicyTable(inputs=(PolicyInput(name="risk_tier"),), rows=(PolicyRow(when={"risk_tier": cell}),))
+    policy = STRICT.model_copy(update={"table": table})
+    assert ("policy-table" not in failed(judged(policy, story(GOOD, YES)))) == holds
+
+
+def exception(rule: str, days: int = 10, reason: str = "storm") -> ExceptionGranted:
+    return ExceptionGranted(
+        model="m",
+        version=1,
+        exception="x1",
+        stage="production",
+        rule=rule,
+        role="risk_manager",
+        reason=reason,
+        expires=AT + days * DAY,
+    )
+
+
+def test_an_exception_lets_one_rule_pass_for_its_time_and_no_longer() -> None:
+    said = story(YES, exception("evidence-quality"))
+    gate = judged(STRICT, said)
+    [excepted] = [rule for rule in gate.rules if rule.exception]
+    assert (failed(gate), excepted.rule, gate.until) == ([], "evidence-quality", AT + 10 * DAY)
+    assert "There is no evidence of quality yet" in excepted.reason
+    assert failed(judged(STRICT, said, AT + 10 * DAY)) == ["evidence-quality"]
+    withdrawn = ExceptionWithdrawn(model="m", version=1, exception="x1", reason="over")
+    assert failed(judged(STRICT, [*said, (withdrawn, "rita", AT)])) == ["evidence-quality"]
+
+
+@pytest.mark.parametrize(
+    ("fact", "actor", "code"),
+    [
+        (exception("evidence-quality"), "dan", "four-eyes"),
+        (exception("four-eyes"), "rita", "bad-exception"),
+        (exception("evidence-quality", 91), "rita", "bad-exception"),
+        (exception("evidence-quality", 0), "rita", "bad-exception"),
+        (exception("evidence-quality", reason=" "), "rita", "bad-exception"),
+        (ExceptionWithdrawn(model="m", version=1, exception="x", reason="over"), "rita", "unknown-exception"),
+        (ConditionMet(model="m", version=1, approval="a5", condition="other"), "rita", "unknown-condition"),
+        (ConditionMet(model="m", version=1, approval="a5", condition="watch drift"), "dan", "four-eyes"),
+    ],
+)
+def test_what_eases_a_gate_is_refused(fact: Any, actor: str, code: str) -> None:
+    with pytest.raises(Refused) as refused:
+        models.decide(folded(story(CONDITIONAL)), Ease(fact, actor, AT, 90, InForce({"production": STRICT}, Seen(AT))))
+    assert refused.value.code == code
+
+
+def test_the_gate_follows_an_exception_in_the_same_decision() -> None:
+    in_force = InForce({"production": STRICT}, Seen(AT + DAY))
+    command = Ease(exception("evidence-quality"), "rita", AT + DAY, 90, in_force)
+    granted, gate = models.decide(folded(story(YES)), command)
+    assert isinstance(granted, ExceptionGranted)
+    assert isinstance(gate, GateChanged)
+    assert (gate.allowed, gate.policy_version, gate.until) == (True, 1, AT + 10 * DAY)
+
+
+def said_of(state: policies.PolicyState, fact: Payload, actor: str) -> policies.PolicyState:
+    return policies.evolve(state, Event("e", "/x", "policy/production", AT, 1, actor, fact))
+
+
+def test_two_people_change_a_policy_and_the_author_is_not_both() -> None:
+    guarded = STRICT.model_copy(update={"two_to_change": True})
+    state = said_of(policies.initial, guarded, "rita")
+    looser = policies.AdoptPolicy(guarded.model_copy(update={"flags": None, "two_to_change": False}), "p1")
+    [proposed] = policies.decide(state, looser)
+    assert isinstance(proposed, PolicyProposed)
+    state = said_of(state, proposed, "rita")
+    with pytest.raises(Refused, match="somebody else"):
+        policies.decide(state, policies.DecideProposal("production", "p1", True, "rita"))
+    [adopted] = policies.decide(state, policies.DecideProposal("production", "p1", True, "otto"))
+    assert isinstance(adopted, PolicyAdopted)
+    assert (adopted.version, adopted.proposed_by, adopted.flags) == (2, "rita", None)
+    assert said_of(state, adopted, "otto").proposals == {}
+    [declined] = policies.decide(state, policies.DecideProposal("production", "p1", False, "rita"))
+    assert isinstance(declined, PolicyDeclined)
+    stale = said_of(said_of(said_of(policies.initial, STRICT, "rita"), proposed, "rita"), adopted.model_copy(), "otto")
+    with pytest.raises(Refused) as refused:
+        policies.decide(
+            replace(stale, proposals=state.proposals), policies.DecideProposal("production", "p1", True, "eve")
+        )
+    assert refused.value.code == "stale-proposal"
+    with pytest.raises(Refused) as refused:
+        policies.decide(state, policies.DecideProposal("production", "p9", True, "otto"))
+    assert refused.value.code == "unknown-proposal"
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        PolicyRow(when={"color": '"red"'}),
+        PolicyRow(when={"tier": "high"}),
+        PolicyRow(when={"tier": '"high'}),
+        PolicyRow(evidence_days=0),
+    ],
+)
+def test_a_table_that_cannot_be_meant_so_is_refused(row: PolicyRow) -> None:
+    policy = STRICT.model_copy(update={"table": TIERS.model_copy(update={"rows": (row,)})})
+    with pytest.raises(Refused) as refused:
+        policies.decide(policies.initial, policies.AdoptPolicy(policy))
+    assert refused.value.code == "bad-table"
+
+
+DMN = """<?xml version="1.0"?>
+<definitions xmlns="https://www.omg.org/spec/DMN/20191111/MODEL/" name="gates" namespace="x">
+ <decision id="d1" name="Production"><decisionTable hitPolicy="{hit}">
+  <input label="Risk tier"><inputExpression typeRef="string"><text>risk tier</text></inputExpression></input>
+  <output name="evidence"/><output name="Approvals"/><output name="evidence days"/><output name="flags"/>
+  <rule><inputEntry><text>-</text></inputEntry><outputEntry><text>"quality"</text></outputEntry>
+   <outputEntry><text></text></outputEntry><outputEntry><text>90</text></outputEntry>
+   <outputEntry><text>-</text></outputEntry><annotationEntry><text>everything</text></annotationEntry></rule>
+  <rule><inputEntry><text>not("low")</text></inputEntry>
+   <outputEntry><text>["security", "performance"]</text></outputEntry>
+   <outputEntry><text>"risk_manager, auditor"</text></outputEntry><outputEntry><text>30</text></outputEntry>
+   <outputEntry><text>"critical"</text></outputEntry></rule>
+ </decisionTable></decision></definitions>"""
+
+
+def test_a_dmn_table_is_read() -> None:
+    table = table_of(DMN.format(hit="COLLECT"))
+    assert table == PolicyTable(
+        inputs=(PolicyInput(name="Risk tier", expression="risk_tier"),),
+        rows=(
+            PolicyRow(evidence=("quality",), evidence_days=90, annotation="everything"),
+            PolicyRow(
+                when={"Risk tier": 'not("low")'},
+                evidence=("security", "performance"),
+                approvals=("risk_manager", "auditor"),
+                evidence_days=30,
+                flags="critical",
+            ),
+        ),
+    )
+    policies.check(STRICT.model_copy(update={"table": table}))
+
+
+@pytest.mark.parametrize(
+    "xml",
+    [
+        "<a",
+        "<a/>",
+        DMN.format(hit="PRIORITY"),
+        DMN.format(hit="FIRST").replace('"critical"', '"dire"'),
+        DMN.format(hit="FIRST").replace('name="flags"', 'name="flag"'),
+        '<!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>',
+    ],
+)
+def test_dmn_that_says_something_else_is_refused(xml: str) -> None:
+    with pytest.raises(Refused) as refused:
+        table_of(xml)
+    assert refused.value.code == "bad-dmn"
+
+
+def test_judging_is_the_same_again() -> None:
+    policy = STRICT.model_copy(update={"table": TIERS})
+    said = story(
+        GOOD, YES, EvidenceRecorded(model="m", version=1, evidence="e7", kind="security", name="s", passed=True)
+    )
+    assert judged(policy, said, AT, CRITICAL) == judged(policy, said, AT, CRITICAL)
+    later = ApprovalGranted(model="m", version=1, approval="a7", role="auditor", expires=AT + 3 * DAY)
+    assert judged(policy, [*said, (later, "otto", AT)]).until == AT + 30 * DAY
