@@ -78,10 +78,8 @@ def mixed(sums: Hashes) -> Hashes:
 def lowest(hashes: Hashes, beside: Rows | None = None) -> tuple[Ints, Hashes, Ints]:
     """(a place of each, the hashes ascending, their counts) of the ROWS lowest distinct hashes of all, without those
     that would not stay beside another sample."""
-    if beside is not None and beside.full:
-        chosen = np.flatnonzero(hashes <= beside.hashes[-1])
-    else:
-        chosen = _few(hashes)
+    full = beside is not None and beside.full
+    chosen = np.flatnonzero(hashes <= beside.hashes[-1]) if beside is not None and full else _few(hashes)
     found, places, counts = np.unique(hashes[chosen], return_index=True, return_counts=True)
     return chosen[places[:ROWS]], found[:ROWS], counts[:ROWS].astype(np.int64)
 
