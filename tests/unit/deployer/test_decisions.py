@@ -43,6 +43,7 @@ def test_a_closed_gate_refuses_and_tells_its_rules(environment: str) -> None:
     assert (refused.code, refused.status) == ("gate-closed", 409)
     assert refused.extra["versions"] == [1]
     rule = {"version": 1, "rule": "quality", "passed": False, "reason": "No quality evidence.", "evidence": []}
+    rule["exception"] = None
     assert refused.extra["rules"] == [rule]
 
 
