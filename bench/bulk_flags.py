@@ -1,5 +1,5 @@
-"""A million predictions flagged by one query, over HTTP, on the embedded PostgreSQL: until the job says so, and until the
-views count every one of them."""
+"""A million predictions flagged by one query, over HTTP, on the embedded PostgreSQL: until the job says so, and until
+the views count every one of them."""
 
 import asyncio
 import time

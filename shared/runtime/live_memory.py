@@ -1,8 +1,13 @@
 """What may be lost, in the memory of one process: for tests, and as a stand-in where no Valkey is reachable."""
 
 import asyncio
+from math import ceil
+from time import monotonic
 
 from shared.runtime.service import AsyncMessages
+
+MAX_COUNTS = 10_000
+"""Counts above which those that are over are looked for and forgotten."""
 
 MAX_WAITING = 1_000
 """Messages that wait for one slow listener; the oldest go first."""
@@ -13,6 +18,7 @@ class MemoryLive:
 
     def __init__(self) -> None:
         self._listeners: dict[str, set[MemoryMessages]] = {}
+        self._counts: dict[str, tuple[int, float]] = {}
 
     async def send(self, channel: str, *messages: str) -> None:
         for listener in tuple(self._listeners.get(channel, ())):
@@ -21,6 +27,16 @@ class MemoryLive:
 
     def listen(self, channel: str) -> AsyncMessages:
         return MemoryMessages(self._listeners.setdefault(channel, set()))
+
+    async def count(self, name: str, seconds: int, by: int = 1) -> tuple[int, int]:
+        now = monotonic()
+        if len(self._counts) >= MAX_COUNTS:
+            self._counts = {one: kept for one, kept in self._counts.items() if kept[1] > now}
+        count, until = self._counts.get(name, (0, 0.0))
+        if until <= now:
+            count, until = 0, now + seconds
+        self._counts[name] = (count + by, until)
+        return count + by, max(1, ceil(until - now))
 
     async def close(self) -> None:
         self._listeners.clear()

@@ -306,8 +306,20 @@ class Settings(BaseSettings):
     flags_pending_seconds: float = 7 * 86_400.0
     """How long a flag waits for a prediction that is not known; then whoever raised it is told."""
 
-    flags_per_minute: int = 600
-    """Flags that one user may raise singly in a minute; bulks are for more."""
+    flags_per_minute: int = 2_000
+    """Flags that one user may raise singly, or in lists of words of their own, in a minute; bulks are for more."""
+
+    max_review_rows: int = 2_000_000
+    """Predictions from which one review may draw."""
+
+    max_review_items: int = 5_000
+    """Predictions that one review may have looked at."""
+
+    max_rules: int = 100
+    """Business rules that one deployment is held to at once."""
+
+    max_correction_rows: int = 1_000_000
+    """Rows of one data set of corrections."""
 
     flags_due_seconds: dict[str, float] = {
         "critical": 14_400.0,

@@ -50,6 +50,16 @@ class ValkeyLive:
     def listen(self, channel: str) -> AsyncMessages:
         return ValkeyMessages(self, self._redis, PREFIX + channel)
 
+    async def count(self, name: str, seconds: int, by: int = 1) -> tuple[int, int]:
+        if self.paused():
+            return by, seconds
+        pipeline = self._redis.pipeline(transaction=True)
+        pipeline.incrby(PREFIX + name, by)
+        pipeline.expire(PREFIX + name, seconds, nx=True)
+        pipeline.ttl(PREFIX + name)
+        found = await self._try(pipeline.execute())
+        return (int(found[0]), max(1, int(found[2]))) if found else (by, seconds)
+
     async def close(self) -> None:
         with contextlib.suppress(*_FAILURES):
             await self._redis.aclose()

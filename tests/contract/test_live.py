@@ -43,9 +43,21 @@ async def test_a_listener_that_left_gets_nothing(live: Any):
     assert await gone.next(0.05) is None
 
 
+async def test_counts_add_up_by_name_and_begin_anew_after_their_time(live: Any):
+    assert await live.count("ana", 60) == (1, 60)
+    count, left = await live.count("ana", 60, 4)
+    assert (count, 0 < left <= 60) == (5, True)
+    assert (await live.count("bob", 60))[0] == 1
+    await live.count("short", 1)
+    async with live.listen("clock") as clock:
+        assert await clock.next(1.1) is None
+    assert (await live.count("short", 1))[0] == 1
+
+
 async def test_without_valkey_nothing_fails(tmp_path: Path):
     live = ValkeyLive(f"unix://{tmp_path}/nobody.sock")
     await live.send("a", "lost")
+    assert await live.count("ana", 60) == (1, 60)
     async with live.listen("a") as messages:
         assert await messages.next(0.05) is None
     await live.close()

@@ -2,13 +2,13 @@
 
 from fastapi import APIRouter
 
-from services.feedback.api import bulk, flags, summary, triage
+from services.feedback.api import attachments, bulk, flags, links, summary, triage
 from shared.runtime.service import Service
 
 
 def router(service: Service) -> APIRouter:
     """The endpoints of feedback."""
     routes = APIRouter(tags=["feedback"])
-    for room in (bulk, summary, flags, triage):  # fixed paths before /v1/flags/{flag}
+    for room in (bulk, summary, links, attachments, flags, triage):  # fixed paths before /v1/flags/{flag}
         room.add(routes, service)
     return routes

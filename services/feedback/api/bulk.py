@@ -9,6 +9,7 @@ from pydantic import Field
 
 from services.feedback.api import lists
 from services.feedback.api.bodies import BulkBody, FlagBody, Name, Text, query_of
+from services.feedback.api.limiting import limited
 from services.feedback.api.raising import raise_flag
 from services.feedback.api.roles import FLAGGERS
 from services.feedback.domain import bulk as decider
@@ -133,6 +134,9 @@ def add(routes: APIRouter, service: Service) -> None:
 
 
 async def _at_once(service: Service, call: Call, bodies: list[FlagBody]) -> JSONResponse:
+    if not await call.answered():
+        await limited(service, call.caller.actor, len(bodies))
+
     async def work(unit: UnitOfWork) -> tuple[int, dict[str, Any]]:
         raised = [await raise_flag(service, unit, one, call.context(one.at), "list") for one in bodies]
         return 201, {"event_id": raised[-1]["event_id"], "accepted": len(raised), "items": raised}

@@ -7,6 +7,7 @@ from fastapi.responses import JSONResponse
 from pydantic import Field
 
 from services.feedback.api.bodies import FlagBody, State
+from services.feedback.api.limiting import limited
 from services.feedback.api.raising import raise_flag
 from services.feedback.api.roles import FLAGGERS
 from services.feedback.projection.parts import rows_of
@@ -31,7 +32,11 @@ def add(routes: APIRouter, service: Service) -> None:
     async def post_flag(body: FlagBody, call: Annotated[Call, flagging]) -> JSONResponse:
         """Flag a prediction, a slice, a model or a pipeline. 404 where a prediction's batch is known and has no such
         row; where the prediction is not known (yet), the flag is kept with `located: false` and placed when it comes.
-        What the caller said before, word by word, is not flagged again: 200 with that flag's id and `duplicate`."""
+        What the caller said before, word by word, is not flagged again: 200 with that flag's id and `duplicate`. 429
+        with Retry-After beyond MUNIMENT_FLAGS_PER_MINUTE of one user."""
+
+        if not await call.answered():
+            await limited(service, call.caller.actor)
 
         async def work(unit: UnitOfWork) -> tuple[int, dict[str, Any]]:
             told = await raise_flag(service, unit, body, call.context(body.at))

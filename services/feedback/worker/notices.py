@@ -27,7 +27,7 @@ def notices_of(event: Event, row: Row, merged: Sequence[Row] = ()) -> list[Put]:
     for flag, who in told:
         lapsed = isinstance(event.data, FlagLapsed | FlagLocated)  # nobody did it, but the log
         if who and (who != event.actor or lapsed) and who not in found:
-            said: Row = {"type": event.type, "actor": event.actor, "at": event.time, "text": text}
+            said: Row = {"type": event.type, "actor": event.actor, "at": event.recorded or event.time, "text": text}
             found[who] = Put("notices", {"recipient": who, "event_id": event.id, "flag": flag["id"], **said})
     return list(found.values())
 

@@ -1,0 +1,121 @@
+"""Signed links: flag with one click, from anywhere, without an account."""
+
+from datetime import timedelta
+from html import escape
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends
+from fastapi.responses import HTMLResponse, JSONResponse
+from pydantic import Field
+
+from services.feedback.api.bodies import FlagBody, Name
+from services.feedback.api.keys import link_key
+from services.feedback.api.limiting import limited
+from services.feedback.api.raising import Link as Raised
+from services.feedback.api.raising import raise_flag
+from services.feedback.api.roles import FLAGGERS
+from services.feedback.domain import flags
+from services.feedback.domain.links import MAX_TOKEN, Expired, Link, NotGenuine, opened, token
+from shared.log.store import Conflict
+from shared.runtime.commands import MAX_ATTEMPTS, Context, new_id, now
+from shared.runtime.http import Answer, Call, writing
+from shared.runtime.identity import usable_actor
+from shared.runtime.problems import Problem
+from shared.runtime.service import Service
+
+PATH = "/v1/flag-links"
+_PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<meta name="referrer" content="no-referrer"><title>Flag a prediction</title>
+<body style="font:1rem/1.5 system-ui;max-width:34rem;margin:3rem auto;padding:0 1rem"><h1>Is this wrong?</h1>
+<p>{what}</p><p>{comment}</p><form method="post"><button style="font:inherit;padding:.5rem 1rem">Flag it</button></form>
+<p><small>This link flags once, until {until}.</small></p></body></html>"""
+_HEADERS = {
+    "Cache-Control": "no-store",
+    "Referrer-Policy": "no-referrer",
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'",
+}
+
+
+class LinkBody(FlagBody):
+    """What the link flags, as POST /v1/flags takes it; `expires_seconds`: for how long; `actor`: in whose name, else
+    the issuer's link."""
+
+    expires_seconds: Annotated[float, Field(gt=0)] = 86_400.0
+    actor: Name | None = None
+
+
+def add(routes: APIRouter, service: Service) -> None:
+    """Mount the endpoints."""
+    issuing = Depends(writing(service, *FLAGGERS))
+    keys: list[bytes] = []
+
+    def key() -> bytes:
+        if not keys:
+            keys.append(link_key(service.settings))
+        return keys[0]
+
+    @routes.post(PATH, status_code=201)
+    async def issue(body: LinkBody, call: Annotated[Call, issuing]) -> JSONResponse:
+        """Make a link that raises this one flag, once, until it expires; nothing is kept of it before. POST to `path`
+        flags with one click from an application of your own; GET shows a page with one button, since programs that look
+        at links in mails must not flag. 422 beyond MUNIMENT_FLAG_LINK_SECONDS."""
+        most = service.settings.flag_link_seconds
+        if body.expires_seconds > most:
+            raise Problem(422, "link-too-long", f"A link may be good for {most:.0f} s at most.")
+        actor = body.actor or f"link of {call.caller.actor}"
+        if not usable_actor(actor):
+            raise Problem(422, "bad-actor", "'actor' must be 1 to 200 printable characters.")
+        said = FlagBody.model_validate(body.model_dump(exclude={"expires_seconds", "actor"}))
+        expires = (now() + timedelta(seconds=body.expires_seconds)).replace(microsecond=0) + timedelta(seconds=1)
+        plain = said.model_dump(mode="json", exclude_defaults=True, by_alias=True)
+        made = token(key(), Link(new_id(), call.caller.actor, actor, expires, plain))
+        if len(made) > MAX_TOKEN:
+            raise Problem(422, "link-too-large", "The link would be too long for a URL.", "Say less in it.")
+        return Answer({"token": made, "path": f"{PATH}/{made}", "expires_at": expires}, 201)
+
+    @routes.get(PATH + "/{token}", response_class=HTMLResponse)
+    async def show(token: str) -> HTMLResponse:
+        """A page that tells what the link flags, with one button. 403 and 410 as POST."""
+        link = _opened(key(), token)
+        body = FlagBody.model_validate(link.body)
+        what = body.prediction_id or body.model or body.pipeline or (body.slice and body.slice.deployment) or ""
+        said = f"{what}: {body.category.replace('_', ' ')}, severity {body.severity}"
+        told = {"what": escape(said), "comment": escape(body.comment), "until": escape(link.expires.isoformat())}
+        return HTMLResponse(_PAGE.format(**told), headers=_HEADERS)
+
+    @routes.post(PATH + "/{token}", status_code=201)
+    async def use(token: str) -> JSONResponse:
+        """Raise the link's flag. No account is needed: the link is the right to do this one thing. 403
+        `link-not-genuine` where it was changed, 410 `link-expired`, 410 `link-used`."""
+        link = _opened(key(), token)
+        await limited(service, f"link/{link.issuer}")
+        return await _use(service, link)
+
+
+async def _use(service: Service, link: Link) -> JSONResponse:
+    body = FlagBody.model_validate(link.body)
+    for _ in range(MAX_ATTEMPTS):
+        try:
+            async with service.store.begin() as unit:
+                _, state = await service.commands.state_in(unit, flags, f"flag/{link.flag}")
+                if state.state != "none":
+                    detail = f"This link has raised its flag already: {link.flag}."
+                    raise Problem(410, "link-used", detail, "Ask for a new link.", flag=link.flag)
+                context = Context(link.actor, now(), link.flag)
+                told: dict[str, Any] = await raise_flag(
+                    service, unit, body, context, "link", Raised(link.flag, link.issuer)
+                )
+            return Answer(told, 201)
+        except Conflict:
+            continue  # somebody used it at the same moment
+    raise Problem(409, "contended", "Others kept changing the same thing first.", "Try again.")
+
+
+def _opened(key: bytes, given: str) -> Link:
+    try:
+        return opened(key, given, now())
+    except NotGenuine as error:
+        detail = "This link was not made here, or was changed on its way."
+        raise Problem(403, "link-not-genuine", detail, "Use it exactly as it was given.") from error
+    except Expired as error:
+        raise Problem(410, "link-expired", f"This link was good until {error}.", "Ask for a new link.") from error
