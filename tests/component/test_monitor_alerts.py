@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from services.monitor.alerting.figures import Figures
-from services.monitor.alerting.signing import signature
 from shared.events import deployer, monitor
+from shared.runtime.webhooks.signing import signature
 from tests.component.monitor_story import AT, DAY, monitoring, state
 from tests.support import System
 

@@ -1,15 +1,16 @@
 """Alerts at work: `observing` windows into alerts and alerts into deliveries · `messages` what a receiver gets ·
-`signing` keys · `hosts` which addresses may be told · `delivering` at least once · `figures` for Prometheus.
+`figures` for Prometheus. Deliveries are sent by `shared.runtime.webhooks`.
 """
 
-from services.monitor.alerting.delivering import Delivering
 from services.monitor.alerting.figures import Figures
 from services.monitor.alerting.observing import CONSUMER, Observing
-from services.monitor.alerting.signing import Signing
 from shared.runtime.consumer import Consumer
 from shared.runtime.service import Service
 from shared.runtime.tasks import Periodic
+from shared.runtime.webhooks.delivering import Delivering, Outbox
+from shared.runtime.webhooks.signing import Signing
 
+OUTBOX = Outbox("alert_routes", "alert_deliveries", "monitor.delivery")
 TOPICS = ("muniment.monitor", "muniment.deployer")
 
 
@@ -22,7 +23,7 @@ def consumer(service: Service) -> Consumer:
 def periodic(service: Service) -> list[Periodic]:
     """Delivering, and figures for `/metrics`."""
     settings = service.settings
-    delivering = Delivering(service.store, settings, Signing.of(settings))
+    delivering = Delivering(service.store, settings, Signing.of(settings), OUTBOX)
     service.on_close.append(delivering.close)
     figures = Figures(service.store, settings.metrics_max_series)
     service.collectors.append(figures)

@@ -6,8 +6,6 @@ from fastapi import APIRouter, Depends, Query
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 
-from services.monitor.alerting.hosts import NotAllowed, Unresolvable, checked
-from services.monitor.alerting.signing import Signing
 from services.monitor.domain import routes
 from services.monitor.domain.routes import Add, Remove
 from shared.events.monitor import AlertKind
@@ -19,6 +17,8 @@ from shared.runtime.http import Answer, Answered, Call, page, reading, writing
 from shared.runtime.identity import Role
 from shared.runtime.problems import Problem
 from shared.runtime.service import Service
+from shared.runtime.webhooks.hosts import NotAllowed, Unresolvable, checked
+from shared.runtime.webhooks.signing import Signing
 
 _Name = Annotated[str, Field(min_length=1, max_length=200)]
 _Cursor = Annotated[str | None, Query(description="`next` of the page before.")]

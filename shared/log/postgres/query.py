@@ -33,12 +33,12 @@ def select_sql(schema: str, table: Table, query: Query) -> tuple[str, list[Any]]
         conditions += [_term(table, place, *term) for place, term in enumerate(query.each.terms)]
     order = [(name.removeprefix("-"), name.startswith("-")) for name in query.order]
     order += [(name, False) for name in table.key]
-    if query.after is not None:
-        conditions.append(_behind(table, parameters, order, query.after))
-    columns = ", ".join(map(quoted, query.columns or tuple(table.columns)))
-    where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
     never_null = {*table.key, *(one.column for one in query.where if one.value is not None)}
     never_null |= {column for column, _ in query.each.terms} if query.each is not None else set()
+    if query.after is not None:
+        conditions.append(_behind(table, parameters, order, query.after, never_null))
+    columns = ", ".join(map(quoted, query.columns or tuple(table.columns)))
+    where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
     ordered = ", ".join(_direction(name, descending, name in never_null) for name, descending in order)
     source = f"{quoted(schema)}.{quoted(view_name(table.name))}"
     if not groups:
@@ -99,13 +99,20 @@ def _direction(name: str, descending: bool, never_null: bool) -> str:
     return f"{quoted(name)} DESC" + ("" if never_null else " NULLS LAST")  # which no index read backwards has
 
 
-def _behind(table: Table, parameters: _Parameters, order: list[tuple[str, bool]], after: Sequence[Any]) -> str:
-    """That a row comes behind `after` in this order: equal in the first columns and greater in the next, for each."""
+def _behind(
+    table: Table, parameters: _Parameters, order: list[tuple[str, bool]], after: Sequence[Any], never_null: set[str]
+) -> str:
+    """That a row comes behind `after` in this order: equal in the first columns and greater in the next, for each. What
+    follows from it for the first column alone is said, too: an index begins there, however far the page lies behind."""
     ascending_key = all(name in table.key and not descending for name, descending in order)
     if ascending_key and None not in after:  # a row comparison, which an index answers
         names = ", ".join(quoted(name) for name, _ in order)
         values = ", ".join(parameters.add(name, value) for (name, _), value in zip(order, after, strict=True))
         return f"({names}) > ({values})"
+    first, downwards = order[0]
+    bound = ""
+    if after[0] is not None and first in never_null:
+        bound = f"{quoted(first)} {'<=' if downwards else '>='} {parameters.add(first, after[0])} AND "
     alternatives: list[str] = []
     equal: list[str] = []
     for (name, descending), value in zip(order, after, strict=True):
@@ -118,4 +125,4 @@ def _behind(table: Table, parameters: _Parameters, order: list[tuple[str, bool]]
         later = greater if name in table.key else f"({greater} OR {column} IS NULL)"
         alternatives.append(" AND ".join([*equal, later]))
         equal.append(f"{column} = {placeholder}")
-    return f"({' OR '.join(alternatives)})" if alternatives else "false"
+    return f"{bound}({' OR '.join(alternatives)})" if alternatives else "false"

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from services.monitor.alerting.delivering import pause
-from services.monitor.alerting.hosts import NotAllowed, Unresolvable, checked
-from services.monitor.alerting.signing import SealedOtherwise, Signing, signature
 from shared.runtime.settings import Settings
+from shared.runtime.webhooks.delivering import pause
+from shared.runtime.webhooks.hosts import NotAllowed, Unresolvable, checked
+from shared.runtime.webhooks.signing import SealedOtherwise, Signing, signature
 
 
 def test_the_signature_of_the_specifications_example() -> None:

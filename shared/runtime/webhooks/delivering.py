@@ -11,12 +11,12 @@ from datetime import datetime, timedelta
 import httpx
 import structlog
 
-from services.monitor.alerting.hosts import NotAllowed, Unresolvable, checked
-from services.monitor.alerting.signing import SealedOtherwise, Signing
 from shared.log.store import Store
 from shared.log.tables import Put, Query, Row, Where, equal
 from shared.runtime.commands import now
 from shared.runtime.settings import Settings
+from shared.runtime.webhooks.hosts import NotAllowed, Unresolvable, checked
+from shared.runtime.webhooks.signing import SealedOtherwise, Signing
 
 logger = structlog.get_logger()
 
@@ -31,6 +31,16 @@ class _Final(Exception):
     """Another try would end the same."""
 
 
+@dataclass(frozen=True, slots=True)
+class Outbox:
+    """The tables of a service's addresses (`route`, `sealed`, `removed`) and of what is to be sent there (`delivery`,
+    `route`, `body`, `state`, `attempts`, `next_at`, `ended_at`, `status`, `problem`); and a name for its locks."""
+
+    routes: str
+    deliveries: str
+    lock: str
+
+
 @dataclass(slots=True)
 class Delivering:
     """Sends what is due, PART at a time; several workers share the work."""
@@ -38,13 +48,16 @@ class Delivering:
     store: Store
     settings: Settings
     signing: Signing
+    outbox: Outbox
     _http: httpx.AsyncClient | None = field(default=None)
 
     async def run(self) -> None:
         """Send everything that is due now."""
         while True:
             where = (*equal(state=WAITING), Where("next_at", "<=", now()))
-            rows = await self.store.find(Query("alert_deliveries", where, ("next_at",), PART, columns=("delivery",)))
+            rows = await self.store.find(
+                Query(self.outbox.deliveries, where, ("next_at",), PART, columns=("delivery",))
+            )
             for place in range(0, len(rows), AT_ONCE):
                 part = rows[place : place + AT_ONCE]
                 await asyncio.gather(*(self._one(row["delivery"]) for row in part))
@@ -59,7 +72,7 @@ class Delivering:
         row = await self._leased(name)
         if row is None:
             return
-        route = await self.store.get("alert_routes", row["route"])
+        route = await self.store.get(self.outbox.routes, row["route"])
         if route is None or route["removed"]:
             await self._put(name, state=SKIPPED, ended_at=now(), problem="the route was removed")
             return
@@ -74,13 +87,13 @@ class Delivering:
     async def _leased(self, name: str) -> Row | None:
         """The delivery, if it is still due; for a while it is nobody else's."""
         async with self.store.begin() as unit:
-            await unit.lock([f"monitor.delivery/{name}"])
-            row = await unit.get("alert_deliveries", name)
+            await unit.lock([f"{self.outbox.lock}/{name}"])
+            row = await unit.get(self.outbox.deliveries, name)
             if row is None or row["state"] != WAITING or row["next_at"] > now():
                 return None
             lease = now() + timedelta(seconds=4 * self.settings.alert_timeout_seconds)
             leased = {"delivery": name, "attempts": row["attempts"] + 1, "next_at": lease}
-            await unit.apply([Put("alert_deliveries", leased)])
+            await unit.apply([Put(self.outbox.deliveries, leased)])
             return row | leased
 
     async def _send(self, row: Row, route: Row) -> int:
@@ -121,12 +134,12 @@ class Delivering:
         await self._put(row["delivery"], next_at=due, problem=problem)
 
     async def _dead(self, row: Row, problem: str) -> None:
-        logger.warning("alert not delivered", delivery=row["delivery"], route=row["route"], problem=problem)
+        logger.warning("not delivered", delivery=row["delivery"], route=row["route"], problem=problem)
         await self._put(row["delivery"], state=DEAD, ended_at=now(), problem=problem)
 
     async def _put(self, name: str, **changed: str | int | datetime | None) -> None:
         async with self.store.begin() as unit:
-            await unit.apply([Put("alert_deliveries", {"delivery": name, **changed})])
+            await unit.apply([Put(self.outbox.deliveries, {"delivery": name, **changed})])
 
 
 def pause(attempts: int, settings: Settings) -> timedelta:

@@ -1,0 +1,1 @@
+"""Webhooks out, for any service: `hosts` which addresses may be told · `signing` keys · `delivering` at least once."""
