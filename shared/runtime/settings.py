@@ -281,6 +281,7 @@ class Settings(BaseSettings):
     """Age from which an alert is delivered no more: a replay of the log must wake nobody."""
 
     max_alert_routes: int = 100
+    """Routes of alerts, and webhooks of the registry: all settings of alerts that tell of deliveries hold for both."""
 
     metrics_seconds: float = 15.0
     """How often figures of windows are read for `/metrics`."""

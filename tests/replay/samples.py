@@ -135,6 +135,8 @@ PAYLOADS: tuple[Payload, ...] = (
         expires=AT,
     ),
     registry.ExceptionWithdrawn(model="late-flights", version=1, exception=BATCH, reason="it was scanned"),
+    registry.WebhookAdded(webhook=BATCH, name="ci", host="ci.example.org", sealed="gAAAA", stages=("production",)),
+    registry.WebhookRemoved(webhook=BATCH, reason="the pipeline has gone"),
     registry.TagChanged(model="late-flights", version=1, key="team", before=None, after="ops", reason="new owner"),
     registry.DescriptionChanged(model="late-flights", version=1, description="first that warns"),
     registry.StageMoved(model="late-flights", version=1, before="None", after="Staging"),

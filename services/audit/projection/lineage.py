@@ -139,6 +139,10 @@ def _proposal(event: Event, data: registry.PolicyProposed | registry.PolicyDecli
     return f"proposal/{data.proposal}", []
 
 
+def _webhook(event: Event, data: registry.WebhookAdded | registry.WebhookRemoved) -> Said:
+    return f"webhook/{data.webhook}", []
+
+
 def _exception(event: Event, data: registry.ExceptionGranted | registry.ExceptionWithdrawn) -> Said:
     node = f"exception/{data.exception}"
     return node, [Edge(node, INFLUENCED, version_node(data.model, data.version), "exception")]
@@ -459,6 +463,8 @@ _SAYS: dict[type[Payload], Callable[[Event, Any], Said]] = {
     registry.ExceptionGranted: _exception,
     registry.ExceptionWithdrawn: _exception,
     registry.ConditionMet: _condition,
+    registry.WebhookAdded: _webhook,
+    registry.WebhookRemoved: _webhook,
     registry.TagChanged: _tag,
     registry.DescriptionChanged: _described,
     registry.StageMoved: _stage,
