@@ -236,6 +236,29 @@ def _moved(
     return edges + [Edge(node, relation, dst, role, scope, False) for role, dst in before if (role, dst) not in after]
 
 
+def _canary(
+    event: Event,
+    data: deployer.CanaryStarted | deployer.CanaryHeld | deployer.CanaryResumed | deployer.CanaryEnded,
+) -> Said:
+    node = f"canary/{data.deployment}@{data.version}"
+    return node, _of_version(node, data)
+
+
+def _reactions(event: Event, data: deployer.ReactionsSet) -> Said:
+    node = f"reactions/{data.deployment}"
+    return node, [Edge(node, INFLUENCED, f"deployment/{data.deployment}", "deployment")]
+
+
+def _fallback(event: Event, data: deployer.FallbackSet) -> Said:
+    node = f"fallback/{data.deployment}"
+    return node, [Edge(node, INFLUENCED, f"deployment/{data.deployment}", "deployment")]
+
+
+def _reacted(event: Event, data: deployer.Reacted) -> Said:
+    node = f"reaction/{event.id}"
+    return node, _of_version(node, data)
+
+
 def _batch(event: Event, data: monitor.PredictionLogged) -> Said:
     node = f"batch/{event.id}"
     return node, _of_version(node, data)
@@ -477,6 +500,13 @@ _SAYS: dict[type[Payload], Callable[[Event, Any], Said]] = {
     deployer.Promoted: _traffic,
     deployer.RolledBack: _traffic,
     deployer.Retired: _retired,
+    deployer.CanaryStarted: _canary,
+    deployer.CanaryHeld: _canary,
+    deployer.CanaryResumed: _canary,
+    deployer.CanaryEnded: _canary,
+    deployer.ReactionsSet: _reactions,
+    deployer.Reacted: _reacted,
+    deployer.FallbackSet: _fallback,
     monitor.PredictionLogged: _batch,
     monitor.OutcomeLogged: _outcomes,
     monitor.OutcomesJoined: _joined,
