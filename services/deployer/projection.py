@@ -1,6 +1,20 @@
 """Views: what runs where, and what the registry said about the versions that may run."""
 
-from shared.events.deployer import Deployed, Promoted, Retired, RolledBack, Traffic, TrafficChanged
+from shared.events.deployer import (
+    CanaryEnded,
+    CanaryHeld,
+    CanaryResumed,
+    CanaryStarted,
+    Deployed,
+    FallbackSet,
+    Promoted,
+    Reacted,
+    ReactionsSet,
+    Retired,
+    RolledBack,
+    Traffic,
+    TrafficChanged,
+)
 from shared.events.envelope import Event
 from shared.events.registry import GateChanged, ModelRegistered, ModelVersionRegistered
 from shared.log.tables import Change, Put, Row, Table
@@ -24,8 +38,30 @@ DEPLOYMENTS = Table(
         "updated_at": "timestamp",
         "updated_by": "text",
         "sequence": "bigint",
+        "canary": "json",
+        "canary_state": "text",
+        "canary_reason": "text",
+        "reactions": "json",
+        "fallback": "json",
     },
-    indexes=(("model", "name"), ("environment", "name"), ("state", "name")),
+    indexes=(("model", "name"), ("environment", "name"), ("state", "name"), ("canary_state",)),
+)
+REACTIONS = Table(
+    "reactions",
+    ("name", "sequence"),
+    {
+        "name": "text",
+        "sequence": "bigint",
+        "event_id": "text",
+        "at": "timestamp",
+        "version": "integer",
+        "on": "text",
+        "wanted": "text",
+        "did": "text",
+        "told": "timestamp",
+        "cause": "text",
+        "reason": "text",
+    },
 )
 HISTORY = Table(
     "deployment_history",
@@ -54,7 +90,7 @@ GATES = Table(
     ("model", "version", "stage"),
     {"model": "text", "version": "integer", "stage": "text", "allowed": "boolean", "rules": "json"},
 )
-TABLES: tuple[Table, ...] = (DEPLOYMENTS, HISTORY, MODELS, VERSIONS, GATES)
+TABLES: tuple[Table, ...] = (DEPLOYMENTS, HISTORY, REACTIONS, MODELS, VERSIONS, GATES)
 
 
 def project(event: Event) -> list[Change]:
@@ -66,7 +102,17 @@ def project(event: Event) -> list[Change]:
             row = _moved(event, fact.before, fact.after)
             return [_changed(event, fact.deployment, row), _history(event, fact.deployment, fact)]
         case Retired() as fact:
-            return [_changed(event, fact.deployment, {"state": "retired"}), _history(event, fact.deployment, fact)]
+            row = {"state": "retired", "canary_state": None}
+            return [_changed(event, fact.deployment, row), _history(event, fact.deployment, fact)]
+        case CanaryStarted() | CanaryHeld() | CanaryResumed() | CanaryEnded() as fact:
+            return [_changed(event, fact.deployment, _canary(fact))]
+        case ReactionsSet() as fact:
+            said = fact.model_dump(mode="json", include={"rules", "cool_down_seconds", "reason"})
+            return [_changed(event, fact.deployment, {"reactions": said})]
+        case FallbackSet() as fact:
+            return [_changed(event, fact.deployment, {"fallback": fact.fallback.model_dump(mode="json")})]
+        case Reacted() as fact:
+            return [_reaction(event, fact)]
         case ModelRegistered() as fact:
             return [Put("models", {"model": fact.model})]
         case ModelVersionRegistered() as fact:
@@ -79,6 +125,26 @@ def project(event: Event) -> list[Change]:
             return [Put("gates", row | {"allowed": fact.allowed, "rules": rules})]
         case _:
             return []
+
+
+def _canary(fact: CanaryStarted | CanaryHeld | CanaryResumed | CanaryEnded) -> Row:
+    """`canary_state`: running, held, or none; how the last one ended is its reason."""
+    match fact:
+        case CanaryStarted():
+            plan = fact.model_dump(mode="json", exclude={"deployment", "model"})
+            return {"canary": plan, "canary_state": "running", "canary_reason": fact.reason}
+        case CanaryHeld():
+            return {"canary_state": "held", "canary_reason": fact.reason}
+        case CanaryResumed():
+            return {"canary_state": "running", "canary_reason": fact.reason}
+        case CanaryEnded():
+            return {"canary_state": None, "canary_reason": f"{fact.outcome.replace('_', ' ')}: {fact.reason}"}
+
+
+def _reaction(event: Event, fact: Reacted) -> Change:
+    row: Row = {"name": fact.deployment, "sequence": event.sequence, "event_id": event.id, "at": event.time}
+    row |= {name: getattr(fact, name) for name in ("version", "on", "wanted", "did", "told", "reason")}
+    return Put("reactions", row | {"cause": event.causationid})
 
 
 def _deployed(event: Event, fact: Deployed) -> list[Change]:

@@ -1,5 +1,8 @@
-"""Events in: the views of what runs where, and of what the registry said about it."""
+"""Events in: the views of what runs where and of what the registry said about it; and what follows from what others
+state. Beside it canaries take their steps."""
 
+from services.deployer import reacting
+from services.deployer.canaries import Canaries
 from services.deployer.projection import project
 from shared.runtime.consumer import Consumer, projecting
 from shared.runtime.service import Service
@@ -9,11 +12,12 @@ TOPICS = ("muniment.deployer", "muniment.registry")
 
 
 def consumers(service: Service) -> list[Consumer]:
-    """One consumer folds both topics into the views."""
+    """`deployer.views` folds two topics into the views; `deployer.reactions` reacts to two others."""
     handle = projecting(project)
-    return [Consumer("deployer.views", TOPICS, service.log, service.store, handle, service.settings, together=True)]
+    views = Consumer("deployer.views", TOPICS, service.log, service.store, handle, service.settings, together=True)
+    return [views, reacting.consumer(service)]
 
 
 def periodic(service: Service) -> list[Periodic]:
-    """Nothing runs beside the consumer."""
-    return []
+    """The steps of canaries."""
+    return [Periodic("deployer.canaries", service.settings.canary_seconds, Canaries(service).run)]

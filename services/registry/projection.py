@@ -3,7 +3,7 @@
 from typing import Any
 
 from services.registry.tables import TABLES
-from services.registry.views import gates
+from services.registry.views import gates, webhooks
 from shared.events.envelope import Event
 from shared.events.registry import (
     AliasMoved,
@@ -37,7 +37,7 @@ MAX_INDEXED = 2_000
 
 def project(event: Event) -> list[Change]:
     """The changes that one event makes; a pure function of the event."""
-    return _registered(event) + gates.project(event)
+    return _registered(event) + gates.project(event) + webhooks.project(event)
 
 
 def _registered(event: Event) -> list[Change]:

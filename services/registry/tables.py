@@ -1,6 +1,6 @@
 """The tables of the registry's views."""
 
-from services.registry.views import gates
+from services.registry.views import gates, webhooks
 from shared.log.tables import ColumnType, Table
 
 _OF_VERSION: dict[str, ColumnType] = {"model": "text", "version": "integer"}
@@ -234,4 +234,5 @@ TABLES: tuple[Table, ...] = (
         ("namespace", "name", "at"),
     ),
     *gates.TABLES,
+    *webhooks.TABLES,
 )

@@ -7,6 +7,7 @@ from services.registry import deriving
 from services.registry.domain import models
 from services.registry.policies import policies_in
 from services.registry.projection import project
+from services.registry.telling import OUTBOX, tell
 from shared.events import feedback
 from shared.events.envelope import Event
 from shared.events.registry import (
@@ -22,6 +23,8 @@ from shared.runtime.commands import Context, caused_by, new_id, now
 from shared.runtime.consumer import Consumer, NotYet, Received
 from shared.runtime.service import Service
 from shared.runtime.tasks import Periodic
+from shared.runtime.webhooks.delivering import Delivering
+from shared.runtime.webhooks.signing import Signing
 
 TOPIC = "muniment.registry"
 OUTSIDE = ("muniment.feedback", "muniment.deployer")
@@ -40,9 +43,12 @@ def consumers(service: Service) -> list[Consumer]:
     decided by the policy before. A review that finds nothing changed states nothing, so a rebuild may repeat it.
     """
 
+    settings = service.settings
+
     async def handle(unit: UnitOfWork, received: Sequence[Received]) -> None:
         events = [item.event for item in received]
         await unit.apply([change for event in events for change in project(event)])
+        await tell(unit, events, settings, now())
         await _review_all(service, unit, await _to_review(unit, events))
 
     async def handle_outside(unit: UnitOfWork, received: Sequence[Received]) -> None:
@@ -50,7 +56,6 @@ def consumers(service: Service) -> list[Consumer]:
         await unit.apply([change for event in events for change in project(event)])
         await _review_all(service, unit, await _flagged(unit, events))
 
-    settings = service.settings
     return [
         Consumer("registry.views", (TOPIC,), service.log, service.store, handle, settings, together=True),
         Consumer("registry.outside", OUTSIDE, service.log, service.store, handle_outside, settings, together=True),
@@ -59,12 +64,18 @@ def consumers(service: Service) -> list[Consumer]:
 
 
 def periodic(service: Service) -> list[Periodic]:
-    """Gates that time alone may have changed."""
+    """Gates that time alone may have changed, and webhooks that are due."""
+    settings = service.settings
+    delivering = Delivering(service.store, settings, Signing.of(settings), OUTBOX)
+    service.on_close.append(delivering.close)
 
     async def lapse() -> None:
         await lapsed(service, now())
 
-    return [Periodic("registry.lapse", service.settings.gate_lapse_seconds, lapse)]
+    return [
+        Periodic("registry.lapse", settings.gate_lapse_seconds, lapse),
+        Periodic("registry.deliver", settings.alert_deliver_seconds, delivering.run),
+    ]
 
 
 async def lapsed(service: Service, at: datetime) -> None:

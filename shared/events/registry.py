@@ -410,6 +410,23 @@ class ExceptionWithdrawn(RegistryPayload):
     reason: str
 
 
+class WebhookAdded(RegistryPayload):
+    """Changes of gates are told to an address from now on. `sealed`: the address, which only the deliverer can read.
+    Empty `models` and `stages` mean all."""
+
+    webhook: str
+    name: str
+    host: str
+    sealed: str
+    models: tuple[str, ...] = ()
+    stages: tuple[Stage, ...] = ()
+
+
+class WebhookRemoved(RegistryPayload):
+    webhook: str
+    reason: str = ""
+
+
 class TagChanged(RegistryPayload):
     """A tag of a version, or of the model itself (`version` None), was set (`after`) or taken away (`after` None)."""
 

@@ -92,6 +92,12 @@ class Settings(BaseSettings):
     routes_seconds: float = 0.1
     """How old the deployer's table of routes may get before a request looks for changes of other processes."""
 
+    canary_seconds: float = 1.0
+    """How often canaries are looked at for steps that are due."""
+
+    reaction_stale_seconds: float = 3_600.0
+    """Age from which what others state of a deployment has no effect on it any more."""
+
     remote_seconds: float = 10.0
     """How long a remote inference server may take to answer."""
 
@@ -281,6 +287,7 @@ class Settings(BaseSettings):
     """Age from which an alert is delivered no more: a replay of the log must wake nobody."""
 
     max_alert_routes: int = 100
+    """Routes of alerts, and webhooks of the registry: all settings of alerts that tell of deliveries hold for both."""
 
     metrics_seconds: float = 15.0
     """How often figures of windows are read for `/metrics`."""

@@ -93,7 +93,7 @@ async def test_a_closed_gate_is_told_with_its_rules(system: System, registry: Re
     body = problem(await system.client.post(URL, json=wanted), 409, "gate-closed")
     assert body["versions"] == [3]
     assert body["rules"] == [
-        {"version": 3, "rule": "quality", "passed": False, "reason": "No evidence.", "evidence": []}
+        {"version": 3, "rule": "quality", "passed": False, "reason": "No evidence.", "evidence": [], "exception": None}
     ]
     await system.settle()
     assert (await system.client.get(URL)).json()["items"] == []

@@ -41,7 +41,7 @@ def _names(field: str, value: Any) -> bool:
     return isinstance(value, str) and field in {
         *("goal", "kpi", "dataset", "pipeline", "run", "model", "evidence", "approval", "alias", "flag", "deployment"),
         *("batch", "prediction_id", "decision", "bulk", "rule", "review", "export"),
-        *("proposal", "exception"),
+        *("proposal", "exception", "webhook"),
     }
 
 

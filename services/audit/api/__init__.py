@@ -13,13 +13,12 @@ from services.audit.api.drawn import Format, drawn, name_outputs
 from services.audit.api.estate import estate
 from services.audit.api.estate_diff import difference
 from services.audit.api.graph import Direction, must_exist, walk
-from services.audit.api.moments import At, KnownAt, lateness, moment
+from services.audit.api.moments import At, KnownAt, asked, lateness
 from services.audit.api.predictions import Located, locate, policy_links, story, version_of
 from services.audit.api.reader import Moment, Reader
 from services.audit.api.timeline import timeline
 from services.audit.api.touched import batches, ranges, sources
 from shared.log.tables import Query, Row, Where, equal
-from shared.runtime.commands import now
 from shared.runtime.http import Answer, Call, page, reading
 from shared.runtime.openapi import also
 from shared.runtime.problems import not_found
@@ -29,6 +28,9 @@ from shared.runtime.times import utc
 From = Annotated[datetime | None, Parameter(alias="from", description="Happened at or after.")]
 To = Annotated[datetime | None, Parameter(description="Happened at or before.")]
 RecordedFrom = Annotated[datetime | None, Parameter(description="Recorded at or after.")]
+_OF_DATA = frozenset({"batch", "joined", "outcome", "prediction"})
+"""Kinds whose answers rest on predictions and outcomes, not only on what services state."""
+
 Limit = Annotated[int, Parameter(ge=1, description="Items of one page.")]
 
 
@@ -65,16 +67,17 @@ def _lineage(api: APIRouter, service: Service) -> None:
         wanted: Annotated[Format, Parameter(alias="format", description="json, mermaid or svg.")] = "json",
     ) -> Response:
         """What a thing came from (`up`) and what came from it (`down`), as of both times; as data or as a picture."""
-        when = moment(at, known_at)
+        given = await asked(call, at, known_at, data=kind in _OF_DATA)
+        when = given.moment
         reader = Reader(service.store, when, settings.lineage_max_nodes)
-        asked = {"kind": kind, "id": name, "at": when.at, "known_at": when.known_at}
+        question = {"kind": kind, "id": name, "at": when.at, "known_at": when.known_at, "ledger": given.ledger}
         if kind == "prediction":
             found = await locate(service.log, reader, name)
             told = await story(service.log, reader, found)
             graph = await walk(reader, found.nodes, depth, direction, settings.lineage_max_nodes, found.links())
             if direction != "down" and depth > 1:
                 await graph.support(version_of(told), policy_links(told))
-            answer, starts = {**asked, **told, **await graph.answer()}, found.nodes[:-1]
+            answer, starts = {**question, **told, **await graph.answer()}, found.nodes[:-1]
             if wanted != "json":
                 name_outputs(answer, starts)
                 return await drawn(answer, starts, wanted, settings, f"Lineage of prediction {name}")
@@ -82,7 +85,7 @@ def _lineage(api: APIRouter, service: Service) -> None:
         await must_exist(service.store, settings, kind, name, when)
         start = f"{kind}/{name}"
         graph = await walk(reader, [start], depth, direction, settings.lineage_max_nodes)
-        answer = {**asked, **await graph.answer()}
+        answer = {**question, **await graph.answer()}
         if wanted != "json":
             return await drawn(answer, [start], wanted, settings, f"Lineage of {kind} {name}")
         return Answer(answer)
@@ -94,10 +97,11 @@ def _estate(api: APIRouter, service: Service) -> None:
         call: Annotated[Call, Depends(reading(service))], at: At = None, known_at: KnownAt = None
     ) -> Answer:
         """Every deployment live at that moment."""
-        when = moment(at, known_at)
+        given = await asked(call, at, known_at)
+        when = given.moment
         reader = Reader(service.store, when, service.settings.lineage_max_nodes)
         items = await estate(reader)
-        answer = {"at": when.at, "known_at": when.known_at, "items": items, "next": None}
+        answer = {"at": when.at, "known_at": when.known_at, "ledger": given.ledger, "items": items, "next": None}
         return Answer({**answer, "truncated": reader.truncated})
 
 
@@ -114,11 +118,13 @@ def _difference(api: APIRouter, service: Service) -> None:
     ) -> Answer:
         """What was added to the estate, removed from it and changed between two instants, by whom, by which event. With
         `known_from` before `known_to` and `from` equal to `to`: what we learned about that instant since."""
-        after = moment(to, known_to)
+        given = await asked(call, to, known_to)
+        after = given.moment
         before = Moment(utc(start) or after.at, utc(known_from) or after.known_at)
         readers = [Reader(service.store, one, service.settings.lineage_max_nodes) for one in (before, after)]
         found = await difference(*readers)
         ends = {name: {"at": one.at, "known_at": one.known_at} for name, one in (("from", before), ("to", after))}
+        ends["ledger"] = given.ledger
         return Answer({**ends, **found, "truncated": any(one.truncated for one in readers)})
 
 
@@ -136,14 +142,15 @@ def _touched(api: APIRouter, service: Service) -> None:
     ) -> Answer:
         """Which predictions a data set (run, pipeline, goal, model, version, deployment) touched, as of both times: the
         versions that came of it with their first and last batch, and a page of all batches of theirs."""
-        when = moment(at, known_at)
+        given = await asked(call, at, known_at, data=True)
+        when = given.moment
         await must_exist(service.store, service.settings, kind, name, when)
         reader = Reader(service.store, when, service.settings.lineage_max_nodes)
         nodes, more = await sources(reader, f"{kind}/{name}", service.settings.touched_max_sources)
         size = min(limit, service.settings.max_page)
         found = await batches(service.store, reader, nodes, utc(start), cursor, size)
-        asked = {"kind": kind, "id": name, "at": when.at, "known_at": when.known_at}
-        told = {**asked, "sources": await ranges(reader, nodes), **found}
+        question = {"kind": kind, "id": name, "at": when.at, "known_at": when.known_at, "ledger": given.ledger}
+        told = {**question, "sources": await ranges(reader, nodes), **found}
         return Answer({**told, "truncated": more or reader.truncated})
 
 
@@ -161,7 +168,9 @@ def _timeline(api: APIRouter, service: Service) -> None:
         limit: Limit = 100,
     ) -> Answer:
         """Every event that touches a thing, in the order in which they happened."""
-        when = Moment(utc(to) or datetime.max.replace(tzinfo=UTC), utc(known_at) or now())
+        ever = datetime.max.replace(tzinfo=UTC)
+        given = await asked(call, to, known_at, data=bulk or kind in _OF_DATA, default=ever)
+        when = given.moment
         size = min(limit, service.settings.max_page)
         if kind == "prediction":
             found: Located = await locate(service.log, Reader(service.store, when, size), name)
@@ -169,7 +178,8 @@ def _timeline(api: APIRouter, service: Service) -> None:
         else:
             await must_exist(service.store, service.settings, kind, name, when)
             nodes = [f"{kind}/{name}"]
-        return Answer(await timeline(service.store, nodes, utc(start), when, cursor, size, bulk))
+        found_page = await timeline(service.store, nodes, utc(start), when, cursor, size, bulk)
+        return Answer({"known_at": when.known_at, "ledger": given.ledger, **found_page})
 
 
 def _events(api: APIRouter, service: Service) -> None:

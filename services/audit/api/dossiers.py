@@ -9,7 +9,7 @@ from fastapi.responses import Response
 
 from services.audit.api.drawn import drawing, name_outputs
 from services.audit.api.graph import walk
-from services.audit.api.moments import At, KnownAt, lateness, moment
+from services.audit.api.moments import At, KnownAt, asked, lateness
 from services.audit.api.predictions import locate, policy_links, story, version_of
 from services.audit.api.reader import Reader
 from services.audit.api.reports import base_url
@@ -39,13 +39,14 @@ def add_routes(router: APIRouter, service: Service) -> None:
     ) -> Response:
         """All that concerns one prediction, as of both times: inputs, answer, version, who approved it, data, code, the
         gates and the policy of that day, the trial, the outcome, and what experts said, each with its events."""
-        when = moment(at, known_at)
+        given = await asked(call, at, known_at, data=True)
+        when = given.moment
         reader = Reader(service.store, when, service.settings.lineage_max_nodes)
         found = await locate(service.log, reader, prediction_id)
         told = await story(service.log, reader, found)
         document = await _document(reader, told)
-        asked = {"prediction_id": prediction_id, "at": when.at, "known_at": when.known_at}
-        document = {**asked, **document, "truncated": reader.truncated}
+        question = {"prediction_id": prediction_id, "at": when.at, "known_at": when.known_at, "ledger": given.ledger}
+        document = {**question, **document, "truncated": reader.truncated}
         if wanted == "json":
             return Answer(document)
         most = service.settings.lineage_max_drawn

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends
 from fastapi import Query as Parameter
 from fastapi.responses import Response, StreamingResponse
 
-from services.audit.api.moments import At, KnownAt, moment
+from services.audit.api.moments import At, KnownAt, asked
 from services.audit.exports import cyclonedx, openlineage, parquet, prov
 from services.audit.reports.facts import Facts
 from services.audit.reports.gathering import Gathering
@@ -36,7 +36,7 @@ def _standard(
     async def export(
         model: str, call: Annotated[Call, Depends(reading(service))], at: At = None, known_at: KnownAt = None
     ) -> Response:
-        when = moment(at, known_at)
+        when = (await asked(call, at, known_at, data=True)).moment
         gathering = Gathering(service.store, when, service.settings.report_max_events)
         facts = await gathering.model(model)
         if facts is None:
@@ -74,7 +74,7 @@ def _events(router: APIRouter, service: Service) -> None:
         if turn.locked():
             detail = f"{service.settings.max_exports} exports run already."
             raise Problem(503, "export-busy", detail, "Try again in a moment.", headers={"Retry-After": "5"})
-        when = moment(at, known_at)
+        when = (await asked(call, at, known_at, data=True)).moment
         given = {"type": type_name, "subject": subject, "actor": actor}
         where = equal(**{name: value for name, value in given.items() if value is not None}) + when.events
         where += (Where("time", ">=", utc(start)),) if start else ()

@@ -26,7 +26,7 @@ FAMILIES: dict[str, tuple[str, ...]] = {
         ),
     ),
     "use": ("batch", "deployment", "joined", "outcome", "prediction", "retention", "window"),
-    "alarm": ("alert", "alert-route", "breach", "drift", "flag"),
+    "alarm": ("alert", "alert-route", "breach", "drift", "flag", "webhook"),
     "people": ("actor", "subject"),
 }
 FAMILY = {kind: family for family, kinds in FAMILIES.items() for kind in kinds}

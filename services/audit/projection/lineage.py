@@ -139,6 +139,10 @@ def _proposal(event: Event, data: registry.PolicyProposed | registry.PolicyDecli
     return f"proposal/{data.proposal}", []
 
 
+def _webhook(event: Event, data: registry.WebhookAdded | registry.WebhookRemoved) -> Said:
+    return f"webhook/{data.webhook}", []
+
+
 def _exception(event: Event, data: registry.ExceptionGranted | registry.ExceptionWithdrawn) -> Said:
     node = f"exception/{data.exception}"
     return node, [Edge(node, INFLUENCED, version_node(data.model, data.version), "exception")]
@@ -230,6 +234,29 @@ def _moved(
 ) -> list[Edge]:
     edges = [Edge(node, relation, dst, role, scope, True, detail) for (role, dst), detail in after.items()]
     return edges + [Edge(node, relation, dst, role, scope, False) for role, dst in before if (role, dst) not in after]
+
+
+def _canary(
+    event: Event,
+    data: deployer.CanaryStarted | deployer.CanaryHeld | deployer.CanaryResumed | deployer.CanaryEnded,
+) -> Said:
+    node = f"canary/{data.deployment}@{data.version}"
+    return node, _of_version(node, data)
+
+
+def _reactions(event: Event, data: deployer.ReactionsSet) -> Said:
+    node = f"reactions/{data.deployment}"
+    return node, [Edge(node, INFLUENCED, f"deployment/{data.deployment}", "deployment")]
+
+
+def _fallback(event: Event, data: deployer.FallbackSet) -> Said:
+    node = f"fallback/{data.deployment}"
+    return node, [Edge(node, INFLUENCED, f"deployment/{data.deployment}", "deployment")]
+
+
+def _reacted(event: Event, data: deployer.Reacted) -> Said:
+    node = f"reaction/{event.id}"
+    return node, _of_version(node, data)
 
 
 def _batch(event: Event, data: monitor.PredictionLogged) -> Said:
@@ -459,6 +486,8 @@ _SAYS: dict[type[Payload], Callable[[Event, Any], Said]] = {
     registry.ExceptionGranted: _exception,
     registry.ExceptionWithdrawn: _exception,
     registry.ConditionMet: _condition,
+    registry.WebhookAdded: _webhook,
+    registry.WebhookRemoved: _webhook,
     registry.TagChanged: _tag,
     registry.DescriptionChanged: _described,
     registry.StageMoved: _stage,
@@ -471,6 +500,13 @@ _SAYS: dict[type[Payload], Callable[[Event, Any], Said]] = {
     deployer.Promoted: _traffic,
     deployer.RolledBack: _traffic,
     deployer.Retired: _retired,
+    deployer.CanaryStarted: _canary,
+    deployer.CanaryHeld: _canary,
+    deployer.CanaryResumed: _canary,
+    deployer.CanaryEnded: _canary,
+    deployer.ReactionsSet: _reactions,
+    deployer.Reacted: _reacted,
+    deployer.FallbackSet: _fallback,
     monitor.PredictionLogged: _batch,
     monitor.OutcomeLogged: _outcomes,
     monitor.OutcomesJoined: _joined,

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 import structlog
 
 from services.audit.domain import report as issued
+from services.audit.horizon import horizon
 from services.audit.moment import Moment
 from services.audit.reports.gathering import Gathering
 from services.audit.reports.press import FORMATS, Press
@@ -33,7 +34,11 @@ class Issuer:
         if schedule == "off":
             return
         end = period_end(schedule, now())
-        known = Moment(end, now())
+        read = await horizon(self.service.log, self.service.store, data=True)
+        if read.until < end:  # a period is reported on once, so all that was recorded in it must be there
+            logger.info("scheduled reports wait for the ledger", period_end=end.isoformat(), waiting=read.waiting)
+            return
+        known = Moment(end, read.until)
         gathering = Gathering(self.service.store, known, self.service.settings.report_max_events)
         failed: Exception | None = None
         names = await gathering.models()

@@ -1,10 +1,10 @@
 """Request bodies, named as at the edge."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, HttpUrl, StringConstraints, model_validator
 
-from shared.events.deployer import Resources, Runtime, Share, Traffic
+from shared.events.deployer import Fallback, Reaction, Resources, Runtime, Share, Traffic, Trigger
 
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 MAX_NAME = 100
@@ -90,3 +90,44 @@ class ReasonBody(Body):
 
 class PromoteBody(ReasonBody):
     version: Version | None = None
+
+
+class CanaryBody(ReasonBody):
+    """`steps`: percent, rising; each is kept for `step_seconds`; at the end it becomes champion, if `promote`.
+    `guardrails`: what, stated of this version, holds it."""
+
+    version: Version
+    steps: Annotated[list[Annotated[float, Field(gt=0, le=100)]], Field(min_length=1, max_length=MAX_LISTED)]
+    step_seconds: Annotated[float, Field(gt=0, le=366 * 86_400)]
+    promote: bool = False
+    guardrails: list[Trigger] = ["kpi", "flags", "guardrail"]
+
+
+class ReactionBody(BaseModel):
+    """`names`: features, KPIs, guardrails or kinds of limit that count; empty: all."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    on: Trigger
+    do: Literal["warn", "hold", "roll_back"]
+    names: Annotated[list[Annotated[str, Field(max_length=200)]], Field(max_length=MAX_LISTED)] = []
+
+    def fact(self) -> Reaction:
+        return Reaction(on=self.on, do=self.do, names=tuple(self.names))
+
+
+class ReactionsBody(ReasonBody):
+    """Within `cool_down_seconds` after a reaction only a harder one follows."""
+
+    rules: Annotated[list[ReactionBody], Field(max_length=MAX_LISTED)]
+    cool_down_seconds: Annotated[float, Field(ge=0, le=366 * 86_400)] = 3_600.0
+
+
+class FallbackBody(ReasonBody):
+    """`constant`: these `outputs` for every row where the champion fails, too."""
+
+    kind: Literal["none", "champion", "constant"]
+    outputs: Annotated[dict[str, float | int | bool | str], Field(max_length=MAX_LISTED)] = {}
+
+    def fact(self) -> Fallback:
+        return Fallback(kind=self.kind, outputs=self.outputs)

@@ -1,6 +1,7 @@
 """/v1/deployments: what runs where, and the commands that change it."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query
@@ -11,7 +12,7 @@ from services.deployer.api.bodies import DeployBody, PromoteBody, ReasonBody, Tr
 from services.deployer.api.facts import facts_of, known_model
 from services.deployer.api.serving import Serving
 from services.deployer.domain import Command, Deploy, Promote, Retire, RollBack, SetTraffic, State, subject_of
-from shared.events.deployer import Deployed, Promoted, RolledBack, TrafficChanged
+from shared.events.deployer import Deployed, Promoted, Retired, RolledBack, TrafficChanged
 from shared.events.envelope import Event
 from shared.log import tables
 from shared.log.tables import Row, Where
@@ -27,6 +28,32 @@ STOPPERS = (*DEPLOYERS, Role.RISK_MANAGER)
 MAX_HISTORY = 1_000
 
 
+@dataclass(frozen=True, slots=True)
+class Commanding:
+    """Runs the commands of deployments, and lets this process serve by them at once."""
+
+    service: Service
+    serving: Serving
+
+    async def current(self, name: str) -> State:
+        """The deployment as its stream has it, since no decision may rest on a view that lags. Raises Problem 404."""
+        store = self.service.store
+        async with store.begin() as unit:
+            _, state = await self.service.commands.state_in(unit, domain, subject_of(name))
+        if not state.exists:
+            rows = await store.find(tables.Query("deployments", limit=MAX_HISTORY, columns=("name",)))
+            not_found("deployment", name, [row["name"] for row in rows])
+        return state
+
+    async def command(self, call: Call, name: str, wanted: Command, body: Any, status: int = 200) -> JSONResponse:
+        """Decide, state, serve by it."""
+        answer = await call.write(
+            domain, subject_of(name), wanted, context=call.context(body.at), status=status, answer=_answer
+        )
+        await self.serving.routes.adopt(name)
+        return answer
+
+
 def router(service: Service, serving: Serving) -> APIRouter:
     """Endpoints of deployments."""
     routes = APIRouter(prefix="/v1/deployments", tags=["deployments"])
@@ -34,21 +61,8 @@ def router(service: Service, serving: Serving) -> APIRouter:
     deploying, stopping = writing(service, *DEPLOYERS), writing(service, *STOPPERS)
     store = service.store
 
-    async def current(name: str) -> State:
-        """The deployment as its stream has it, since a decision must not rest on a view that lags."""
-        async with store.begin() as unit:
-            _, state = await service.commands.state_in(unit, domain, subject_of(name))
-        if not state.exists:
-            rows = await store.find(tables.Query("deployments", limit=MAX_HISTORY, columns=("name",)))
-            not_found("deployment", name, [row["name"] for row in rows])
-        return state
-
-    async def command(call: Call, name: str, wanted: Command, body: Any, status: int = 200) -> JSONResponse:
-        answer = await call.write(
-            domain, subject_of(name), wanted, context=call.context(body.at), status=status, answer=_answer
-        )
-        await serving.routes.adopt(name)
-        return answer
+    run = Commanding(service, serving)
+    current, command = run.current, run.command
 
     @routes.post("", status_code=201, response_class=Answer)
     async def deploy(body: DeployBody, call: Annotated[Call, Depends(deploying)]) -> JSONResponse:
@@ -133,13 +147,18 @@ def router(service: Service, serving: Serving) -> APIRouter:
 
 def _answer(events: Sequence[Event]) -> dict[str, Any]:
     """What a write adds to its answer: the traffic as it is now."""
-    match events[-1].data:
-        case Deployed() as fact:
-            return {"name": fact.deployment, "traffic": fact.traffic.model_dump(mode="json"), "state": "active"}
-        case TrafficChanged() | Promoted() | RolledBack() as fact:
-            return {"name": fact.deployment, "traffic": fact.after.model_dump(mode="json"), "state": "active"}
-        case _:
-            return {"state": "retired"}
+    told: dict[str, Any] = {"state": "active"}
+    for event in events:
+        match event.data:
+            case Deployed() as fact:
+                told |= {"name": fact.deployment, "traffic": fact.traffic.model_dump(mode="json")}
+            case TrafficChanged() | Promoted() | RolledBack() as fact:
+                told |= {"name": fact.deployment, "traffic": fact.after.model_dump(mode="json")}
+            case Retired():
+                told["state"] = "retired"
+            case _:
+                pass
+    return told
 
 
 def _step(row: Row) -> dict[str, Any]:

@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 
-from shared.events.deployer import Resources, Runtime, Traffic
+from shared.events.deployer import Fallback, Reaction, Resources, Runtime, Traffic, Trigger
 from shared.events.registry import Artifact, Rule, Signature
 
 
@@ -70,4 +71,73 @@ class Retire:
     reason: str = ""
 
 
-Command = Deploy | SetTraffic | Promote | RollBack | Retire
+@dataclass(frozen=True, slots=True)
+class StartCanary:
+    """Give `version` ever more traffic: each of `steps` (percent) for `step_seconds`; promote it then, if `promote`.
+    `guardrails`: what is stated of it that holds it."""
+
+    version: int
+    steps: tuple[float, ...]
+    step_seconds: float
+    promote: bool
+    guardrails: tuple[Trigger, ...]
+    facts: Facts
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StepCanary:
+    """It is `at`: take the step that is due, if one is."""
+
+    at: datetime
+    facts: Facts
+
+
+@dataclass(frozen=True, slots=True)
+class HoldCanary:
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ResumeCanary:
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SetReactions:
+    rules: tuple[Reaction, ...]
+    cool_down_seconds: float
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class React:
+    """Another service stated something of `version`: `on` which `name`, in `words`. `told`: when the log took it."""
+
+    on: Trigger
+    version: int
+    name: str
+    told: datetime
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class SetFallback:
+    fallback: Fallback
+    reason: str = ""
+
+
+Command = (
+    Deploy
+    | SetTraffic
+    | Promote
+    | RollBack
+    | Retire
+    | StartCanary
+    | StepCanary
+    | HoldCanary
+    | ResumeCanary
+    | SetReactions
+    | React
+    | SetFallback
+)

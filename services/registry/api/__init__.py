@@ -13,6 +13,7 @@ from services.registry.api.models import add_models
 from services.registry.api.policies import add_policies
 from services.registry.api.release import add_release
 from services.registry.api.versions import add_versions
+from services.registry.api.webhooks import add_webhooks
 from services.registry.api.what_if import add_what_if
 from shared.runtime.service import Service
 
@@ -21,7 +22,7 @@ def router(service: Service) -> APIRouter:
     """The endpoints of the registry."""
     routes = APIRouter(tags=["registry"])
     registered = (add_business, add_data, add_models, add_versions, add_history, add_release)
-    for add in (*registered, add_policies, add_gates, add_what_if):
+    for add in (*registered, add_policies, add_gates, add_what_if, add_webhooks):
         add(routes, service)
     for add in (add_lineage, add_decisions):
         add(routes, service)

@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel, ConfigDict, Field
 
-from services.audit.api.moments import moment
+from services.audit.api.moments import asked
 from services.audit.api.reports.answers import base_url, made
 from services.audit.domain import report as issued
 from services.audit.reports.press import FORMATS, Format, Press
@@ -43,14 +43,15 @@ def add_issuing(router: APIRouter, service: Service, press: Press) -> None:
 
 
 async def _issue(call: Call, press: Press, model: str | None, body: IssueRequest) -> Answer:
-    context, when, base = call.context(), moment(body.at, body.known_at), base_url(call)
+    context, base = call.context(), base_url(call)
+    when = (await asked(call, body.at, body.known_at, data=True)).moment
     if model is None:
         document = await press.inventory(when, base)
     else:
         document = await made(call.service, press, model, when, base)
     report = context.event_id
-    asked = issued.Issue(report, model, when.at, when.known_at, 0, (), reason=body.reason)
-    command = await press.keep(asked, document, body.formats)
+    wanted = issued.Issue(report, model, when.at, when.known_at, 0, (), reason=body.reason)
+    command = await press.keep(wanted, document, body.formats)
     files = [one.model_dump() for one in command.files]
     answer = {"report": report, "url": f"/v1/issued-reports/{report}", "gaps": command.gaps, "files": files}
     return await call.write(  # type: ignore[return-value]
