@@ -35,21 +35,27 @@ async def test_a_stream_is_read_once_and_what_follows_is_known(monkeypatch: pyte
             return await load(subject, after)
 
         monkeypatch.setattr(unit, "load", counted)
+        await loop.state_in(unit, datasets, SUBJECT)
+        assert loads == [SUBJECT]
         for place, uri in enumerate(("a", "b"), 1):
-            assert len((await loop.state_in(unit, datasets, SUBJECT))[1]) == place - 1
             await loop.handle_in(unit, datasets, SUBJECT, command(uri), context())
+            loads.clear()  # appending in memory looks into the stream itself
             sequence, state = await loop.state_in(unit, datasets, SUBJECT)
             assert (sequence, [one.uri for one in state]) == (place, ["a", "b"][:place])
-        assert loads.count(SUBJECT) == 1
+            assert loads == []
 
 
 async def test_what_was_not_kept_is_not_remembered() -> None:
     store = MemoryStore("registry", ())
     loop = CommandLoop("registry", store)
-    with pytest.raises(ZeroDivisionError):
+
+    async def lost() -> None:
         async with store.begin() as unit:
             await loop.handle_in(unit, datasets, SUBJECT, command("a"), context())
             raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await lost()
     async with store.begin() as unit:
         assert await loop.state_in(unit, datasets, SUBJECT) == (0, ())
 
