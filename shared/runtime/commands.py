@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Protocol, TypeVar
+from weakref import WeakKeyDictionary
 
 from uuid_utils.compat import uuid7
 
@@ -65,11 +66,17 @@ def new_id() -> str:
 
 @dataclass(slots=True)
 class CommandLoop:
-    """Runs commands of one service against its store. Keeps folded streams in memory, at most MAX_CACHED_STREAMS."""
+    """Runs commands of one service against its store. Keeps folded streams in memory, at most MAX_CACHED_STREAMS; and
+    those that a unit of work has read, so that each is asked once for what came since. What it was told is what it
+    decides on: where somebody else has written meanwhile, appending ends in Conflict."""
 
     service: str
     store: Store
     _cache: dict[str, tuple[int, object]] = field(default_factory=dict[str, tuple[int, object]])
+    _read: WeakKeyDictionary[UnitOfWork, dict[str, tuple[int, object, bool]]] = field(
+        default_factory=WeakKeyDictionary[UnitOfWork, dict[str, tuple[int, object, bool]]]
+    )
+    """Per unit of work and stream: sequence, state, and whether what this unit appended here is in it."""
 
     async def handle(self, decider: Decider[S, C], subject: str, command: C, context: Context) -> list[Event]:
         """Decide on the stream `subject` and append what follows, in a unit of work of its own.
@@ -102,15 +109,27 @@ class CommandLoop:
             self._event(subject, sequence + place, place == 1, payload, context)
             for place, payload in enumerate(payloads, 1)
         ]
-        return await unit.append(subject, sequence, events) if events else []
+        if not events:
+            return []
+        appended = await unit.append(subject, sequence, events)
+        if known is None:
+            for event in appended:
+                sequence, state = event.sequence, decider.evolve(state, event)
+            self._read.setdefault(unit, {})[subject] = (sequence, state, True)
+        return appended
 
     async def state_in(self, unit: UnitOfWork, decider: Decider[S, C], subject: str) -> tuple[int, S]:
-        """(sequence, state) of a stream, from the cache and what came since."""
+        """(sequence, state) of a stream, from the cache and what came since; the same again within a unit of work, with
+        what it has decided itself."""
+        read = self._read.setdefault(unit, {})
+        if (found := read.get(subject)) is not None and (found[2] or subject not in unit.appended):
+            return found[0], found[1]  # type: ignore[return-value]
         sequence, state = self._cache.get(subject, (0, decider.initial))
         for event in await unit.load(subject, sequence):
             sequence, state = event.sequence, decider.evolve(state, event)  # type: ignore[arg-type]
         if subject not in unit.appended:  # what this unit appended may yet be rolled back
             self._remember(subject, sequence, state)
+            read[subject] = (sequence, state, False)
         return sequence, state  # type: ignore[return-value]
 
     def _remember(self, subject: str, sequence: int, state: object) -> None:
