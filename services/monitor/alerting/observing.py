@@ -4,6 +4,7 @@ each fact has its effect once, whatever is delivered again."""
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import groupby
 from typing import Any
 
 from services.monitor.alerting.messages import body_of
@@ -50,15 +51,16 @@ class Observing:
     service: Service
 
     async def handle(self, unit: UnitOfWork, received: Sequence[Received]) -> None:
-        """Each event in turn, so that a backlog tells the same alerts as windows that come one by one."""
+        """Window after window, so that a backlog tells the same alerts as windows that come one by one."""
         events = [item.event for item in received]
         await unit.lock(sorted({name for event in events for name in _locks(event)}))
-        for event in events:
+        for run in _runs(events):
+            event = run[-1]
             match event.data:
                 case WindowMeasured() as measured:
                     await self._decide(unit, event, await self._measured(unit, measured))
-                case DriftDetected() as drift:
-                    await self._decide(unit, event, [await _drifted(unit, drift)])
+                case DriftDetected():
+                    await self._decide(unit, event, [await _drifted(unit, run)])
                 case DeploymentSilent() | DeploymentHeard():
                     await self._silence(unit, event)
                 case Retired(deployment=name):
@@ -179,13 +181,30 @@ def _findings(row: Row | None) -> tuple[Finding, ...]:
     return tuple(Finding.model_validate(one) for one in row["over"] or ()) if row is not None else ()
 
 
-async def _drifted(unit: UnitOfWork, drift: DriftDetected) -> Target:
-    """Remember that a feature drifted in a window."""
-    row = await unit.get("alert_windows", drift.deployment, drift.version, "drift", drift.window_start)
-    found = Finding(name=drift.feature, statistic=drift.statistic, value=drift.value, threshold=drift.threshold)
-    others = [one for one in _findings(row) if (one.name, one.statistic) != (found.name, found.statistic)]
-    await unit.apply([_window(drift, "drift", (*others, found), True)])
-    return Target(drift.deployment, drift.model, drift.version, "drift")
+def _runs(events: Sequence[Event]) -> list[list[Event]]:
+    """Each event alone, but drifts of one window that follow one another together: they have one effect."""
+
+    def window_of(event: Event) -> tuple[Any, ...]:
+        drift = event.data
+        if not isinstance(drift, DriftDetected):
+            return (event.id,)
+        return drift.deployment, drift.version, drift.window_start
+
+    return [list(run) for _, run in groupby(events, window_of)]
+
+
+async def _drifted(unit: UnitOfWork, events: Sequence[Event]) -> Target:
+    """Remember that features drifted in a window."""
+    drifts = [event.data for event in events if isinstance(event.data, DriftDetected)]
+    first = drifts[0]
+    row = await unit.get("alert_windows", first.deployment, first.version, "drift", first.window_start)
+    found = {(one.name, one.statistic): one for one in _findings(row)}
+    for drift in drifts:
+        name = drift.feature, drift.statistic
+        found.pop(name, None)
+        found[name] = Finding(name=name[0], statistic=name[1], value=drift.value, threshold=drift.threshold)
+    await unit.apply([_window(first, "drift", tuple(found.values()), True)])
+    return Target(first.deployment, first.model, first.version, "drift")
 
 
 def _window(data: WindowMeasured | DriftDetected, kind: AlertKind, over: Sequence[Finding], near: bool) -> Change:

@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable
 from time import monotonic
 
+from shared.log.postgres.reading import MAX_BYTES
 from shared.log.postgres.wakes import Wakes
 from shared.log.records import Record, TopicPartition
 
@@ -46,8 +47,9 @@ class PostgresSubscription:
         for place in [place for place in self._offsets if self._due(place)]:
             rung = self._rung(place.topic)
             records = await self._read(place, self._offsets[place], room)
+            if len(records) < room and sum(len(record.value) for record in records) < MAX_BYTES:
+                self._rest[place] = (rung, monotonic())  # read to its end: nothing was left for want of room
             if not records:
-                self._rest[place] = (rung, monotonic())
                 continue
             found[place] = records
             self._offsets[place] = self._offsets.pop(place) + len(records)  # read the others first next time
