@@ -328,6 +328,9 @@ class Settings(BaseSettings):
     max_correction_rows: int = 1_000_000
     """Rows of one data set of corrections."""
 
+    corrections_url: str = ""
+    """Where data sets of corrections lie: a folder or `s3://BUCKET/PREFIX`; empty: `corrections` in `data_dir`."""
+
     flags_due_seconds: dict[str, float] = {
         "critical": 14_400.0,
         "high": 86_400.0,
