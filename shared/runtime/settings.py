@@ -99,7 +99,15 @@ class Settings(BaseSettings):
     """Age from which what others state of a deployment has no effect on it any more."""
 
     remote_seconds: float = 10.0
-    """How long a remote inference server may take to answer."""
+    """How long a remote inference server may take to answer, all tries together."""
+
+    remote_connect_seconds: float = 1.0
+    remote_retries: int = 1
+    """How often a request is sent again after a connection that failed, or an answer of 502, 503 or 504."""
+
+    remote_failures: int = 5
+    remote_open_seconds: float = 5.0
+    """After so many requests in a row that failed, a remote server is left alone for so long."""
 
     max_shadow_requests: int = 1_000
     """Requests that wait for their shadows; what comes when so many wait gets no shadow answer, and is counted."""
