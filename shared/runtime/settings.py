@@ -64,6 +64,10 @@ class Settings(BaseSettings):
     consumer_not_yet_seconds: float = 300.0
     """How long a record waits for what another topic still has to bring, before it goes to the dead letters."""
 
+    views_check_seconds: float = 0.0
+    """How often a worker checks the views of its service by itself, and puts the outcome on record; 0: only when asked
+    for. A check replays the whole log, in the worker's own process."""
+
     check_rounds: int = 5
     """How often a check of the views looks again at rows that differ because the live system went on."""
 
