@@ -51,6 +51,7 @@ def demo(
 def verify_views(
     data_dir: EnvDataDir = Path(".muniment"),
     service: Annotated[list[str] | None, typer.Option(help="Only this service; may be given again.")] = None,
+    record: Annotated[bool, typer.Option(help="Put what is found on record, as an event of each service.")] = True,
     as_json: AsJson = False,
 ) -> None:
     """Replay the log of an embedded system from zero, beside it or while it is down, and compare the views of all
@@ -61,7 +62,7 @@ def verify_views(
     from shared.runtime.checking import as_json as written
 
     try:
-        outcomes = verify(data_dir, service or (), None if as_json else print)
+        outcomes = verify(data_dir, service or (), None if as_json else print, record)
     except CannotStart as error:
         fail(str(error), UNKNOWN)
     else:

@@ -4,6 +4,7 @@ import asyncio
 import os
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 
@@ -13,9 +14,10 @@ from muniment.embedded.folder import CannotStart, DataFolder, open_folder
 from muniment.embedded.postgres import Postgres
 from muniment.embedded.valkey import Valkey
 from shared.events.catalog import SERVICES
-from shared.log.log import LogUnavailable
 from shared.keyring.postgres import PostgresKeyring
+from shared.log.log import LogUnavailable
 from shared.log.postgres_log import PostgresLog
+from shared.log.postgres_scratch import scratch_store
 from shared.log.postgres_store import PostgresStore
 from shared.log.store import StoreUnavailable
 from shared.runtime.app import create_app
@@ -103,7 +105,10 @@ async def _parts(
             Service(one.name, settings, store, log, live, CommandLoop(one.name, store), keyring)
             for one, store in zip(of, stores, strict=True)
         ]
-        yield [Running(one, service, relays=False) for one, service in zip(of, services, strict=True)]
+        yield [
+            Running(one, service, relays=False, scratch=partial(scratch_store, dsn, one.name, one.tables))
+            for one, service in zip(of, services, strict=True)
+        ]
     finally:
         closers: list[Callable[[], object]] = [log.close, *(store.close for store in stores), live.close, keyring.close]
         for close in closers:

@@ -16,7 +16,7 @@ from shared.log.postgres_log import PostgresLog
 from shared.log.postgres_scratch import InUse, scratch_store
 from shared.log.postgres_store import PostgresStore
 from shared.log.store import StoreUnavailable
-from shared.runtime.checking import Outcome, check_views
+from shared.runtime.checking import Outcome, check_views, record
 from shared.runtime.commands import CommandLoop
 from shared.runtime.live_memory import MemoryLive
 from shared.runtime.observability import configure_logs
@@ -25,9 +25,15 @@ from shared.runtime.settings import Settings
 
 logger = structlog.get_logger()
 
+ACTOR = "command line"
+"""Who asks for these checks."""
 
-def verify(data_dir: Path, names: Sequence[str] = (), told: Callable[[Outcome], None] | None = None) -> list[Outcome]:
-    """Check the views of these services, or of all; `told` gets each outcome as it is there. Raises CannotStart."""
+
+def verify(
+    data_dir: Path, names: Sequence[str] = (), told: Callable[[Outcome], None] | None = None, kept: bool = True
+) -> list[Outcome]:
+    """Check the views of these services, or of all; `told` gets each outcome as it is there, and where they are `kept`
+    they go on record. Raises CannotStart."""
     settings = Settings(data_dir=data_dir)
     configure_logs(settings)
     of = definitions()
@@ -35,7 +41,7 @@ def verify(data_dir: Path, names: Sequence[str] = (), told: Callable[[Outcome], 
         raise CannotStart(f"no such service: {', '.join(sorted(unknown))}; there are {', '.join(o.name for o in of)}")
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            return runner.run(_verify(settings, of, names, told))
+            return runner.run(_verify(settings, of, names, told, kept))
     except CannotStart:
         raise
     except (InUse, StoreUnavailable, LogUnavailable) as error:
@@ -46,10 +52,14 @@ def verify(data_dir: Path, names: Sequence[str] = (), told: Callable[[Outcome], 
 
 
 async def _verify(
-    settings: Settings, of: Sequence[Definition], names: Sequence[str], told: Callable[[Outcome], None] | None
+    settings: Settings,
+    of: Sequence[Definition],
+    names: Sequence[str],
+    told: Callable[[Outcome], None] | None,
+    kept: bool,
 ) -> list[Outcome]:
     async with _postgres(settings.data_dir) as dsn:
-        return await verify_all(dsn, settings, of, names, told)
+        return await verify_all(dsn, settings, of, names, told, kept)
 
 
 async def verify_all(
@@ -58,9 +68,10 @@ async def verify_all(
     of: Sequence[Definition],
     names: Sequence[str] = (),
     told: Callable[[Outcome], None] | None = None,
+    kept: bool = True,
 ) -> list[Outcome]:
-    """Check the views of these of the services, or of all, one after another, on the PostgreSQL of an embedded system.
-    Raises InUse, StoreUnavailable, LogUnavailable."""
+    """Check the views of these of the services, or of all, one after another, on the PostgreSQL of an embedded system;
+    `kept`: what is found goes on record. Raises InUse, StoreUnavailable, LogUnavailable."""
     outcomes: list[Outcome] = []
     async with AsyncExitStack() as stack:
         log = PostgresLog(dsn, sources(of))
@@ -75,6 +86,8 @@ async def verify_all(
             service = Service(one.name, settings, store, log, MemoryLive(), CommandLoop(one.name, store))
             async with scratch_store(dsn, one.name, one.tables) as scratch:
                 outcomes.append(await check_views(one, service, scratch))
+            if kept:
+                await record(service, outcomes[-1], ACTOR)
             if told is not None:
                 told(outcomes[-1])
     return outcomes

@@ -3,7 +3,7 @@
 from services.monitor import archive
 from services.monitor.api import router
 from services.monitor.projection import TABLES
-from services.monitor.worker import consumers, forgetting, periodic
+from services.monitor.worker import consumers, forgetting, labels, periodic
 from services.monitor.worker.measuring import CONSUMER
 from services.monitor.worker.settling import MERGING, settles
 from shared.runtime.service import Definition
@@ -15,7 +15,7 @@ DEFINITION = Definition(
     consumers,
     periodic,
     agents=(CONSUMER,),
-    work=(archive.CONSUMER, forgetting.CONSUMER),
+    work=(archive.CONSUMER, forgetting.CONSUMER, labels.CONSUMER),
     settles=settles,
     merging=MERGING,
 )

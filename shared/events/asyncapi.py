@@ -4,7 +4,7 @@ from typing import Any
 
 from pydantic.json_schema import models_json_schema
 
-from shared.events.catalog import SERVICES, TOPICS, TYPES, topic_of
+from shared.events.catalog import SERVICES, TOPICS, TYPES, topics_of
 from shared.events.envelope import BatchPayload, Payload
 
 _ATTRIBUTES: dict[str, tuple[str, bool]] = {
@@ -52,7 +52,7 @@ def _channel(topic: str) -> str:
 
 
 def _types_on(topic: str) -> list[str]:
-    return sorted(name for name, cls in TYPES.items() if topic_of(cls.model_construct()) == topic)
+    return sorted(name for name, cls in TYPES.items() if topic in topics_of(cls))
 
 
 def _channel_of(topic: str) -> dict[str, Any]:
@@ -67,7 +67,7 @@ def _channel_of(topic: str) -> dict[str, Any]:
 
 def _operation(service: str) -> dict[str, Any]:
     own = sorted(name for name, cls in TYPES.items() if service == cls.OWNER)
-    topics = sorted({topic_of(TYPES[name].model_construct()) for name in own})
+    topics = sorted({topic for name in own for topic in topics_of(TYPES[name])})
     first = f"muniment.{service}"
     return {
         "action": "send",

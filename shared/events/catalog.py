@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from shared.events import audit, deployer, feedback, monitor, registry
+from shared.events import audit, deployer, every, feedback, monitor, registry
 from shared.events.envelope import BatchPayload, Payload
 
 SERVICES = ("registry", "deployer", "monitor", "feedback", "audit")
@@ -19,7 +19,7 @@ _BATCH_TOPICS = {"PredictionLogged": TOPIC_PREDICTIONS, "OutcomeLogged": TOPIC_O
 
 TYPES: dict[str, type[Payload]] = {
     cls.__name__: cls
-    for module in (registry, deployer, monitor, feedback, audit)
+    for module in (registry, deployer, monitor, feedback, audit, every)
     for cls in vars(module).values()
     if isinstance(cls, type)
     and issubclass(cls, Payload)
@@ -35,7 +35,14 @@ UPCASTERS: dict[tuple[str, int], Upcaster] = {}
 
 def topic_of(payload: Payload) -> str:
     """The topic on which a fact travels: its owner's, or a data topic of its own for batches."""
+    if isinstance(payload, every.ViewsVerified):
+        return f"muniment.{payload.service}"
     return _BATCH_TOPICS.get(type(payload).__name__, f"muniment.{payload.OWNER}")
+
+
+def topics_of(cls: type[Payload]) -> tuple[str, ...]:
+    """The topics on which facts of this type may travel."""
+    return CONTROL_TOPICS if cls.OWNER == every.EVERY else (topic_of(cls.model_construct()),)
 
 
 def upcast(type_name: str, version: int, data: dict[str, Any]) -> dict[str, Any]:

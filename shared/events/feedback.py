@@ -107,7 +107,7 @@ class PredictionsFlagged(BatchPayload):
 
 
 class FlagLocated(FeedbackPayload):
-    """The prediction of a pending flag turned up."""
+    """The prediction of a pending flag turned up. `reopened`: the flag had lapsed, and is open again."""
 
     flag: str
     prediction_id: str
@@ -116,6 +116,7 @@ class FlagLocated(FeedbackPayload):
     version: int
     batch: str
     row: int
+    reopened: bool = False
 
 
 class FlagLapsed(FeedbackPayload):

@@ -78,6 +78,9 @@ class MemoryUnit:
         own = [event for event in self._events if event.subject == subject]
         return [event for event in [*self._committed.streams[subject], *own] if event.sequence > after]
 
+    async def load_many(self, after: Mapping[str, int]) -> list[Event]:
+        return [event for subject, sequence in after.items() for event in await self.load(subject, sequence)]
+
     async def append(self, subject: str, expected: int | None, events: Sequence[Event]) -> list[Event]:
         if self._committed.append_lock not in self._held:
             await self._committed.append_lock.acquire()

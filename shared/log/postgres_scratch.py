@@ -7,14 +7,12 @@ from shared.log.postgres.connection import Connection, connect, unavailable_as
 from shared.log.postgres.ddl import number, quoted
 from shared.log.postgres.roles import PREFIX
 from shared.log.postgres_store import PostgresStore
-from shared.log.store import StoreUnavailable
+from shared.log.store import InUse, StoreUnavailable
 from shared.log.tables import Table
 
+__all__ = ["InUse", "scratch_store"]
+
 SUFFIX = "_check"
-
-
-class InUse(Exception):
-    """Somebody else is at work in the scratch schema."""
 
 
 @asynccontextmanager

@@ -28,6 +28,10 @@ class InFlight(Exception):
     """A request with the same Idempotency-Key has not ended yet."""
 
 
+class InUse(Exception):
+    """Somebody else is at work in the scratch store."""
+
+
 class StoreUnavailable(Exception):
     """The store cannot be reached or is restarting; nothing was kept. Worth another try."""
 
@@ -68,6 +72,10 @@ class UnitOfWork(Protocol):
 
     async def load(self, subject: str, after: int = 0) -> list[Event]:
         """The events of a stream with a sequence above `after`, in order."""
+        ...
+
+    async def load_many(self, after: Mapping[str, int]) -> list[Event]:
+        """The events of several streams with a sequence above the one named for each; those of a stream in order."""
         ...
 
     async def append(self, subject: str, expected: int | None, events: Sequence[Event]) -> list[Event]:

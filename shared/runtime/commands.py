@@ -1,9 +1,9 @@
 """The command loop: load, fold, decide, append, and again on a conflict."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 from weakref import WeakKeyDictionary
 
 from uuid_utils.compat import uuid7
@@ -131,6 +131,21 @@ class CommandLoop:
             self._remember(subject, sequence, state)
             read[subject] = (sequence, state, False)
         return sequence, state  # type: ignore[return-value]
+
+    async def read_ahead(self, unit: UnitOfWork, deciders: Mapping[str, Decider[Any, Any]]) -> None:
+        """Ask several streams, by subject, at once for what came since, for the commands of this unit of work."""
+        read = self._read.setdefault(unit, {})
+        known = {
+            subject: self._cache.get(subject, (0, decider.initial))
+            for subject, decider in deciders.items()
+            if subject not in read and subject not in unit.appended
+        }
+        for event in await unit.load_many({subject: sequence for subject, (sequence, _) in known.items()}):
+            state = deciders[event.subject].evolve(known[event.subject][1], event)
+            known[event.subject] = (event.sequence, state)
+        for subject, (sequence, state) in known.items():
+            self._remember(subject, sequence, state)
+            read[subject] = (sequence, state, False)
 
     def _remember(self, subject: str, sequence: int, state: object) -> None:
         if len(self._cache) >= MAX_CACHED_STREAMS and subject not in self._cache:

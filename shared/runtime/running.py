@@ -7,13 +7,17 @@ from typing import Any
 import structlog
 
 from shared.events.catalog import TOPIC_JOINED
+from shared.runtime.checking import Checks, Scratch
 from shared.runtime.consumer import Consumer
 from shared.runtime.relay import Relay
 from shared.runtime.service import Definition, Service
+from shared.runtime.tasks import Periodic
 
 logger = structlog.get_logger()
 
 STOP_SECONDS = 5.0
+VIEWS_LOOK_SECONDS = 60.0
+"""How often it is looked whether a check of the views is due."""
 
 Transport = Callable[[Consumer], Coroutine[Any, Any, None]]
 """Runs a consumer until it is cancelled: its own loop, or a Faust agent that drives it."""
@@ -29,6 +33,7 @@ class Running:
     """The parts of one service in this process. `works`: whether this process relays and consumes for it (a worker).
 
     `relays=False`: the log reads the service's outbox itself (embedded on PostgreSQL), so that no relay runs.
+    `scratch`: where views are checked by schedule; None: they are not.
     An API alone keeps the consumers too, idle, for the replay of their dead letters.
     """
 
@@ -39,10 +44,14 @@ class Running:
         works: bool = True,
         relays: bool = True,
         transport: Transport = Consumer.run,
+        scratch: Scratch | None = None,
     ) -> None:
         self.definition, self.service, self.works, self._transport = definition, service, works, transport
         self.consumers: list[Consumer] = definition.consumers(service)
         self.periodic = definition.periodic(service) if works else []
+        if works and scratch is not None and service.settings.views_check_seconds > 0:
+            checks = Checks(definition, service, scratch)
+            self.periodic = [*self.periodic, Periodic(f"{definition.name}.views", VIEWS_LOOK_SECONDS, checks.run)]
         topics = relayed_topics(definition.name)
         self.relay = Relay(service.store, service.log, topics) if works and relays else None
         self._tasks: list[asyncio.Task[None]] = []

@@ -64,6 +64,10 @@ class Settings(BaseSettings):
     consumer_not_yet_seconds: float = 300.0
     """How long a record waits for what another topic still has to bring, before it goes to the dead letters."""
 
+    views_check_seconds: float = 0.0
+    """How often a worker checks the views of its service by itself, and puts the outcome on record; 0: only when asked
+    for. A check replays the whole log, in the worker's own process."""
+
     check_rounds: int = 5
     """How often a check of the views looks again at rows that differ because the live system went on."""
 
@@ -99,7 +103,15 @@ class Settings(BaseSettings):
     """Age from which what others state of a deployment has no effect on it any more."""
 
     remote_seconds: float = 10.0
-    """How long a remote inference server may take to answer."""
+    """How long a remote inference server may take to answer, all tries together."""
+
+    remote_connect_seconds: float = 1.0
+    remote_retries: int = 1
+    """How often a request is sent again after a connection that failed, or an answer of 502, 503 or 504."""
+
+    remote_failures: int = 5
+    remote_open_seconds: float = 5.0
+    """After so many requests in a row that failed, a remote server is left alone for so long."""
 
     max_shadow_requests: int = 1_000
     """Requests that wait for their shadows; what comes when so many wait gets no shadow answer, and is counted."""
@@ -327,6 +339,9 @@ class Settings(BaseSettings):
 
     max_correction_rows: int = 1_000_000
     """Rows of one data set of corrections."""
+
+    corrections_url: str = ""
+    """Where data sets of corrections lie: a folder or `s3://BUCKET/PREFIX`; empty: `corrections` in `data_dir`."""
 
     flags_due_seconds: dict[str, float] = {
         "critical": 14_400.0,

@@ -4,7 +4,7 @@ import argparse
 import asyncio
 import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from time import monotonic
 from typing import TypeVar
 
@@ -17,9 +17,9 @@ from shared.log.kafka_topics import TopicsWrong
 from shared.log.log import LogUnavailable
 from shared.log.postgres_scratch import InUse, scratch_store
 from shared.log.postgres_store import PostgresStore
-from shared.log.store import StoreUnavailable
+from shared.log.store import Store, StoreUnavailable
 from shared.runtime.app import create_app
-from shared.runtime.checking import CODES, as_json, check_views
+from shared.runtime.checking import CODES, as_json, check_views, record
 from shared.runtime.commands import CommandLoop
 from shared.runtime.consumer import Consumer
 from shared.runtime.observability import configure_logs
@@ -35,6 +35,9 @@ logger = structlog.get_logger()
 T = TypeVar("T")
 
 RETRY_SECONDS = 1.0
+ACTOR = "command line"
+"""Who asks for a check of the views there."""
+
 _ROLES = (
     "answer requests, fold the log, or both; or empty the views, which workers then fill from the log's start; or"
     " verify the views against a replay beside them (exit code 0 equal, 1 different, 2 could not tell)"
@@ -46,6 +49,7 @@ def main(definition: Definition) -> None:
     parser = argparse.ArgumentParser(prog=f"python -m services.{definition.name}")
     parser.add_argument("role", choices=["api", "worker", "all", "rebuild", "verify"], help=_ROLES)
     parser.add_argument("--json", action="store_true", help="what verify found, for scripts")
+    parser.add_argument("--no-record", action="store_true", help="put nothing that verify finds on record")
     arguments = parser.parse_args()
     role: str = arguments.role
     settings = Settings()
@@ -53,7 +57,7 @@ def main(definition: Definition) -> None:
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             if role == "verify":
-                code = runner.run(verify(definition, settings, arguments.json))
+                code = runner.run(verify(definition, settings, arguments.json, not arguments.no_record))
             else:
                 code = runner.run(run(definition, role, settings))
     except CannotServe as error:
@@ -69,7 +73,12 @@ async def run(definition: Definition, role: str, settings: Settings) -> int:
             names = await rebuild(definition, service)
             logger.info("views emptied; workers fill them from the log", service=definition.name, consumers=names)
             return 0
-        part = Running(definition, service, works=role != "api", transport=_transport(definition, settings))
+
+        def scratch() -> AbstractAsyncContextManager[Store]:
+            return scratch_store(settings.postgres, definition.name, definition.tables)
+
+        works, transport = role != "api", _transport(definition, settings)
+        part = Running(definition, service, works=works, transport=transport, scratch=scratch)
         app = create_app(f"Muniment {definition.name}", [part], settings, routes=role != "worker")
 
         def started(port: int) -> None:
@@ -80,15 +89,17 @@ async def run(definition: Definition, role: str, settings: Settings) -> int:
     return code
 
 
-async def verify(definition: Definition, settings: Settings, json: bool = False) -> int:
-    """Check the views of one service beside whatever works for it, print what was found; returns the exit code.
-    Raises CannotServe."""
+async def verify(definition: Definition, settings: Settings, json: bool = False, kept: bool = True) -> int:
+    """Check the views of one service beside whatever works for it, put what was found on record (where it is `kept`)
+    and print it; returns the exit code. Raises CannotServe."""
     try:
         async with (
             ports(definition, settings) as service,
             scratch_store(settings.postgres, definition.name, definition.tables) as scratch,
         ):
             outcome = await check_views(definition, service, scratch)
+            if kept:
+                await record(service, outcome, ACTOR)
     except (InUse, StoreUnavailable) as error:
         raise CannotServe(str(error)) from error
     except CannotServe:

@@ -15,7 +15,7 @@ from services.deployer.serving import onnx as onnx_runtime
 from services.deployer.serving.frames import Frame
 from services.deployer.serving.onnx import OnnxModel, OnnxModels
 from services.deployer.serving.refusals import Unservable
-from services.deployer.serving.remote import RemoteModels
+from services.deployer.serving.remote import Limits, RemoteModels
 from shared.events.registry import Artifact, Field, Signature
 from shared.models.artifacts import read_artifact
 from shared.runtime.problems import Problem
@@ -126,7 +126,7 @@ async def test_another_server_of_the_protocol_answers(tmp_path: Path) -> None:
         await deploy(system)
         await set_traffic(system, 1, (2, 10.0))
         transport = httpx.ASGITransport(system.app, client=("127.0.0.1", 50002))
-        remote = RemoteModels(5.0, 1_000, transport)
+        remote = RemoteModels(Limits(seconds=5.0, max_values=1_000), transport)
         answer = await remote.run("http://test/", "late", 2, FRAME, SUM)
         np.testing.assert_array_equal(answer["p"], [8.0, np.nan])
         assert len(await logged(system)) == 1
@@ -167,7 +167,7 @@ async def away(request: httpx.Request) -> httpx.Response:
     ],
 )
 async def test_a_server_that_fails_is_told(handle: Any, status: int, code: str) -> None:
-    remote = RemoteModels(5.0, 1_000, httpx.MockTransport(handle))
+    remote = RemoteModels(Limits(seconds=5.0, max_values=1_000), httpx.MockTransport(handle))
     with pytest.raises(Problem) as caught:
         await remote.run("http://remote", "late", 1, FRAME, SUM)
     assert (caught.value.status, caught.value.code) == (status, code)

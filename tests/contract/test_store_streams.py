@@ -189,3 +189,16 @@ async def test_a_batch_of_datasets_in_several_streams(store_factory: StoreFactor
                 f"dataset/{name}", 0, [Event(new_id(), "/muniment/registry", f"dataset/{name}", AT, 0, "ana", data)]
             )
     assert [record.key for record in await store.outbox(TOPIC, 0, 10)] == ["dataset/b", "dataset/a"]
+
+
+async def test_several_streams_are_read_at_once_each_from_its_place(store_factory: StoreFactory):
+    store = await store_factory()
+    for subject in ("goal/a", "goal/b", "goal/c"):
+        await append(store, subject, 0, goal(subject), goal(subject))
+    async with store.begin() as unit:
+        await unit.append("goal/a", 2, [goal("goal/a")])
+        found = await unit.load_many({"goal/a": 1, "goal/c": 0, "goal/none": 0, "goal/b": 2})
+        read = [(event.subject, event.sequence) for event in found]
+        assert sorted(read) == [("goal/a", 2), ("goal/a", 3), ("goal/c", 1), ("goal/c", 2)]
+        assert [sequence for subject, sequence in read if subject == "goal/a"] == [2, 3]
+        assert await unit.load_many({}) == []

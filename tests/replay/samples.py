@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pyarrow as pa
 
-from shared.events import audit, batches, deployer, feedback, monitor, registry
+from shared.events import audit, batches, deployer, every, feedback, monitor, registry
 from shared.events.envelope import Event, Payload
 
 AT = datetime(2013, 4, 1, 12, 30, 0, 250_000, UTC)
@@ -404,6 +404,20 @@ PAYLOADS: tuple[Payload, ...] = (
         leaf=2,
         place=audit.LogOffset(topic="muniment.registry", partition=0, offset=2),
         first_difference="leaf 2",
+    ),
+    every.ViewsVerified(
+        service="monitor",
+        verification=BATCH,
+        outcome="different",
+        first_difference="goals (name warn): question is 'Is it late?', and 'Will it arrive late?' by the log",
+        records=12,
+        rows=9,
+        differing=1,
+        unsettled=0,
+        dead_letters=0,
+        digest_live="ab" * 32,
+        digest_replayed="cd" * 32,
+        seconds=0.4,
     ),
 )
 

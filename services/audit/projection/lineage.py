@@ -7,7 +7,7 @@ An edge's `role` says what PROV has no word for: champion, training_data, goal, 
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
-from shared.events import audit, deployer, feedback, monitor, registry
+from shared.events import audit, deployer, every, feedback, monitor, registry
 from shared.events.batches import prediction_id
 from shared.events.codec import rfc3339
 from shared.events.envelope import Event, Payload
@@ -431,7 +431,9 @@ def _flag_breach(event: Event, data: feedback.FlagThresholdBreached) -> Said:
     return node, _of_version(node, data)
 
 
-def _verification(event: Event, data: audit.VerificationCompleted | audit.TreeVerified) -> Said:
+def _verification(
+    event: Event, data: audit.VerificationCompleted | audit.TreeVerified | every.ViewsVerified
+) -> Said:
     return f"verification/{data.verification}", []
 
 
@@ -551,6 +553,7 @@ _SAYS: dict[type[Payload], Callable[[Event, Any], Said]] = {
     audit.CheckpointCosigned: _checkpoint,
     audit.SigningKeyAdopted: _signing_key,
     audit.TreeVerified: _verification,
+    every.ViewsVerified: _verification,
     audit.ReportIssued: _report,
 }
 

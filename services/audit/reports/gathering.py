@@ -49,6 +49,7 @@ class Gathering:
         return [
             *await self.where("policies", *equal(type="PolicyAdopted")),
             *await self.where("verifications", *equal(type="VerificationCompleted")),
+            *await self.where("checks of views", *equal(type="ViewsVerified")),
             *map(fact_of, await self.store.find(newest)),
         ]
 

@@ -133,14 +133,16 @@ def router(service: Service, serving: Serving) -> APIRouter:
 
     @routes.get("/{name}", response_class=Answer)
     async def deployment(name: str, call: Annotated[Call, Depends(read)]) -> Answer:
-        """One deployment with its history, newest first, and what became of its shadows in this process."""
+        """One deployment with its history, newest first, and what became of its shadows and of versions
+        that failed in this process."""
         row = await store.get("deployments", name)
         if row is None:
             rows = await store.find(tables.Query("deployments", limit=MAX_HISTORY, columns=("name",)))
             not_found("deployment", name, [one["name"] for one in rows])
         query = tables.Query("deployment_history", tables.equal(name=name), ("-sequence",), MAX_HISTORY)
         history = [_step(one) for one in await store.find(query)]
-        return Answer(row | {"history": history, "shadows": _shadows(serving, row)})
+        told = {"shadows": _shadows(serving, row), "fell_back": _fell(serving, name)}
+        return Answer(row | {"history": history} | told)
 
     return routes
 
@@ -163,6 +165,12 @@ def _answer(events: Sequence[Event]) -> dict[str, Any]:
 
 def _step(row: Row) -> dict[str, Any]:
     return {name: value for name, value in row.items() if name != "name"}
+
+
+def _fell(serving: Serving, name: str) -> list[dict[str, Any]]:
+    """In how many requests of this process a version failed and its fallback answered."""
+    found = serving.gateway.asking.fell
+    return [{"version": version, "requests": count} for (of, version), count in found.items() if of == name]
 
 
 def _shadows(serving: Serving, row: Row) -> list[dict[str, Any]]:

@@ -9,14 +9,13 @@ from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
-import orjson
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from services.deployer.api.errors import protocol_errors
 from services.deployer.api.serving import Serving
+from services.deployer.serving.binary import HEADER, packed, parsed, unpacked
 from services.deployer.serving.gateway import Asking
-from services.deployer.serving.refusals import bad_request
 from shared.runtime.commands import new_id
 from shared.runtime.http import Answered, Call, encoded, writing
 from shared.runtime.openapi import also
@@ -42,15 +41,18 @@ def router(service: Service, serving: Serving) -> APIRouter:
         call = await take(request)
         if b"after=" in request.scope["query_string"]:
             await serving.routes.refresh()
-        body = _json(await request.body())
+        header = request.headers.get(HEADER)
+        body = parsed(await request.body()) if header is None else unpacked(await request.body(), header)
         route = await serving.routes.get(request.path_params["name"])
         if call.idempotency_key is not None and any(one.target.subject for one in route.served.values()):
             call.digest = await call.service.keyring.blind(call.digest)  # a digest of few values could be guessed at
         asking = _asking(call)
         if call.idempotency_key is None:
-            return Response(
-                encoded(await serving.gateway.infer(route, version, body, asking)), media_type="application/json"
-            )
+            answer = await serving.gateway.infer(route, version, body, asking)
+            if header is None and b"binary_data" not in await request.body():
+                return Response(encoded(answer), media_type="application/json")
+            content, headers = packed(body, answer)
+            return Response(content, headers=headers)
 
         async def work() -> Answered:
             return 200, await serving.gateway.infer(route, version, body, asking)
@@ -64,7 +66,8 @@ def router(service: Service, serving: Serving) -> APIRouter:
         whose id comes along in `parameters.prediction_ids`.
 
         `inputs`: a tensor [n] or [n, 1] per input, or one [n, k] with all inputs as its columns. `parameters` may hold
-        `at`, `entity`, `segment`, `id`: one value, or a list with one per row. `null` in an FP tensor is NaN.
+        `at`, `entity`, `segment`, `id`: one value, or a list with one per row. `null` in an FP tensor is NaN. Tensors
+        may be raw bytes (the binary tensor data extension), but for answers under an Idempotency-Key.
         """
         return await answered(request, None)
 
@@ -86,13 +89,6 @@ def version_of(text: str) -> int:
     if not text.isascii() or not text.isdigit() or not 0 < int(text[:12]) < 2**31:
         raise Problem(404, "unknown-version", f"'{text:.50}' is no version; versions are numbers from 1.")
     return int(text)
-
-
-def _json(body: bytes) -> Any:
-    try:
-        return orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        raise bad_request("malformed-json", f"The body is no JSON: {error}.", "Send JSON by RFC 8259.") from error
 
 
 def _asking(call: Call) -> Asking:

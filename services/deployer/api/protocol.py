@@ -9,6 +9,7 @@ from services.deployer.api.errors import protocol_errors
 from services.deployer.api.inference import version_of
 from services.deployer.api.serving import Serving
 from services.deployer.serving.answer import metadata
+from services.deployer.serving.binary import EXTENSION
 from services.deployer.serving.routes import Route
 from services.deployer.serving.runtimes import PLATFORMS
 from shared.runtime.app import VERSION
@@ -31,7 +32,7 @@ def router(service: Service, serving: Serving) -> APIRouter:
     @routes.get("")
     async def server() -> Response:
         """Name and version of the server."""
-        return _json({"name": "muniment", "version": VERSION, "extensions": []})
+        return _json({"name": "muniment", "version": VERSION, "extensions": [EXTENSION]})
 
     @routes.get("/health/live")
     async def live() -> Response:

@@ -6,6 +6,7 @@ from services.deployer.serving.gateway import Gateway
 from services.deployer.serving.routes import RouteTable
 from services.deployer.serving.runtimes import Runtimes
 from services.deployer.serving.shadows import Shadows
+from services.deployer.serving.versions import Versions
 from shared.runtime.predictions import PredictionWriter
 from shared.runtime.service import Service
 
@@ -26,4 +27,5 @@ class Serving:
         writer = PredictionWriter(service.name, service.log, service.settings, service.keyring)
         shadows = Shadows(service.settings, runtimes, writer)
         service.on_close += [shadows.close, runtimes.close, writer.close]
-        return cls(RouteTable(service), runtimes, shadows, Gateway(service.settings, runtimes, writer, shadows))
+        gateway = Gateway(service.settings, runtimes, writer, shadows, Versions(runtimes))
+        return cls(RouteTable(service), runtimes, shadows, gateway)

@@ -10,7 +10,7 @@ from services.deployer.serving.routes import Route, Served
 from services.deployer.serving.tensors import write_tensor
 
 if TYPE_CHECKING:
-    from services.deployer.serving.gateway import Part
+    from services.deployer.serving.versions import Part
 
 _DATATYPES = {"double": "FP64", "long": "INT64", "boolean": "BOOL", "string": "BYTES"}
 
@@ -25,10 +25,13 @@ def answer_of(
     answer: dict[str, Any] = {"model_name": route.name}
     if len(parts) == 1:
         answer["model_version"] = str(parts[0].version)
+    parameters: dict[str, Any] = {"prediction_ids": ids, "versions": versions.tolist()}
+    if 0 in parameters["versions"]:
+        parameters["fallback"] = "constant"
     return answer | {
         "id": request_id,
         "outputs": [write_tensor(name, column) for name, column in columns.items()],
-        "parameters": {"prediction_ids": ids, "versions": versions.tolist()},
+        "parameters": parameters,
     }
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from services.deployer.domain import route as routed
 from services.deployer.serving.answer import answer_of, asked_outputs
-from services.deployer.serving.frames import Columns, Frame, frame_of, known_inputs, spread
+from services.deployer.serving.frames import Frame, frame_of, known_inputs, spread
 from services.deployer.serving.journal import prediction_row, record_batch
 from services.deployer.serving.parameters import MAX_TEXT, Rows, read_parameters
 from services.deployer.serving.refusals import bad_request
@@ -18,6 +18,7 @@ from services.deployer.serving.routes import Route
 from services.deployer.serving.runtimes import Runtimes
 from services.deployer.serving.shadows import Shadowing, Shadows
 from services.deployer.serving.tensors import Tensor, read_tensors
+from services.deployer.serving.versions import CONSTANT, Part, Versions
 from shared.events.batches import prediction_id
 from shared.keyring.sealing import ENTITY
 from shared.runtime.commands import now
@@ -40,16 +41,6 @@ class Asking:
     alone: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
-    """The rows of a request that one version answered, at `places`."""
-
-    version: int
-    places: np.ndarray
-    frame: Frame
-    outputs: Columns
-
-
 @dataclass(slots=True)
 class Gateway:
     """Serves the deployments of this process."""
@@ -58,6 +49,7 @@ class Gateway:
     runtimes: Runtimes
     writer: PredictionWriter
     shadows: Shadows
+    asking: Versions
 
     async def infer(self, route: Route, version: int | None, body: Any, asking: Asking) -> dict[str, Any]:
         """The protocol's answer, after every prediction in it was acknowledged by the log. `version` asks that one
@@ -76,9 +68,10 @@ class Gateway:
         frames = self._frames(route, version, count, named)
         _about_somebody(route, frames, rows)
         versions = _versions(route, version, frames, rows, asking.seed)
-        parts = await self._ask(route, frames, versions)
+        parts = await self.asking.ask(route, frames, versions, fall=version is None)
         places = await self._log(route, parts, rows, asking)
-        self._shadow(route, named, rows, asking.actor, places)
+        if CONSTANT not in (part.version for part in parts):
+            self._shadow(route, named, rows, asking.actor, places)
         ids = places if rows.ids is None else rows.ids
         return answer_of(route, parts, versions, ids, outputs, request_id)
 
@@ -97,25 +90,18 @@ class Gateway:
             frames[number] = frames[same] if same is not None else frame_of(count, named, signature)
         return frames
 
-    async def _ask(self, route: Route, frames: dict[int, Frame], versions: np.ndarray) -> list[Part]:
-        parts: list[Part] = []
-        for version, frame in frames.items():
-            places = np.flatnonzero(versions == version)
-            if len(places):
-                some = frame if len(places) == frame.rows else frame.take(places)
-                parts.append(Part(version, places, some, await self.runtimes.run(route, version, some)))
-        return parts
-
     async def _log(self, route: Route, parts: list[Part], rows: Rows, asking: Asking) -> list[str]:
-        """Row by row the id that names its place in the log, once the log has acknowledged all."""
-        if rows.count == 1 and asking.alone:
+        """Row by row the id that names its place in the log, once the log has acknowledged all; "" of a constant, which
+        no model predicted."""
+        if rows.count == 1 and asking.alone and parts[0].version != CONSTANT:
             part = parts[0]
             row = prediction_row(part.frame, part.outputs, rows)
             batch, place = await self.writer.placed(route.served[part.version].target, row, asking.actor)
             return [prediction_id(batch, place)]
-        batches = await asyncio.gather(*(self._batch(route, part, rows, asking) for part in parts))
+        told = [part for part in parts if part.version != CONSTANT]
+        batches = await asyncio.gather(*(self._batch(route, part, rows, asking) for part in told))
         ids = [""] * rows.count
-        for part, batch in zip(parts, batches, strict=True):
+        for part, batch in zip(told, batches, strict=True):
             for row, place in enumerate(part.places.tolist()):
                 ids[place] = prediction_id(batch, row)
         return ids

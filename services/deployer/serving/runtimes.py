@@ -3,7 +3,7 @@
 from services.deployer.serving.frames import Columns, Frame
 from services.deployer.serving.onnx import OnnxModels
 from services.deployer.serving.refusals import Unservable
-from services.deployer.serving.remote import RemoteModels
+from services.deployer.serving.remote import Limits, RemoteModels
 from services.deployer.serving.routes import Route, Served
 from shared.runtime.problems import Problem
 from shared.runtime.settings import Settings
@@ -16,7 +16,15 @@ class Runtimes:
 
     def __init__(self, settings: Settings) -> None:
         self.onnx = OnnxModels(settings)
-        self.remote = RemoteModels(settings.remote_seconds, settings.max_rows_per_batch * settings.max_features)
+        limits = Limits(
+            settings.remote_seconds,
+            settings.remote_connect_seconds,
+            settings.remote_retries,
+            settings.remote_failures,
+            settings.remote_open_seconds,
+            settings.max_rows_per_batch * settings.max_features,
+        )
+        self.remote = RemoteModels(limits)
 
     async def run(self, route: Route, version: int, frame: Frame) -> Columns:
         """What a version answers to these rows. Raises Problem: 503 `model-not-ready` with the reason, and as the

@@ -1,7 +1,7 @@
 """Tensors of the Open Inference Protocol v2 (JSON form): read, checked, and written.
 
 Source: Open Inference Protocol, REST, "Tensor Data" (datatypes, shapes, row-major data flat or nested). `null` in an FP
-tensor is NaN, since JSON has no NaN; everywhere else it is refused. The binary data extension is not spoken.
+tensor is NaN, since JSON has no NaN; everywhere else it is refused. Binary data: `binary`.
 """
 
 from dataclasses import dataclass
@@ -65,9 +65,12 @@ def _read(one: Any, place: int, max_values: int) -> Tensor:
         )
     parameters = one.get("parameters")
     if isinstance(parameters, dict) and "binary_data_size" in parameters:
-        raise bad_request("binary-data", f"Input '{name}' comes as binary data, which is not taken.", "Send JSON data.")
+        fix = "Send the header Inference-Header-Content-Length, or JSON data."
+        raise bad_request("binary-data", f"Input '{name}' comes as binary data, and no header tells where.", fix)
     shape, count = _shape(name, one.get("shape"), max_values)
     data = one.get("data")
+    if isinstance(data, np.ndarray):  # from the binary extension, of the datatype already
+        return Tensor(name, datatype, _shaped(name, data, shape, count))
     if not isinstance(data, list):
         raise bad_request("bad-data", f"Input '{name}' has no list as data.")
     flat = _flat(name, data, shape) if data and isinstance(data[0], list) else data
@@ -77,6 +80,15 @@ def _read(one: Any, place: int, max_values: int) -> Tensor:
         )
     array = _array(name, datatype, flat)
     return Tensor(name, datatype, array if len(shape) == 1 else array.reshape(shape))
+
+
+def _shaped(name: str, array: np.ndarray, shape: list[int], count: int) -> np.ndarray:
+    if len(array) != count:
+        detail = f"Input '{name}' has {len(array)} values and the shape {shape}, which is {count}."
+        raise bad_request("bad-shape", detail)
+    if array.dtype.kind == "f" and np.isinf(array).any():
+        raise bad_request("out-of-range", f"Input '{name}' holds an infinite number.")
+    return array.reshape(shape)
 
 
 def _shape(name: str, shape: Any, max_values: int) -> tuple[list[int], int]:

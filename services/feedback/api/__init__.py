@@ -2,13 +2,16 @@
 
 from fastapi import APIRouter
 
-from services.feedback.api import attachments, bulk, flags, links, summary, triage
+from services.feedback.api import attachments, bulk, exports, flags, limits, links, reviews, summary, triage
 from shared.runtime.service import Service
+
+_ROOMS = (bulk, summary, links, attachments, limits, exports, reviews, flags, triage)
+"""Fixed paths before /v1/flags/{flag}."""
 
 
 def router(service: Service) -> APIRouter:
     """The endpoints of feedback."""
     routes = APIRouter(tags=["feedback"])
-    for room in (bulk, summary, links, attachments, flags, triage):  # fixed paths before /v1/flags/{flag}
+    for room in _ROOMS:
         room.add(routes, service)
     return routes

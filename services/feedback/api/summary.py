@@ -1,12 +1,14 @@
 """How many flags a deployment has, and what share of its predictions they are."""
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends
 
+from services.feedback.domain.agreement import trust
 from services.feedback.domain.rates import rates
-from shared.log.tables import Query, equal
+from shared.log.tables import Query, Row, equal
 from shared.runtime.http import Call, reading
 from shared.runtime.service import Service
 
@@ -19,17 +21,23 @@ def add(routes: APIRouter, service: Service) -> None:
 
     @routes.get("/v1/rates")
     async def flag_rates(
-        call: Annotated[Call, seeing], deployment: str, version: int | None = None, rule: str | None = None
+        call: Annotated[Call, seeing],
+        deployment: str,
+        version: int | None = None,
+        rule: str | None = None,
+        weighted: bool = False,
     ) -> dict[str, Any]:
         """What share of a deployment's predictions is flagged: altogether, by version, by segment and by category, each
-        with Wilson's interval at 95 %. `rule`: by the flags of one business rule alone."""
+        with Wilson's interval at 95 %. `rule`: by the flags of one business rule alone. `weighted`: beside that
+        `weighted_flagged`, each flag counted with its expert's weight, and the weights, as in GET /v1/experts."""
         where = equal(deployment=deployment) + (equal(version=version) if version is not None else ())
         by = equal(rule=rule) if rule is not None else ()
-        columns = ("version", "state", "category", "predictions", "segment", "segments")
+        columns = ("version", "state", "category", "predictions", "segment", "segments", "raised_by", "resolution")
         flags = await service.store.find(Query("flags", (*where, *by), ("-raised_at",), MOST, columns=columns))
         named = ("version", "segment", "predictions")
         volumes = await service.store.find(Query("volumes", where, limit=MOST, columns=named))
-        return {"deployment": deployment, **rates(flags, volumes)}
+        told = {"deployment": deployment, **rates(flags, volumes)}
+        return told | _weighted(flags) if weighted else told
 
     @routes.get("/v1/flags:summary")
     async def summary(call: Annotated[Call, seeing], deployment: str) -> dict[str, Any]:
@@ -42,3 +50,11 @@ def add(routes: APIRouter, service: Service) -> None:
         predictions = sum(row["predictions"] or 0 for row in rows)
         by = {f"by_{name}": counts[name] for name in columns}
         return {"deployment": deployment, "flags": len(rows), "predictions": predictions, **by}
+
+
+def _weighted(flags: Sequence[Row]) -> dict[str, Any]:
+    """Flagged predictions, each as much as the expert who flagged it was right so far; and those weights."""
+    weights = {one.expert: one.weight for one in trust(flags)}
+    counted = [flag for flag in flags if flag["state"] not in ("merged", "lapsed") and flag["version"] is not None]
+    total = sum(weights[flag["raised_by"]] * (flag["predictions"] or 0) for flag in counted)
+    return {"weighted_flagged": total, "weights": weights}

@@ -60,8 +60,8 @@ def evolve(state: Flag, event: Event) -> Flag:
             segments = tuple(sorted(many.segments.items()))
             opened = state if state.state != "none" else Flag(many.flag, "", "open", many.severity, True)
             return replace(opened, total=many.total, parts=many.part, segments=segments)
-        case FlagLocated():
-            return replace(state, located=True, state="open" if state.state == "lapsed" else state.state)
+        case FlagLocated(reopened=reopened):
+            return replace(state, located=True, state="open" if reopened else state.state)
         case FlagLapsed():
             return replace(state, state="lapsed")
         case FlagTriaged(severity=severity, state=to):

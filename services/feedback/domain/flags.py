@@ -198,6 +198,7 @@ def _located(state: Flag, place: Place) -> FlagLocated:
         version=place.version,
         batch=place.batch,
         row=place.row,
+        reopened=state.state == "lapsed",
     )
 
 

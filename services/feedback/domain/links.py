@@ -1,7 +1,7 @@
 """Signed links: one flag, raised with one click, without an account. Pure.
 
-A link's token is what it says and an HMAC (RFC 2104, SHA-256) over it and its purpose. It names the flag that it raises,
-and a flag can be raised once: so a link can be used once.
+A link's token is what it says and an HMAC (RFC 2104, SHA-256) over it and its purpose. It names the flag that it
+raises, and a flag can be raised once: so a link can be used once.
 """
 
 import hmac

@@ -38,7 +38,8 @@ def project(event: Event) -> list[Change]:
             return _many(event, many)
         case FlagLocated() as found:
             place = found.model_dump(include={"deployment", "model", "version", "batch", "row"})
-            return [_flag(found.flag, located=True, state="open", **place), _history(event, found.flag, "")]
+            state: Row = {"state": "open"} if found.reopened else {}
+            return [_flag(found.flag, located=True, **state, **place), _history(event, found.flag, "")]
         case FlagLapsed(flag=flag):
             return [_flag(flag, state="lapsed"), _history(event, flag, "")]
         case FlagTriaged() as said:

@@ -7,12 +7,13 @@ from zlib import crc32
 from services.feedback.domain import flags
 from services.feedback.domain.flags import Locate
 from services.feedback.projection import project
+from services.feedback.worker.labels import Labels
 from services.feedback.worker.levels import Levels, flags_in, key_of, lock_of
 from services.feedback.worker.notices import notices_of
 from services.feedback.worker.places import Logged, NoSuchRow, in_chunks, logged, place_of, tables_of, text_at
 from shared.events import batches
 from shared.events.envelope import Event
-from shared.events.feedback import FeedbackFlagged, FlagLocated, FlagResolved, PredictionsFlagged
+from shared.events.feedback import FeedbackFlagged, FlagLimitsSet, FlagLocated, FlagResolved, PredictionsFlagged
 from shared.events.monitor import PredictionLogged
 from shared.log.store import UnitOfWork
 from shared.log.tables import Change, Put, Query, Row, Where, equal
@@ -44,7 +45,9 @@ class Folding:
         for event in events:
             await self.unit.apply(project(event))
             await levels.count(event)
-            await self._tell(event, rows)
+            if isinstance(event.data, FlagLimitsSet):
+                await levels.limit(event, event.data)
+            await self._answer(event, rows)
         await self.unit.apply(levels.changes())
         await self._segments(logs, events)
         for item, one in logs:
@@ -111,7 +114,8 @@ class Folding:
             found += await self.unit.find(Query("flags", where, limit=100_000, columns=("id", "batch", "row")))
         return found
 
-    async def _tell(self, event: Event, rows: dict[str, Row]) -> None:
+    async def _answer(self, event: Event, rows: dict[str, Row]) -> None:
+        """Tell those concerned, and pass corrected labels on."""
         flag: str = getattr(event.data, "flag", "")
         row = rows.get(flag) or (await self.unit.get("flags", flag) if flag else None)
         if row is None:
@@ -122,6 +126,7 @@ class Folding:
         notices = notices_of(event, row, merged)
         self.told += [notice.row for notice in notices]
         await self.unit.apply(notices)
+        await Labels(self.unit, f"/muniment/{self.service.name}").state(event, row, merged)
 
     async def _place_pending(self, event: Event, client_ids: Sequence[str]) -> None:
         conditions = [(Where("prediction_id", "prefix", f"{event.id}-"), *equal(located=False))]

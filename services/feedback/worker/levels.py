@@ -15,6 +15,7 @@ from shared.runtime.service import Service
 from shared.runtime.settings import Settings
 
 MAX_VOLUMES = 100_000
+MAX_VERSIONS = 1_000
 Key = tuple[str, int]
 
 
@@ -54,6 +55,16 @@ class Levels:
                 before = _weight(row)
                 row |= change.row
                 await self._move(row, before, event)
+
+    async def limit(self, event: Event, limits: FlagLimitsSet) -> None:
+        """Hold every version of the deployment to new limits."""
+        self._limits[limits.deployment] = limits
+        rows = await self.unit.find(Query("levels", equal(deployment=limits.deployment), limit=MAX_VERSIONS))
+        for row in rows:
+            key = (limits.deployment, row["version"])
+            of = await self.unit.find(Query("flags", equal(deployment=key[0], version=key[1]), limit=1))
+            if of:
+                await self._compare(key, of[0], await self._level(key), event)
 
     def changes(self) -> list[Change]:
         """The levels as they are now."""

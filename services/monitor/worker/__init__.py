@@ -7,7 +7,7 @@ from services.monitor import alerting, archive
 from services.monitor.domain import native
 from services.monitor.facts import Facts
 from services.monitor.projection import project
-from services.monitor.worker import forgetting
+from services.monitor.worker import forgetting, labels
 from services.monitor.worker.experimenting import Experimenting
 from services.monitor.worker.joining import source_lock
 from services.monitor.worker.measuring import CONSUMER, Measuring
@@ -34,7 +34,8 @@ CONTROL = ("muniment.registry", "muniment.deployer", OWN)
 
 def consumers(service: Service) -> list[Consumer]:
     """`monitor.facts` for what others state, `monitor.predictions` for predictions and their outcomes, and
-    `monitor.archive` for keeping predictions, `monitor.alerts` for alerts, `monitor.forgetting` for keys to destroy."""
+    `monitor.archive` for keeping predictions, `monitor.alerts` for alerts, `monitor.forgetting` for keys to destroy,
+    `monitor.labels` for labels that experts corrected."""
     log, store, settings = service.log, service.store, service.settings
     return [
         Consumer(FACTS, CONTROL, log, store, facts_handler(service), settings),
@@ -42,6 +43,7 @@ def consumers(service: Service) -> list[Consumer]:
         archive.consumer(service),
         alerting.consumer(service),
         forgetting.consumer(service),
+        labels.consumer(service),
     ]
 
 

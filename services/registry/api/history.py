@@ -13,7 +13,7 @@ from services.registry.api.known import Limit, model_state, one
 from services.registry.api.moving import MOVERS, may_move_all
 from services.registry.domain import models
 from services.registry.domain.model_state import ModelState
-from services.registry.policies import policies_in
+from services.registry.policies import policies_in, read_ahead
 from shared.log.store import UnitOfWork
 from shared.log.tables import Query, equal
 from shared.runtime.http import Call, page, reading, stated, until_seen, writing
@@ -59,6 +59,7 @@ def _add_branches(routes: APIRouter, service: Service, references: References) -
         sides = await _references(service, name, ends)
 
         async def work(unit: UnitOfWork) -> tuple[int, dict[str, Any]]:
+            await read_ahead(service, unit, name)
             await model_state(service, unit, name)
             command = models.MergeBranch(
                 branch,
@@ -71,7 +72,7 @@ def _add_branches(routes: APIRouter, service: Service, references: References) -
                 body.description,
                 context.actor,
                 context.event_id,
-                await policies_in(service, unit),
+                await policies_in(service, unit, name, new=True),
             )
             status, answer = await stated(service, unit, models, f"model/{name}", command, context)
             state = await model_state(service, unit, name)
@@ -190,7 +191,7 @@ def _add_retiring(routes: APIRouter, service: Service) -> None:
         async def work(unit: UnitOfWork) -> tuple[int, dict[str, Any]]:
             state = await model_state(service, unit, name)
             may_move_all(call, [alias for alias, number in state.aliases.items() if number == version])
-            command = models.RetireVersion(version, body.reason, await policies_in(service, unit))
+            command = models.RetireVersion(version, body.reason, await policies_in(service, unit, name))
             _, answer = await stated(service, unit, models, f"model/{name}", command, context)
             return 200, answer
 
@@ -204,7 +205,7 @@ def _add_retiring(routes: APIRouter, service: Service) -> None:
         async def work(unit: UnitOfWork) -> tuple[int, dict[str, Any]]:
             state = await model_state(service, unit, name)
             may_move_all(call, list(state.aliases))
-            command = models.RetireModel(body.reason, await policies_in(service, unit))
+            command = models.RetireModel(body.reason, await policies_in(service, unit, name))
             _, answer = await stated(service, unit, models, f"model/{name}", command, context)
             return 200, answer
 

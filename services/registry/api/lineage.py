@@ -156,9 +156,10 @@ async def _state(call: Call, unit: UnitOfWork, reports: Sequence[Reported]) -> l
     """Append each to its stream, with the time at which it happened; those that came before are left out."""
     streams: dict[str, list[Reported]] = {}
     for reported in reports:
-        streams.setdefault(openlineage.subject_of(reported[0]), []).append(reported)
+        streams.setdefault(openlineage.subject_of(*reported), []).append(reported)
     stated: list[Event] = []
-    for subject, mine in streams.items():
+    await call.service.commands.read_ahead(unit, dict.fromkeys(streams, openlineage))
+    for subject, mine in sorted(streams.items()):
         times = {report.digest: at for report, at in mine}
         sequence, seen = await call.service.commands.state_in(unit, openlineage, subject)
         facts = openlineage.decide(seen, openlineage.Report(tuple(report for report, _ in mine)))

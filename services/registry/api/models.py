@@ -70,7 +70,7 @@ def add_models(routes: APIRouter, service: Service) -> None:
 
         async def work(unit: UnitOfWork) -> tuple[int, dict[str, Any]]:
             await model_state(service, unit, name)
-            policies = await policies_in(service, unit)
+            policies = await policies_in(service, unit, name)
             command = models.MoveAlias(alias, body.version, body.reason, gate_of(call, alias), policies)
             _, answer = await stated(service, unit, models, f"model/{name}", command, context)
             return 200, answer

@@ -10,7 +10,7 @@ from services.registry.api.given import References, given, referenced
 from services.registry.api.known import Limit, model_state, one
 from services.registry.domain import models
 from services.registry.domain.diff import diff
-from services.registry.policies import policies_in
+from services.registry.policies import policies_in, read_ahead
 from shared.log.store import UnitOfWork
 from shared.log.tables import Query, Where, equal
 from shared.runtime.http import Call, page, reading, stated, writing
@@ -35,6 +35,7 @@ def add_versions(routes: APIRouter, service: Service) -> None:
         read = await referenced(references, call, name, body)
 
         async def work(unit: UnitOfWork) -> tuple[int, dict[str, Any]]:
+            await read_ahead(service, unit, name)
             await model_state(service, unit, name)
             command = models.RegisterVersion(
                 await given(service, unit, name, body, *read),
@@ -42,7 +43,7 @@ def add_versions(routes: APIRouter, service: Service) -> None:
                 service.settings.reference_values,
                 context.actor,
                 context.event_id,
-                await policies_in(service, unit, name),
+                await policies_in(service, unit, name, new=True),
             )
             status, answer = await stated(service, unit, models, f"model/{name}", command, context)
             state = await model_state(service, unit, name)

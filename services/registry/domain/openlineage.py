@@ -1,5 +1,6 @@
-"""OpenLineage events: what one is about, and which were seen already. Streams `lineage/run/RUN`,
-`lineage/job/NAMESPACE/NAME` and `lineage/dataset/NAMESPACE/NAME`. Source: OpenLineage 2-0-2."""
+"""OpenLineage events: what one is about, and which were seen already. Streams `lineage/job/NAMESPACE/NAME/HOUR` (of the
+job's runs, too) and `lineage/dataset/NAMESPACE/NAME/HOUR`: an event that comes again says the same hour, so its stream
+knows it, and no stream grows without end. Source: OpenLineage 2-0-2."""
 
 import hashlib
 import re
@@ -16,8 +17,8 @@ from shared.events.registry import LineageReported
 
 MAX_NAME_BYTES = 800
 MAX_DATASETS = 1_000
-MAX_SEEN = 1_000
-"""Events of one stream by whose digest a repeated one is known; a run has few, a job or data set may have many."""
+MAX_SEEN = 5_000
+"""Events of one stream by whose digest a repeated one is known."""
 
 STATES = ("START", "RUNNING", "COMPLETE", "ABORT", "FAIL", "OTHER")
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
@@ -48,11 +49,10 @@ def evolve(state: tuple[str, ...], event: Event) -> tuple[str, ...]:
     return (*state, event.data.digest)[-MAX_SEEN:]
 
 
-def subject_of(report: LineageReported) -> str:
-    """The stream of an event: that of its run, or of its job or data set."""
-    if report.run is not None:
-        return f"lineage/run/{report.run}"
-    return f"lineage/{report.kind}/{report.namespace}/{report.name}"
+def subject_of(report: LineageReported, at: datetime) -> str:
+    """The stream of an event that happened at `at`: that hour of its job's or data set's."""
+    kind = "dataset" if report.kind == "dataset" else "job"
+    return f"lineage/{kind}/{report.namespace}/{report.name}/{at.astimezone(UTC):%Y-%m-%dT%H}"
 
 
 def read(body: Any) -> tuple[LineageReported, datetime]:

@@ -177,8 +177,9 @@ def _flag(event: Event) -> list[Change]:
             if getattr(raised, "part", 1) <= 1:  # a flag opens with its first part
                 row["opened"] = event.time
             return [Put("flags", row | ({"model": raised.model, "version": raised.version} if raised.model else {}))]
-        case feedback.FlagLocated(flag=flag, model=model, version=version):
-            return [Put("flags", {"flag": flag, "model": model, "version": version})]
+        case feedback.FlagLocated(flag=flag, model=model, version=version, reopened=reopened):
+            again: Row = {"closed": None} if reopened else {}
+            return [Put("flags", {"flag": flag, "model": model, "version": version} | again)]
         case feedback.FlagTriaged(flag=flag, severity=severity):
             return [Put("flags", {"flag": flag, "regraded": severity})]
         case feedback.FlagResolved(flag=flag) | feedback.FlagLapsed(flag=flag) | feedback.FlagMerged(flag=flag):

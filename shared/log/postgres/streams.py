@@ -1,6 +1,6 @@
 """Streams of events in PostgreSQL, and their positions in the outbox."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import asyncpg  # pyright: ignore[reportMissingTypeStubs]
@@ -29,6 +29,18 @@ class Streams:
             " WHERE key = $1 AND sequence > $2 ORDER BY sequence",
             clean(subject),
             after,
+        )
+        return [decode(record_of(row)) for row in rows]
+
+    async def load_many(self, after: Mapping[str, int]) -> list[Event]:
+        rows = await self._connection.fetch(
+            f"""
+SELECT e.topic, e."offset", e.key, e.headers, e.value, e.recorded
+FROM unnest($1::text[], $2::bigint[]) AS n (key, after)
+JOIN {self._sql}.events AS e ON e.key = n.key COLLATE "C" AND e.sequence > n.after
+ORDER BY e.key, e.sequence""",
+            [clean(subject) for subject in after],
+            list(after.values()),
         )
         return [decode(record_of(row)) for row in rows]
 

@@ -4,7 +4,7 @@ It reads the service's own streams where deciders look, since what was stated is
 would state now: a view shows only what the log brings.
 """
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, cast
 
@@ -36,6 +36,9 @@ class _Unit:
             self._ends.clear()
         self._ends[subject] = events[-1].sequence if events else after
         return events
+
+    async def load_many(self, after: Mapping[str, int]) -> list[Event]:
+        return [event for subject, sequence in after.items() for event in await self.load(subject, sequence)]
 
     async def append(self, subject: str, expected: int | None, events: Sequence[Event]) -> list[Event]:
         self.appended.add(subject)

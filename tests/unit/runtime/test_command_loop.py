@@ -81,3 +81,18 @@ async def test_who_read_before_another_wrote_is_told() -> None:
             await theirs.handle_in(other, datasets, SUBJECT, command("theirs"), context())
         with pytest.raises(Conflict):
             await mine.handle_in(unit, datasets, SUBJECT, command("mine"), context())
+
+
+async def test_streams_that_were_read_ahead_are_not_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    store = MemoryStore("registry", ())
+    loop = CommandLoop("registry", store)
+    await loop.handle(datasets, SUBJECT, command("a"), context())
+    async with store.begin() as unit:
+        await loop.read_ahead(unit, {SUBJECT: datasets, "dataset/none": datasets})
+
+        async def no_more(subject: str, after: int = 0) -> list[Event]:
+            raise AssertionError(subject)
+
+        monkeypatch.setattr(unit, "load", no_more)
+        assert [one.uri for one in (await loop.state_in(unit, datasets, SUBJECT))[1]] == ["a"]
+        assert await loop.state_in(unit, datasets, "dataset/none") == (0, ())

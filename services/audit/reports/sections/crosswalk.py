@@ -72,6 +72,13 @@ def _checks(facts: Facts) -> list[Statement]:
             f"{fact.data['outcome']}, {fact.data['events']:,} events, {fact.data['rows']:,} rows."
         )
         found.append(say(text, fact))
+    newest = {fact.data["service"]: fact for fact in facts.of("ViewsVerified")}
+    for service, fact in sorted(newest.items()):
+        text = (
+            f"The views of {service} were last compared with a replay of the log on {minute(fact.time)} UTC: "
+            f"{fact.data['outcome']}, {fact.data['records']:,} records, {fact.data['rows']:,} rows."
+        )
+        found.append(say(text, fact))
     for fact in facts.of("CheckpointSigned")[-1:]:
         text = (
             f"The newest signed checkpoint known at that time covers {fact.data['size']:,} records of "

@@ -165,6 +165,13 @@ def _verification(facts: Facts) -> Iterator[Finding]:
             f"A replay of the log differed from the views on {minute(fact.time)} UTC: {fact.data['first_difference']}"
         )
         yield _finding("high", text, [fact])
+    for fact in facts.of("ViewsVerified"):
+        if fact.data["outcome"] == "different":
+            text = (
+                f"The views of {fact.data['service']} differed from a replay of the log on {minute(fact.time)} UTC: "
+                f"{fact.data['first_difference']}"
+            )
+            yield _finding("high", text, [fact])
     if not checks:
         yield Finding("low", "No verification of the record against its log is on record for this moment.", ())
 

@@ -126,7 +126,7 @@ def _add_changes(routes: APIRouter, service: Service, record: Record) -> None:
 
         async def making(unit: UnitOfWork, state: ModelState) -> models.Command:
             may_move_all(call, list(state.aliases))
-            return models.RetireModel(DELETED, await policies_in(service, unit))
+            return models.RetireModel(DELETED, await policies_in(service, unit, body.name))
 
         return await record.write(call, body.name, making, nothing)
 
@@ -165,7 +165,7 @@ def _add_aliases(routes: APIRouter, service: Service, record: Record) -> None:
 
         async def making(unit: UnitOfWork, state: ModelState) -> models.Command:
             version_in(state, body.version)
-            policies = await policies_in(service, unit)
+            policies = await policies_in(service, unit, body.name)
             return models.MoveAlias(body.alias, body.version, "", gate_of(call, body.alias), policies)
 
         return await record.write(call, body.name, making, nothing)

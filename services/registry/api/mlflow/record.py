@@ -8,6 +8,7 @@ from services.registry.api.mlflow.entities import Json
 from services.registry.api.mlflow.errors import invalid, missing
 from services.registry.domain import models
 from services.registry.domain.model_state import ModelState, VersionState
+from services.registry.policies import read_ahead
 from shared.events.envelope import Event
 from shared.log.store import UnitOfWork
 from shared.runtime.commands import Context
@@ -53,6 +54,7 @@ class Record:
         stated: list[Event] = []
 
         async def work(unit: UnitOfWork) -> tuple[int, Json]:
+            await read_ahead(self.service, unit, name)
             if new:
                 check_model(name)
                 _, state = await self.service.commands.state_in(unit, models, f"model/{name}")

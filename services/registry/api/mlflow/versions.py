@@ -42,7 +42,7 @@ def add_versions(routes: APIRouter, service: Service, record: Record) -> None:
         limit = service.settings.reference_values
 
         async def making(unit: UnitOfWork, state: ModelState) -> models.Command:
-            policies = await policies_in(service, unit)
+            policies = await policies_in(service, unit, body.name, new=True)
             said = (version, None, limit, call.caller.actor, context.event_id, policies, tags, True)
             return models.RegisterVersion(*said)
 
@@ -117,7 +117,7 @@ def _add_changes(routes: APIRouter, service: Service, record: Record) -> None:
 
         async def making(unit: UnitOfWork, state: ModelState) -> models.Command:
             version_in(state, body.version)
-            policies = await policies_in(service, unit)
+            policies = await policies_in(service, unit, body.name)
             return models.MoveStage(body.version, stage, body.archive_existing_versions, policies)
 
         return await record.write(call, body.name, making, _telling(body.version))
@@ -129,7 +129,7 @@ def _add_changes(routes: APIRouter, service: Service, record: Record) -> None:
         async def making(unit: UnitOfWork, state: ModelState) -> models.Command:
             version_in(state, body.version)
             may_move_all(call, [alias for alias, number in state.aliases.items() if number == body.version])
-            return models.RetireVersion(body.version, DELETED, await policies_in(service, unit))
+            return models.RetireVersion(body.version, DELETED, await policies_in(service, unit, body.name))
 
         return await record.write(call, body.name, making, nothing)
 

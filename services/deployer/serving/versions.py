@@ -1,0 +1,90 @@
+"""The versions of a deployment are asked, each for its rows; where one fails, its fallback answers."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import structlog
+
+from services.deployer.serving.frames import DTYPES, Columns, Frame
+from services.deployer.serving.routes import Route
+from services.deployer.serving.runtimes import Runtimes
+from shared.runtime.problems import Problem
+
+logger = structlog.get_logger()
+
+CONSTANT = 0
+"""The version that an answer names where a constant stands in for all of them."""
+
+FAILURES = (502, 503, 504)
+"""What is the version's fault, or that of what it runs on, and not the request's."""
+
+LOGGED_EVERY = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """The rows of a request that one version answered, at `places`."""
+
+    version: int
+    places: np.ndarray
+    frame: Frame
+    outputs: Columns
+
+
+@dataclass(slots=True)
+class Versions:
+    """Asks them. `fell` counts requests in which a version (deployment, version) failed and another answered."""
+
+    runtimes: Runtimes
+    fell: Counter[tuple[str, int]] = field(default_factory=Counter[tuple[str, int]])
+
+    async def ask(self, route: Route, frames: dict[int, Frame], versions: np.ndarray, fall: bool = True) -> list[Part]:
+        """The answers to the rows of each version [n] in `versions`, which tells afterwards who answered. With `fall`
+        the champion answers for challengers that fail, and for it the deployment's constant. Raises Problem."""
+        parts: list[Part] = []
+        champion = route.state.traffic.champion
+        fallback = route.state.fallback if fall else None
+        # the champion last: what fell to it is asked together with its own
+        for version in sorted(frames, key=lambda one: one == champion):
+            places = np.flatnonzero(versions == version)
+            if not len(places):
+                continue
+            frame = frames[version]
+            some = frame if len(places) == frame.rows else frame.take(places)
+            try:
+                parts.append(Part(version, places, some, await self.runtimes.run(route, version, some)))
+            except Problem as problem:
+                if fallback is None or fallback.kind == "none" or problem.status not in FAILURES:
+                    raise
+                if version != champion and champion in frames:
+                    versions[places] = champion
+                elif fallback.kind == "constant":
+                    versions[places] = CONSTANT
+                    parts.append(Part(CONSTANT, places, some, _constant(route, len(places))))
+                else:
+                    raise
+                self._fell(route, version, problem)
+        return parts
+
+    def _fell(self, route: Route, version: int, problem: Problem) -> None:
+        self.fell[route.name, version] += 1
+        if self.fell[route.name, version] % LOGGED_EVERY == 1:
+            logger.warning("fallback answers", deployment=route.name, version=version, reason=problem.detail)
+
+
+def _constant(route: Route, rows: int) -> Columns:
+    """The deployment's constant outputs for so many rows, in the types of the champion's signature."""
+    served = route.served.get(route.state.traffic.champion)
+    types = {one.name: DTYPES[one.type] for one in served.signature.outputs} if served is not None else {}
+    return {name: np.full(rows, value, types.get(name) or _dtype(value)) for name, value in _outputs(route).items()}
+
+
+def _outputs(route: Route) -> dict[str, Any]:
+    return dict(route.state.fallback.outputs)
+
+
+def _dtype(value: Any) -> Any:
+    kinds = {bool: np.bool_, int: np.int64, float: np.float64}
+    return kinds.get(type(value), np.object_)
