@@ -13,7 +13,8 @@ _ROUTES = tuple(
         ),
         (r"/v1/(predictions|outcomes|stream|alerts|alert-routes|alert-deliveries)\b", "monitor"),
         (r"/v1/deployments\b|/v2\b", "deployer"),
-        (r"/v1/flags\b", "feedback"),
+        (r"/v1/(flags|flag-links|flag-limits|breaches|triage|notices|attachments)\b", "feedback"),
+        (r"/v1/(rates|experts|reviews|rules|corrections)\b", "feedback"),
         (
             r"/v1/(lineage|dossier|touched|estate|timeline|events|reports|issued-reports|verifications|proofs|export|keys)\b|/checkpoint$|/tile/",
             "audit",

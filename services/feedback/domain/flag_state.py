@@ -24,7 +24,8 @@ ENDED: frozenset[str] = frozenset({"resolved", "merged"})
 @dataclass(frozen=True, slots=True)
 class Flag:
     """A flag as its stream tells it; `located` once its prediction is known. `total`, `parts`, `segments`: of a flag
-    that stands for many predictions. `into`: the flag that it was merged into."""
+    that stands for many predictions. `into`: the flag that it was merged into. `batches`: those that a rule's
+    flag names."""
 
     flag: str = ""
     prediction_id: str = ""
@@ -37,6 +38,7 @@ class Flag:
     parts: int = 0
     segments: tuple[tuple[str, int], ...] = ()
     into: str | None = None
+    batches: frozenset[str] = frozenset()
 
 
 initial = Flag()
@@ -59,7 +61,8 @@ def evolve(state: Flag, event: Event) -> Flag:
         case PredictionsFlagged() as many:
             segments = tuple(sorted(many.segments.items()))
             opened = state if state.state != "none" else Flag(many.flag, "", "open", many.severity, True)
-            return replace(opened, total=many.total, parts=many.part, segments=segments)
+            named = opened.batches.union(many.batches) if many.rule else opened.batches
+            return replace(opened, total=many.total, parts=many.part, segments=segments, batches=named)
         case FlagLocated(reopened=reopened):
             return replace(state, located=True, state="open" if reopened else state.state)
         case FlagLapsed():

@@ -7,6 +7,7 @@ from zlib import crc32
 from services.feedback.domain import flags
 from services.feedback.domain.flags import Locate
 from services.feedback.projection import project
+from services.feedback.worker.checking import Checking, terms_of
 from services.feedback.worker.labels import Labels
 from services.feedback.worker.levels import Levels, flags_in, key_of, lock_of
 from services.feedback.worker.notices import notices_of
@@ -41,14 +42,17 @@ class Folding:
         await self.unit.lock(sorted({*_places(logs, events), *_levels(events, rows)}))
         await self.unit.apply([change for item, one in logs for change in self._logged(item, one)])
         await self.unit.apply(await self._volumes(logs))
-        levels = Levels(self.service, self.unit, rows)
+        levels, checking = Levels(self.service, self.unit, rows), Checking(self.service, self.unit)
         for event in events:
             await self.unit.apply(project(event))
             await levels.count(event)
             if isinstance(event.data, FlagLimitsSet):
                 await levels.limit(event, event.data)
+            await self.unit.apply(terms_of(event))
+            await checking.retire(event)
             await self._answer(event, rows)
         await self.unit.apply(levels.changes())
+        await checking.check([item for item, _ in logs])
         await self._segments(logs, events)
         for item, one in logs:
             await self._place_pending(item.event, [name for name, _ in one.ids])
