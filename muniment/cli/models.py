@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import orjson
 import typer
 
+from muniment.cli.bundles import SUFFIX, of_bundle
 from muniment.cli.options import DEFAULT_URL as URL
 from muniment.cli.options import (
     NO,
@@ -61,7 +62,11 @@ def gate(
 
 def register(
     model: str,
-    document: Annotated[str, typer.Argument(help="JSON file of the version as in the API, or - for stdin.")],
+    document: Annotated[str, typer.Argument(help="A bundle, or a JSON file of the version as in the API, or -.")],
+    store: Annotated[str | None, typer.Option(help="Where the bundle is kept: a folder or s3://BUCKET/PREFIX.")] = None,
+    branch: Annotated[str, typer.Option(help="The branch of a bundle's version.")] = "main",
+    data: Annotated[list[str] | None, typer.Option(help="Data set of a bundle's training; may be given again.")] = None,
+    commit: Annotated[str | None, typer.Option(help="REPO@COMMIT of a bundle's code.")] = None,
     owner: Annotated[str | None, typer.Option(help="Register the model first where it is missing.")] = None,
     goal: Annotated[str | None, typer.Option(help="The goal it serves, where it is registered too.")] = None,
     url: Url = URL,
@@ -69,9 +74,13 @@ def register(
     key: Key = None,
     as_json: AsJson = False,
 ) -> None:
-    """Register a version. An artifact that is a local file needs no sha256: it is computed."""
-    body = _read(document)
-    _complete_artifact(body)
+    """Register a version: a bundle of `muniment package`, kept under its digest, or what a JSON document says (an
+    artifact that is a local file needs no sha256: it is computed)."""
+    if document.endswith(SUFFIX):
+        body = of_bundle(document, store, branch, data or [], commit)
+    else:
+        body = _read(document)
+        _complete_artifact(body)
     with connected(url, actor, key) as client:
         after = None
         if owner is not None and not _exists(client, f"/v1/models/{model}"):

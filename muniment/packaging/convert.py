@@ -1,0 +1,85 @@
+"""From an estimator of scikit-learn to ONNX with a signature, the same bytes for the same estimator."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from muniment.packaging.sample import kind_of
+from muniment.packaging.sources import CannotPackage
+
+OPSET = {"": 17, "ai.onnx.ml": 3}
+GRAPH = "model"
+MATRIX = "features"
+"""Name of the one input of a model that takes a matrix."""
+
+
+@dataclass(frozen=True, slots=True)
+class Converted:
+    """`original`: what the estimator itself answers on the sample, by the name of the output."""
+
+    onnx: bytes
+    signature: dict[str, list[dict[str, str]]]
+    task: str | None
+    classes: list[str]
+    original: dict[str, np.ndarray]
+    precision: str
+
+
+def converted(estimator: Any, sample: Any, output: str | None, double: bool) -> Converted:
+    """The estimator as ONNX, its numbers as float32, or as float64 (`double`). Raises CannotPackage."""
+    from skl2onnx import convert_sklearn
+    from sklearn.base import is_classifier
+
+    classifies = is_classifier(estimator)
+    options: dict[Any, Any] = {id(estimator): {"zipmap": False}} if classifies else {}
+    try:
+        model: Any = convert_sklearn(
+            estimator, GRAPH, _types(estimator, sample, double), options=options, target_opset=OPSET
+        )
+    except Exception as error:  # every converter raises as it likes
+        kind = type(estimator).__name__
+        raise CannotPackage(f"skl2onnx cannot convert this {kind}: {str(error).strip()[:400]}") from error
+    inputs = [{"name": str(name), "type": kind_of(sample[name])} for name in sample.columns]
+    answers, task, classes = _original(estimator, sample, output, classifies)
+    outputs = [{"name": name, "type": _kind(values)} for name, values in answers.items()]
+    signature = {"inputs": inputs, "outputs": outputs}
+    precision = "float64" if double else "float32"
+    return Converted(model.SerializeToString(deterministic=True), signature, task, classes, answers, precision)
+
+
+def _types(estimator: Any, sample: Any, double: bool) -> list[tuple[str, Any]]:
+    """An input per column where the estimator picks columns by name, else one matrix."""
+    from skl2onnx.common.data_types import DoubleTensorType, FloatTensorType, StringTensorType
+    from sklearn.compose import ColumnTransformer
+
+    number = DoubleTensorType if double else FloatTensorType
+    first = estimator.steps[0][1] if hasattr(estimator, "steps") else estimator
+    texts = [name for name in sample.columns if kind_of(sample[name]) == "string"]
+    if texts or isinstance(first, ColumnTransformer):
+        text = StringTensorType
+        return [(str(name), (text if name in texts else number)([None, 1])) for name in sample.columns]
+    return [(MATRIX, number([None, sample.shape[1]]))]
+
+
+def _original(
+    estimator: Any, sample: pd.DataFrame, output: str | None, classifies: bool
+) -> tuple[dict[str, np.ndarray], str | None, list[str]]:
+    """Answers by output, task and classes."""
+    given = sample if hasattr(estimator, "feature_names_in_") else sample.to_numpy()
+    if not classifies:
+        answers = np.asarray(estimator.predict(given), float)
+        return {output or "prediction": answers.reshape(len(sample))}, "regression", []
+    if not hasattr(estimator, "predict_proba"):
+        return {output or "label": np.asarray(estimator.predict(given))}, None, []
+    scores = estimator.predict_proba(given)
+    classes = [str(one) for one in estimator.classes_]
+    if len(classes) == 2:
+        return {output or "probability": scores[:, 1]}, "binary", []
+    label = {output or "label": np.asarray(estimator.predict(given))}
+    return label | {f"probability_{name}": scores[:, at] for at, name in enumerate(classes)}, "multiclass", classes
+
+
+def _kind(values: np.ndarray) -> str:
+    return {"f": "double", "i": "long", "u": "long", "b": "boolean"}.get(values.dtype.kind, "string")

@@ -1,0 +1,168 @@
+"""Packaging: the same bytes each time, as close to the original as stated, no pickle unasked, and no byte changed."""
+
+import json
+import pickle
+from pathlib import Path
+from typing import Any
+
+import joblib
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.compose import ColumnTransformer
+from sklearn.ensemble import GradientBoostingClassifier, HistGradientBoostingClassifier, RandomForestRegressor
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from skops import io as skops
+
+from muniment.packaging import Bundle, CannotPackage, NotABundle, Options, package
+from muniment.packaging.sources import Source, opened
+from muniment.packaging.store import stored
+from shared.events.registry import Artifact, Signature
+from shared.models import Unservable
+from shared.models.artifacts import verified
+from shared.models.onnx import Model
+
+RNG = np.random.default_rng(7)
+TABLE = pd.DataFrame(
+    {"wind": RNG.normal(10, 4, 400), "hour": RNG.integers(5, 23, 400), "carrier": RNG.choice(["AA", "UA"], 400)}
+)
+LATE = ((TABLE["wind"] + TABLE["hour"] + RNG.normal(0, 3, 400)) > 25).astype(int)
+NUMBERS = ["wind", "hour"]
+
+
+def fitted() -> Any:
+    columns = ColumnTransformer([("n", StandardScaler(), NUMBERS), ("c", OneHotEncoder(), ["carrier"])])
+    return make_pipeline(columns, LogisticRegression()).fit(TABLE, LATE)
+
+
+def made(estimator: Any, table: pd.DataFrame = TABLE, **options: Any) -> Any:
+    return package(Source("python", estimator=estimator), table, Options("late", **options))
+
+
+def test_the_same_estimator_gives_the_same_bytes() -> None:
+    first, second = made(fitted()), made(fitted())
+    assert first.data == second.data
+    assert first.bundle.sha256 == second.bundle.sha256
+    assert {"model.onnx", "signature.json", "reference.json", "histograms.json", "MODEL_CARD.md"} <= set(
+        first.bundle.parts
+    )
+    assert {"environment.json", "tests.yaml", "manifest.json", "conversion.json"} <= set(first.bundle.parts)
+
+
+def test_it_is_served_as_it_was_compared_and_registered_as_it_is() -> None:
+    found = made(fitted(), rows=100)
+    body = found.bundle.version("file:///late.mbundle")
+    assert [one["type"] for one in body["signature"]["inputs"]] == ["double", "long", "string"]
+    assert (body["task"], body["framework"], len(body["reference"]["wind"])) == ("binary", "scikit-learn", 100)
+    assert found.conversion["max_difference"] < 1e-5
+    assert found.conversion["within"] is True
+    assert body["metrics"]["conversion_max_difference"] == found.conversion["max_difference"]
+    assert sum(json.loads(found.bundle.parts["histograms.json"])["carrier"]["counts"].values()) == 100
+    Model(found.bundle.model, Signature.model_validate(body["signature"]))
+
+
+def test_a_plain_matrix_a_regression_and_several_classes() -> None:
+    plain = made(LogisticRegression().fit(TABLE[NUMBERS], LATE))
+    assert [one["name"] for one in plain.bundle.json("signature.json")["inputs"]] == NUMBERS
+    forest = made(
+        RandomForestRegressor(5, random_state=1).fit(TABLE[NUMBERS].to_numpy(np.float32), TABLE["wind"]), TABLE[NUMBERS]
+    )
+    assert forest.bundle.manifest["task"] == "regression"
+    several = made(LogisticRegression(max_iter=500).fit(TABLE[NUMBERS], TABLE["hour"] // 7))
+    names = [one["name"] for one in several.bundle.json("signature.json")["outputs"]]
+    assert (several.bundle.manifest["classes"], len(names)) == (["0", "1", "2", "3"], 5)
+
+
+def test_too_far_from_its_original_is_refused_and_a_stated_tolerance_stays_on_record() -> None:
+    table = TABLE[NUMBERS]
+    boosted = make_pipeline(StandardScaler(), GradientBoostingClassifier(random_state=1)).fit(table, LATE)
+    with pytest.raises(CannotPackage, match="tolerance"):
+        made(boosted, table, tolerance=0.0)
+    kept = made(boosted, table, tolerance=0.5)
+    assert kept.conversion["tolerance"] == 0.5
+    with pytest.raises(CannotPackage, match="skl2onnx cannot convert this"):
+        made(HistGradientBoostingClassifier().fit(table, LATE), table)
+
+
+def test_an_onnx_file_is_compared_with_what_its_original_answered(tmp_path: Path) -> None:
+    estimator = LogisticRegression().fit(TABLE[NUMBERS], LATE)
+    file = tmp_path / "m.onnx"
+    file.write_bytes(made(estimator).bundle.model)
+    scores = estimator.predict_proba(TABLE[NUMBERS])[:, 1]
+    known = TABLE[NUMBERS].assign(**{"output.probability": scores})
+    found = package(opened(str(file)), known, Options("late", rows=50))
+    assert (found.conversion["compared"], found.conversion["rows"]) == (True, 50)
+    with pytest.raises(CannotPackage, match="differs from its original"):
+        package(opened(str(file)), known.assign(**{"output.probability": 1 - scores}), Options("late"))
+    alone = package(opened(str(file)), TABLE[NUMBERS], Options("late"))
+    assert alone.conversion["compared"] is False
+
+
+class Evil:
+    def __reduce__(self) -> Any:
+        import os
+
+        return os.system, ("true",)
+
+
+def test_pickles_are_refused_and_dangerous_ones_whatever_one_says(tmp_path: Path) -> None:
+    good, evil = tmp_path / "good.pkl", tmp_path / "evil.bin"
+    good.write_bytes(pickle.dumps(fitted()))
+    evil.write_bytes(pickle.dumps(Evil()))
+    with pytest.raises(CannotPackage, match="is a pickle"):
+        opened(str(good))
+    assert opened(str(good), allow_pickle=True).kind == "pickle"
+    for allowed in (False, True):
+        with pytest.raises(CannotPackage, match=r"would run (posix|os)\.system"):
+            opened(str(evil), allow_pickle=allowed)
+    joblib.dump(fitted(), tmp_path / "model.joblib")
+    with pytest.raises(CannotPackage):
+        opened(str(tmp_path / "model.joblib"))
+
+
+def test_skops_and_python_are_read(tmp_path: Path) -> None:
+    skops.dump(fitted(), tmp_path / "m.skops")
+    assert opened(str(tmp_path / "m.skops")).kind == "skops"
+    code = tmp_path / "train_late.py"
+    built = "def build():\n    return DummyClassifier().fit([[0], [1]], [0, 1])\n"
+    code.write_text(f"from sklearn.dummy import DummyClassifier\n{built}")
+    assert type(opened(f"{code}:build").estimator).__name__ == "DummyClassifier"
+    for wrong in (f"{code}:nothing", str(code), str(tmp_path / "none.onnx")):
+        with pytest.raises(CannotPackage):
+            opened(wrong)
+
+
+def test_a_bundle_changed_by_one_byte_is_refused(tmp_path: Path) -> None:
+    found = made(fitted(), rows=20)
+    uri = stored(found.data, str(tmp_path))
+    assert stored(found.data, str(tmp_path)) == uri
+    artifact = Artifact(uri=uri, sha256=found.bundle.sha256)
+    assert verified(artifact, 2**24) == found.bundle.model
+    path = Path(uri.removeprefix("file://"))
+    for place in (40, len(found.data) // 2, len(found.data) - 1):
+        changed = bytearray(found.data)
+        changed[place] ^= 1
+        path.write_bytes(changed)
+        with pytest.raises(Unservable, match="SHA-256"):
+            verified(artifact, 2**24)
+    with pytest.raises(CannotPackage, match="other bytes"):
+        stored(found.data, str(tmp_path))
+
+
+def test_a_bundle_whose_parts_are_not_what_its_manifest_says_is_none() -> None:
+    found = made(fitted(), rows=20)
+    at = found.data.index(found.bundle.model)
+    changed = bytearray(found.data)
+    changed[at + 10] ^= 1
+    for data in (bytes(changed), b"PK\x03\x04", b"onnx"):
+        with pytest.raises(NotABundle):
+            Bundle.of(data)
+
+
+def test_a_bundle_is_stored_through_fsspec() -> None:
+    found = made(fitted(), rows=20)
+    uri = stored(found.data, "memory://models")
+    assert uri == f"memory://models/{found.bundle.sha256[:2]}/{found.bundle.sha256}.mbundle"
+    assert stored(found.data, "memory://models") == uri
