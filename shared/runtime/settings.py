@@ -399,6 +399,10 @@ class Settings(BaseSettings):
     """File of the private key that signs checkpoints, made at the first start; None: `signing.key` in `data_dir`.
     Workers of the audit on several machines need the same one."""
 
+    public_tree: Literal["nothing", "hashes", "entries"] = "nothing"
+    """What of the tree is answered without an API key. `hashes`: `/checkpoint` and the tiles of hashes, as witnesses and
+    mirrors read them, which tell how much is recorded and when, and nothing of what; `entries`: every event, too."""
+
     tree_origin: str = ""
     """Name of the tree in its checkpoints, such as `example.org/models`; empty: made at the first start."""
 

@@ -1,8 +1,9 @@
-"""The tree as C2SP tlog-tiles lays it out: `/checkpoint` and `/tile/…`."""
+"""The tree as C2SP tlog-tiles lays it out: `/checkpoint` and `/tile/…`; without an API key as far as settings say."""
 
-from typing import Annotated, Any
+from collections.abc import Awaitable, Callable
+from typing import Any
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 
 from services.audit.api.proofs.common import cosigned, newest
@@ -10,7 +11,7 @@ from services.audit.domain import tiles
 from services.audit.domain.merkle import Range
 from services.audit.domain.tiles import WIDTH, Asked, EntryTooLong, Tile
 from services.audit.proofs.reading import TreeReader
-from shared.runtime.http import Call, reading
+from shared.runtime.http import reading
 from shared.runtime.openapi import also
 from shared.runtime.problems import Problem
 from shared.runtime.service import Service
@@ -23,17 +24,38 @@ _BYTES: dict[int | str, dict[str, Any]] = {
 }
 
 
+def _open(service: Service, from_: str) -> Callable[[Request], Awaitable[None]]:
+    """Dependency of a GET that asks for no API key where `public_tree` is `from_` or more."""
+    steps = ("nothing", "hashes", "entries")
+    public = steps.index(service.settings.public_tree) >= steps.index(from_)
+    read = reading(service)
+
+    async def call(request: Request) -> None:
+        if not public:
+            await read(request)
+
+    return call
+
+
 def add_routes(router: APIRouter, service: Service) -> None:
-    @router.get("/checkpoint", response_class=Response, responses=_NOTE)
-    async def checkpoint(call: Annotated[Call, Depends(reading(service))]) -> Response:
+    hashes, entries = Depends(_open(service, "hashes")), Depends(_open(service, "entries"))
+    kept = "public" if service.settings.public_tree == "entries" else "private"
+
+    @router.get("/checkpoint", response_class=Response, responses=_NOTE, dependencies=[hashes])
+    async def checkpoint() -> Response:
         """The newest checkpoint: a signed note (c2sp.org/tlog-checkpoint), with the witnesses' cosignatures so far."""
         reader = TreeReader(service.store)
         note = await cosigned(reader, await newest(service, reader))
         headers = {"Cache-Control": "no-cache"}
         return Response(note, media_type="text/plain; charset=utf-8", headers=headers)
 
-    @router.get("/tile/entries/{number:path}", response_class=Response, responses={**_BYTES, **also(410)})
-    async def bundle(number: str, call: Annotated[Call, Depends(reading(service))]) -> Response:
+    @router.get(
+        "/tile/entries/{number:path}",
+        response_class=Response,
+        responses={**_BYTES, **also(410)},
+        dependencies=[entries],
+    )
+    async def bundle(number: str) -> Response:
         """A bundle of entries, each behind its length in 16 bits (big-endian), such as `/tile/entries/x001/000.p/7`.
         Where an entry is longer than that can tell, 404: `/v1/proofs/entries` has it."""
         asked = _asked(f"entries/{number}")
@@ -48,10 +70,12 @@ def add_routes(router: APIRouter, service: Service) -> None:
         except EntryTooLong as error:
             fix = f"Read it from /v1/proofs/entries?start={start + error.place}&limit=1."
             raise Problem(404, "entry-too-long", f"Leaf {start + error.place}: {error}.", fix) from error
-        return Response(data, media_type=BINARY, headers={"Cache-Control": f"private, {FOREVER}"})
+        return Response(data, media_type=BINARY, headers={"Cache-Control": f"{kept}, {FOREVER}"})
 
-    @router.get("/tile/{level}/{number:path}", response_class=Response, responses={**_BYTES, **also(410)})
-    async def tile(level: str, number: str, call: Annotated[Call, Depends(reading(service))]) -> Response:
+    @router.get(
+        "/tile/{level}/{number:path}", response_class=Response, responses={**_BYTES, **also(410)}, dependencies=[hashes]
+    )
+    async def tile(level: str, number: str) -> Response:
         """A tile of hashes (c2sp.org/tlog-tiles), such as `/tile/0/x001/x234/067` or, partial, `/tile/1/000.p/17`."""
         asked = _asked(f"{level}/{number}")
         await _width(service, asked)
