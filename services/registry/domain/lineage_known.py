@@ -52,7 +52,7 @@ def added(known: Known, told: Known) -> Known:
     """Both together; the same for any order and repetition."""
     facets = dict(cast("Mapping[str, list[Any]]", known.get("facets", {})))
     for name, said in cast("Mapping[str, list[Any]]", told.get("facets", {})).items():
-        facets[name] = max(facets.get(name, said), said, key=_age)
+        facets[name] = _newer(facets[name], said) if name in facets else said
     found: Known = {**told, **known, "facets": facets}
     for side in ("inputs", "outputs"):
         if side in known or side in told:
@@ -85,5 +85,10 @@ def _facets(said: Mapping[str, Any], moment: str) -> dict[str, list[Any]]:
     return found
 
 
-def _age(said: Sequence[Any]) -> tuple[str, str]:
-    return said[0], json.dumps(said[1], sort_keys=True)
+def _newer(one: list[Any], other: list[Any]) -> list[Any]:
+    """The one of the later moment; of two at one moment that with the greater text."""
+    if one[0] != other[0]:
+        return one if one[0] > other[0] else other
+    if one[1] == other[1]:
+        return one
+    return max(one, other, key=lambda said: json.dumps(said[1], sort_keys=True))

@@ -4,14 +4,15 @@ knows it, and no stream grows without end. Source: OpenLineage 2-0-2."""
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, cast
 
-from shared.events.canonical import canonical
+import orjson
+
 from shared.events.envelope import Event, Payload
-from shared.events.plain import not_plain
+from shared.events.plain import MAX_DEPTH, not_plain
 from shared.events.refusal import Refused
 from shared.events.registry import LineageReported
 
@@ -56,12 +57,12 @@ def subject_of(report: LineageReported, at: datetime) -> str:
 
 
 def read(body: Any) -> tuple[LineageReported, datetime]:
-    """An event as it came, and when it happened. Raises Refused 422 `not-openlineage` with what is missing where,
-    `not-plain` on what cannot be kept."""
+    """An event as parsed from JSON, and when it happened. Raises Refused 422 `not-openlineage` with what is missing
+    where, `not-plain` on what cannot be kept."""
     if not isinstance(body, Mapping):
         raise _wrong("", "it is no JSON object")
     said = cast("Mapping[str, Any]", body)
-    if reason := not_plain(said, "event"):
+    if _unusual(said) and (reason := not_plain(said, "event")):
         raise Refused("not-plain", f"{reason}.", status=422)
     at = _time(said)
     for name in ("producer", "schemaURL"):
@@ -73,7 +74,7 @@ def read(body: Any) -> tuple[LineageReported, datetime]:
         _datasets(said.get(side), side)
     report = LineageReported(
         kind=kind,
-        digest=hashlib.sha256(canonical(dict(said))).hexdigest(),
+        digest=hashlib.sha256(orjson.dumps(said, option=orjson.OPT_SORT_KEYS)).hexdigest(),
         namespace=about[0],
         name=about[1],
         run=run,
@@ -81,6 +82,22 @@ def read(body: Any) -> tuple[LineageReported, datetime]:
         body=dict(said),
     )
     return report, at
+
+
+def _unusual(said: Mapping[str, Any]) -> bool:
+    """Whether it holds whole numbers beyond 32 bits or lies deep, so that it has to be looked through with care."""
+    waiting: list[tuple[Any, int]] = [(said, 0)]
+    while waiting:
+        value, depth = waiting.pop()
+        if depth > MAX_DEPTH // 2:
+            return True
+        items = cast("Iterable[Any]", value.values() if isinstance(value, dict) else value)
+        for item in items:
+            if isinstance(item, dict | list):
+                waiting.append((cast("Any", item), depth + 1))
+            elif isinstance(item, int) and not -(2**31) < item < 2**31:
+                return True
+    return False
 
 
 def _time(said: Mapping[str, Any]) -> datetime:
