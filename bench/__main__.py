@@ -27,6 +27,7 @@ NAMES = (
     "bulk_flags",
     "memory",
     "proofs",
+    "registry",
 )
 
 
