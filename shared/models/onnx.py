@@ -69,6 +69,9 @@ def _feed(one: _Input, frame: Frame) -> np.ndarray:
     if len(one.features) == 1:
         column = frame.columns[one.features[0]].astype(one.dtype)
         return column if one.flat else column.reshape(-1, 1)
+    if frame.rows == 1:  # column by column costs a lone row more than the model
+        row = np.concatenate([frame.columns[name] for name in one.features], dtype=one.dtype, casting="unsafe")
+        return row.reshape(1, -1)
     matrix = np.empty((frame.rows, len(one.features)), one.dtype)
     for at, name in enumerate(one.features):
         matrix[:, at] = frame.columns[name]

@@ -1,7 +1,7 @@
 """What every endpoint shares: authentication, rights, `?after=`, Idempotency-Key, and the answer to a write."""
 
 import hashlib
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -10,7 +10,8 @@ from uuid import UUID
 
 import orjson
 from fastapi import Request
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
+from fastapi.routing import APIRoute
 
 from shared.events.batches import parse_prediction_id
 from shared.events.envelope import Event
@@ -22,7 +23,7 @@ from shared.runtime.problems import Problem
 from shared.runtime.service import Service
 from shared.runtime.times import with_offset
 
-__all__ = ["Answer", "Call", "page", "reading", "stated", "writing"]
+__all__ = ["Answer", "Call", "PlainRoute", "page", "reading", "stated", "writing"]
 
 Answered = tuple[int, dict[str, Any]]
 """HTTP status and body."""
@@ -30,6 +31,15 @@ Answered = tuple[int, dict[str, Any]]
 MAX_IDEMPOTENCY_KEY = 255
 EARLIEST = datetime(1, 1, 2, tzinfo=UTC)
 """Earlier times cannot be told in every zone."""
+
+
+class PlainRoute(APIRoute):
+    """A route whose endpoint takes the request and gives the response: nothing is declared, so that nothing has to be
+    resolved, which costs a small request a fifth of its time. Such routes are tried before all others."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """The endpoint itself."""
+        return self.endpoint
 
 
 class Answer(JSONResponse):

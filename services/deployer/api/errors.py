@@ -16,7 +16,7 @@ P = ParamSpec("P")
 
 
 def protocol_errors(endpoint: Callable[P, Awaitable[Response]]) -> Callable[P, Awaitable[Response]]:
-    """The endpoint, which has a parameter `request: Request`, with its problems told in the protocol's form."""
+    """The endpoint, whose first parameter is `request: Request`, with its problems told in the protocol's form."""
 
     @wraps(endpoint)
     async def guarded(*args: P.args, **kwargs: P.kwargs) -> Response:
@@ -28,7 +28,7 @@ def protocol_errors(endpoint: Callable[P, Awaitable[Response]]) -> Callable[P, A
             problem = Problem(503, f"{what}-unavailable", detail, "Try again.", headers={"Retry-After": "1"})
         except Problem as error:
             problem = error
-        request = cast(Request, kwargs["request"])
+        request = cast(Request, kwargs["request"] if "request" in kwargs else args[0])
         body = {"error": problem.detail} | problem.document(request.url.path)
         return Response(encoded(body), problem.status, problem.headers, "application/json")
 

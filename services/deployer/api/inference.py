@@ -17,7 +17,7 @@ from services.deployer.api.serving import Serving
 from services.deployer.serving.binary import HEADER, packed, parsed, unpacked
 from services.deployer.serving.gateway import Asking
 from shared.runtime.commands import new_id
-from shared.runtime.http import Answered, Call, encoded, writing
+from shared.runtime.http import Answered, Call, PlainRoute, encoded, writing
 from shared.runtime.openapi import also
 from shared.runtime.problems import Problem
 from shared.runtime.service import Service
@@ -34,22 +34,22 @@ _BODY: dict[str, Any] = {
 
 def router(service: Service, serving: Serving) -> APIRouter:
     """The endpoints that answer."""
-    routes = APIRouter(prefix="/v2/models", tags=["inference"])
+    routes = APIRouter(prefix="/v2/models", tags=["inference"], route_class=PlainRoute)
     take = writing(service)
 
     async def answered(request: Request, version: int | None) -> Response:
         call = await take(request)
         if b"after=" in request.scope["query_string"]:
             await serving.routes.refresh()
-        header = request.headers.get(HEADER)
-        body = parsed(await request.body()) if header is None else unpacked(await request.body(), header)
+        header, raw = request.headers.get(HEADER), await request.body()
+        body = parsed(raw) if header is None else unpacked(raw, header)
         route = await serving.routes.get(request.path_params["name"])
         if call.idempotency_key is not None and any(one.target.subject for one in route.served.values()):
             call.digest = await call.service.keyring.blind(call.digest)  # a digest of few values could be guessed at
         asking = _asking(call)
         if call.idempotency_key is None:
             answer = await serving.gateway.infer(route, version, body, asking)
-            if header is None and b"binary_data" not in await request.body():
+            if header is None and b"binary_data" not in raw:
                 return Response(encoded(answer), media_type="application/json")
             content, headers = packed(body, answer)
             return Response(content, headers=headers)

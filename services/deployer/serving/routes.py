@@ -91,14 +91,16 @@ class RouteTable:
         self._checked = monotonic()
 
     async def _fresh(self) -> None:
-        if self._refreshing is None or self._refreshing.done():
-            self._refreshing = asyncio.create_task(self.refresh())
-            self._refreshing.add_done_callback(_report)
+        refreshing = self._refreshing
+        if refreshing is None or refreshing.done():
+            refreshing = self._refreshing = asyncio.create_task(self.refresh())
+            refreshing.add_done_callback(_report)
         if self._seen is None:
-            await asyncio.shield(self._refreshing)
+            await asyncio.shield(refreshing)
             return
-        done, _ = await asyncio.wait([self._refreshing], timeout=MAX_REFRESH_WAIT_SECONDS)
-        if not done or self._refreshing.exception() is not None:
+        # by the time the wait is over another request may have begun the next refresh: only this one is asked about
+        done, _ = await asyncio.wait([refreshing], timeout=MAX_REFRESH_WAIT_SECONDS)
+        if not done or refreshing.exception() is not None:
             self._checked = monotonic()  # so that not every request waits for a store that is slow or away
 
     async def _listed(self) -> dict[str, int]:

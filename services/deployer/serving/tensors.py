@@ -4,8 +4,7 @@ Source: Open Inference Protocol, REST, "Tensor Data" (datatypes, shapes, row-maj
 tensor is NaN, since JSON has no NaN; everywhere else it is refused. Binary data: `binary`.
 """
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -28,8 +27,7 @@ _NARROW = ("FP16", "FP32")
 MAX_RANK = 8
 
 
-@dataclass(frozen=True, slots=True)
-class Tensor:
+class Tensor(NamedTuple):
     """`array` has the declared shape and datatype; BYTES are `str` objects."""
 
     name: str
@@ -41,7 +39,7 @@ def read_tensors(inputs: Any, max_values: int) -> list[Tensor]:
     """The tensors of a request's `inputs` (or a remote answer's `outputs`). Raises Problem 400, 413."""
     if not isinstance(inputs, list) or not inputs:
         raise bad_request("bad-inputs", "'inputs' must be a list of at least one tensor.")
-    tensors = [_read(one, place, max_values) for place, one in enumerate(inputs)]
+    tensors = [_lone(one) or _read(one, place, max_values) for place, one in enumerate(inputs)]
     if len({one.name for one in tensors}) < len(tensors):
         names = [one.name for one in tensors]
         twice = sorted({name for name in names if names.count(name) > 1})
@@ -53,6 +51,18 @@ def write_tensor(name: str, column: np.ndarray) -> dict[str, Any]:
     """A column [n] (float64, int64, bool or str objects) as a tensor of the protocol; NaN becomes null."""
     datatype = {"f": "FP64", "i": "INT64", "b": "BOOL"}.get(column.dtype.kind, "BYTES")
     return {"name": name, "datatype": datatype, "shape": [len(column)], "data": column.tolist()}
+
+
+def _lone(one: Any) -> Tensor | None:
+    """One number, as most requests have it: what `_read` would make of it at a third of the cost; None: ask that."""
+    try:
+        shape, data = one["shape"], one["data"]
+        usual = one["datatype"] == "FP64" and len(one) == 4 and shape == [1] and type(shape[0]) is int
+        if usual and type(data) is list and len(data) == 1 and type(data[0]) is float and type(one["name"]) is str:
+            return Tensor(one["name"], "FP64", np.array(data))
+    except (KeyError, TypeError, IndexError):
+        pass
+    return None
 
 
 def _read(one: Any, place: int, max_values: int) -> Tensor:

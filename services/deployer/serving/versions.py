@@ -17,6 +17,7 @@ logger = structlog.get_logger()
 CONSTANT = 0
 """The version that an answer names where a constant stands in for all of them."""
 
+_FIRST = np.zeros(1, np.int64)
 FAILURES = (502, 503, 504)
 """What is the version's fault, or that of what it runs on, and not the request's."""
 
@@ -48,10 +49,10 @@ class Versions:
         fallback = route.state.fallback if fall else None
         # the champion last: what fell to it is asked together with its own
         for version in sorted(frames, key=lambda one: one == champion):
-            places = np.flatnonzero(versions == version)
+            frame = frames[version]
+            places = _FIRST if frame.rows == len(frames) == 1 else np.flatnonzero(versions == version)
             if not len(places):
                 continue
-            frame = frames[version]
             some = frame if len(places) == frame.rows else frame.take(places)
             try:
                 parts.append(Part(version, places, some, await self.runtimes.run(route, version, some)))
