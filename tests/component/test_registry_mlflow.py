@@ -232,6 +232,22 @@ def test_the_digest_given_as_a_tag_is_the_artifacts(client: MlflowClient, addres
         client.create_model_version("digest", SOURCE, tags={"sha256": "ab"})
 
 
+def test_a_version_is_copied_with_its_artifact(client: MlflowClient, address: str) -> None:
+    client.create_registered_model("from")
+    client.create_model_version("from", SOURCE, tags={"sha256": "ab" * 32})
+    client.set_registered_model_alias("from", "best", "1")
+    copied = client.copy_model_version("models:/from/1", "to")
+    assert (copied.name, copied.version, copied.tags["sha256"]) == ("to", "1", "ab" * 32)
+    assert client.get_model_version_download_uri("to", "1") == SOURCE
+    client.create_model_version("to", "models:/from@best")
+    artifact = native(address, "GET", "/v1/models/to/versions/2")["artifact"]
+    assert (artifact["uri"], artifact["sha256"]) == (SOURCE, "ab" * 32)
+    for wrong in ("models:/from/9", "models:/nobody/1", "models:/from@worst"):
+        with pytest.raises(MlflowException) as unknown:
+            client.create_model_version("to", wrong)
+        assert code(unknown) == "RESOURCE_DOES_NOT_EXIST"
+
+
 def test_bodies_have_a_limit(tmp_path: Path) -> None:
     with served(DEFINITION, tmp_path, max_body_bytes=2_000) as address:
         body = json.dumps({"name": "x" * 3_000})

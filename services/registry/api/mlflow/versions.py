@@ -23,6 +23,7 @@ from shared.runtime.service import Service
 
 _MAX_VERSIONS = 200_000
 _SHA256 = re.compile(r"[0-9a-fA-F]{64}")
+_REGISTERED = re.compile(r"models:/(?P<name>[^/:@]+)(?:/(?P<version>\d{1,9})|@(?P<alias>[^/:@]+))")
 DIGEST_TAG = "sha256"
 
 
@@ -43,7 +44,8 @@ def add_versions(routes: APIRouter, service: Service, record: Record) -> None:
 
         async def making(unit: UnitOfWork, state: ModelState) -> models.Command:
             policies = await policies_in(service, unit, body.name, new=True)
-            said = (version, None, limit, call.caller.actor, context.event_id, policies, tags, True)
+            copied = await _copied(record, unit, version)
+            said = (copied, None, limit, call.caller.actor, context.event_id, policies, tags, True)
             return models.RegisterVersion(*said)
 
         def telling(state: ModelState) -> dict[str, Any]:
@@ -90,6 +92,19 @@ def _version(body: bodies.CreateVersion, digest: str) -> ModelVersionRegistered:
         description=body.description,
         run_link=body.run_link,
     )
+
+
+async def _copied(record: Record, unit: UnitOfWork, version: ModelVersionRegistered) -> ModelVersionRegistered:
+    """A version whose source is one that is registered here (`models:/NAME/VERSION`) has that one's artifact, and all
+    that is known of it. Raises MlflowError RESOURCE_DOES_NOT_EXIST."""
+    named = _REGISTERED.fullmatch(version.artifact.uri)
+    if named is None:
+        return version
+    state = await record.model_in(unit, named["name"])
+    number = state.aliases.get(named["alias"], 0) if named["alias"] else int(named["version"])
+    origin = version_in(state, number).registered
+    shared = ("artifact", "framework", "signature", "params", "metrics", "training_data", "code", "task", "classes")
+    return version.model_copy(update={name: getattr(origin, name) for name in shared})
 
 
 def _add_changes(routes: APIRouter, service: Service, record: Record) -> None:
