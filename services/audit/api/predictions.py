@@ -113,11 +113,15 @@ async def story(log: EventLog, reader: Reader, found: Located) -> dict[str, Any]
         _allowed(reader, found, version, deployment),
         _flags(reader, found),
     )
-    goal, provenance, came_true, policies = await gather(
-        _goal(reader, model), _provenance(reader, version), outcome(log, reader, found), _policies(reader, found)
+    goal, provenance, came_true, policies, personal = await gather(
+        _goal(reader, model),
+        _provenance(reader, version),
+        outcome(log, reader, found),
+        _policies(reader, found),
+        _personal(reader, found),
     )
     return {
-        "prediction": _prediction(found, data),
+        "prediction": {**_prediction(found, data), "personal": personal},
         "deployment": about[deployment],
         "model": about[model],
         "version": about[version],
@@ -149,6 +153,23 @@ def _prediction(found: Located, data: dict[str, Any]) -> dict[str, Any]:
         "features": batches.group(values, batches.FEATURE),
         "outputs": batches.group(values, batches.OUTPUT),
     }
+
+
+async def _personal(reader: Reader, found: Located) -> Json | None:
+    """Whether values of this prediction are encrypted, or were erased, by which event, on whose word and why; None
+    where nothing is personal. The audit has no key and reads none of it."""
+    token = found.values.get("entity")
+    if found.values.get(batches.SEALED) is None or token is None:
+        return None
+    node = f"subject/{str(token).partition(':')[2]}"
+    told = (await reader.events_about([node])).get(node, [])
+    if not told:
+        detail = "Personal values are encrypted; the monitor shows them to who may read them."
+        return {"state": "encrypted", "subject": token, "event_id": None, "by": None, "at": None, "detail": detail}
+    row = told[0]
+    detail = f"Personal values were erased: {data_of(row)['reason']}."
+    stated = {"event_id": row["event_id"], "by": row["actor"], "at": row["time"]}
+    return {"state": "erased", "subject": token, **stated, "detail": detail}
 
 
 async def _goal(reader: Reader, model: str) -> dict[str, Any]:
