@@ -2,7 +2,20 @@
 
 import typer
 
-from muniment.cli import bundles, inspect, keys, lineage, models, operate, predictions, proofs, reports, start, testing
+from muniment.cli import (
+    bundles,
+    gating,
+    inspect,
+    keys,
+    lineage,
+    models,
+    operate,
+    predictions,
+    proofs,
+    reports,
+    start,
+    testing,
+)
 
 app = typer.Typer(
     name="muniment",
@@ -11,7 +24,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (start, models, bundles, testing, inspect, lineage, proofs, reports, predictions, operate):
+for module in (start, gating, models, bundles, testing, inspect, lineage, proofs, reports, predictions, operate):
     module.add(app)
 app.add_typer(keys.app, name="keys")
 app.add_typer(proofs.signing_key, name="signing-key")

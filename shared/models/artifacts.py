@@ -13,13 +13,17 @@ from shared.models.bundles import model_in
 _REMOTE = ("s3", "gs")
 
 
+class Altered(Unservable):
+    """The bytes are others than those registered."""
+
+
 def verified(artifact: Artifact, max_bytes: int) -> bytes:
     """The model of what was registered, out of its bundle where it lies in one. Raises Unservable where the bytes
     cannot be read or are others."""
     data = read_artifact(artifact.uri, max_bytes)
     digest = hashlib.sha256(data).hexdigest()
     if digest != artifact.sha256.lower():
-        raise Unservable(f"the artifact at {artifact.uri} has SHA-256 {digest}, registered is {artifact.sha256}")
+        raise Altered(f"the artifact at {artifact.uri} has SHA-256 {digest}, registered is {artifact.sha256}")
     return model_in(data)
 
 

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, Query
 from fastapi.responses import JSONResponse
 
 from services.deployer import domain
+from services.deployer.api.artifacts import unaltered
 from services.deployer.api.bodies import DeployBody, PromoteBody, ReasonBody, TrafficBody
 from services.deployer.api.facts import facts_of, known_model
 from services.deployer.api.serving import Serving
@@ -66,9 +67,11 @@ def router(service: Service, serving: Serving) -> APIRouter:
 
     @routes.post("", status_code=201, response_class=Answer)
     async def deploy(body: DeployBody, call: Annotated[Call, Depends(deploying)]) -> JSONResponse:
-        """Deploy a version. 404 where model or version are unknown, 409 `gate-closed` with the rules."""
+        """Deploy a version. 404 where model or version are unknown, 409 `gate-closed` with the rules, or
+        `artifact-altered` where the model's file is not, byte for byte, the one that was registered."""
         await known_model(store, body.model)
         facts = await facts_of(store, body.model, body.environment, [body.version])
+        await unaltered(facts, body.runtime.kind, service.settings)
         wanted = Deploy(
             body.name,
             body.model,
@@ -86,6 +89,7 @@ def router(service: Service, serving: Serving) -> APIRouter:
         state, traffic = await current(name), body.fact()
         listed = [traffic.champion, *(share.version for share in traffic.challengers), *traffic.shadows]
         facts = await facts_of(store, state.model, state.environment, listed)
+        await unaltered(facts, state.runtime.kind, service.settings)
         return await command(call, name, SetTraffic(traffic, facts, body.reason), body)
 
     @routes.post("/{name}/promote", response_class=Answer)
@@ -97,6 +101,7 @@ def router(service: Service, serving: Serving) -> APIRouter:
         state = await current(name)
         listed = [share.version for share in state.traffic.challengers]
         facts = await facts_of(store, state.model, state.environment, listed)
+        await unaltered(facts, state.runtime.kind, service.settings)
         return await command(call, name, Promote(body.version, facts, body.reason), body)
 
     @routes.post("/{name}/rollback", response_class=Answer)
