@@ -254,6 +254,11 @@ def _fallback(event: Event, data: deployer.FallbackSet) -> Said:
     return node, [Edge(node, INFLUENCED, f"deployment/{data.deployment}", "deployment")]
 
 
+def _resources(event: Event, data: deployer.ResourcesDeclared) -> Said:
+    node = f"resources/{data.deployment}"
+    return node, [Edge(node, INFLUENCED, f"deployment/{data.deployment}", "deployment")]
+
+
 def _reacted(event: Event, data: deployer.Reacted) -> Said:
     node = f"reaction/{event.id}"
     return node, _of_version(node, data)
@@ -509,6 +514,7 @@ _SAYS: dict[type[Payload], Callable[[Event, Any], Said]] = {
     deployer.ReactionsSet: _reactions,
     deployer.Reacted: _reacted,
     deployer.FallbackSet: _fallback,
+    deployer.ResourcesDeclared: _resources,
     monitor.PredictionLogged: _batch,
     monitor.OutcomeLogged: _outcomes,
     monitor.OutcomesJoined: _joined,
