@@ -358,6 +358,9 @@ class Settings(BaseSettings):
     """Signs links that flag with one click; API processes on several machines need the same one. None: kept in a file
     in `data_dir`."""
 
+    attachments_url: str = ""
+    """Where attachments of flags lie: a folder or `s3://BUCKET/PREFIX`; empty: `attachments` in `data_dir`."""
+
     max_attachment_bytes: int = 2**20
     max_attachments: int = 10
     """Size of one attachment, and how many one flag may have."""

@@ -300,6 +300,7 @@ PAYLOADS: tuple[Payload, ...] = (
     feedback.FlagCommented(flag=BATCH, comment="looking"),
     feedback.FlagResolved(flag=BATCH, resolution="model_defect", comment="known"),
     feedback.FlagThresholdBreached(**V1, open_flags=10, threshold=10),
+    feedback.FlagThresholdCleared(**V1, open_flags=9, kind="open"),
     feedback.BulkFlagRequested(
         bulk="bulk-1",
         category="missed",

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from services.audit.api.estate import goals_of, participants, take_part, version_facts
+from services.audit.api.flagged import many_with
 from services.audit.api.graph import link
 from services.audit.api.moments import lateness
 from services.audit.api.reader import EVENT_COLUMNS, Reader, data_of
@@ -23,6 +24,9 @@ Json = dict[str, Any]
 
 MAX_POLICIES = 200
 """Adoptions of policies looked through for those in force."""
+
+MAX_MANY = 200
+"""Flags on many predictions of one batch that are looked through for one of them."""
 
 MAX_JOINED = 200
 """Batches of joined outcomes looked through for one prediction."""
@@ -111,7 +115,7 @@ async def story(log: EventLog, reader: Reader, found: Located) -> dict[str, Any]
         reader.about([version, model, deployment]),
         _evidence(reader, version),
         _allowed(reader, found, version, deployment),
-        _flags(reader, found),
+        _flags(log, reader, found),
     )
     goal, provenance, came_true, policies, personal = await gather(
         _goal(reader, model),
@@ -257,9 +261,12 @@ def policy_links(told: Json) -> list[Row]:
     ]
 
 
-async def _flags(reader: Reader, found: Located) -> list[dict[str, Any]]:
+async def _flags(log: EventLog, reader: Reader, found: Located) -> list[dict[str, Any]]:
     """Flags on this prediction, each with what became of it."""
-    nodes = [row["src"] for row in await reader.edges_to(found.nodes, source="flag/")]
+    edges = await reader.edges_to(found.nodes, source="flag/")
+    single = {row["src"] for row in edges if row["dst"] != found.batch["node"]}
+    many = sorted({row["src"] for row in edges} - single)[:MAX_MANY]
+    nodes = sorted(single | await many_with(log, reader, many, found.batch["event_id"], found.row))
     events, about = await gather(reader.events_about(nodes), reader.about(nodes))
     flags: list[dict[str, Any]] = []
     step = ("event_id", "type", "time", "recorded", "actor")

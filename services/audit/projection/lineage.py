@@ -431,7 +431,7 @@ def _corrections(event: Event, data: feedback.CorrectionsExported) -> Said:
     return node, [Edge(node, DERIVED, f"flag/{flag}", "corrected") for flag in data.flags]
 
 
-def _flag_breach(event: Event, data: feedback.FlagThresholdBreached) -> Said:
+def _flag_breach(event: Event, data: feedback.FlagThresholdBreached | feedback.FlagThresholdCleared) -> Said:
     node = f"breach/{event.id}"
     return node, _of_version(node, data)
 
@@ -540,6 +540,7 @@ _SAYS: dict[type[Payload], Callable[[Event, Any], Said]] = {
     feedback.FlagCommented: _flag_only,
     feedback.FlagResolved: _flag_only,
     feedback.FlagThresholdBreached: _flag_breach,
+    feedback.FlagThresholdCleared: _flag_breach,
     feedback.FlagLapsed: _flag_only,
     feedback.FlagMerged: _merged,
     feedback.PredictionsFlagged: _flags,
