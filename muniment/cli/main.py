@@ -10,6 +10,7 @@ from muniment.cli import (
     lineage,
     models,
     operate,
+    policies,
     predictions,
     proofs,
     reports,
@@ -27,5 +28,6 @@ app = typer.Typer(
 for module in (start, gating, models, bundles, testing, inspect, lineage, proofs, reports, predictions, operate):
     module.add(app)
 app.add_typer(keys.app, name="keys")
+app.add_typer(policies.app, name="policy")
 app.add_typer(proofs.signing_key, name="signing-key")
 app.add_typer(operate.dead_letters, name="dead-letters")
