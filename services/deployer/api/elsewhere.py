@@ -7,6 +7,7 @@ from fastapi import APIRouter, Depends, Query
 from fastapi.responses import JSONResponse, Response
 
 from services.deployer import manifests
+from services.deployer.api.artifacts import unaltered
 from services.deployer.api.bodies import MAX_NAME, NAME_PATTERN, ReportBody
 from services.deployer.api.deployments import DEPLOYERS, Commanding
 from services.deployer.api.facts import facts_of, known_model
@@ -36,6 +37,7 @@ def router(service: Service, serving: Serving) -> APIRouter:
         await known_model(service.store, body.model)
         shadows = await _shadows(service, name)
         facts = await facts_of(service.store, body.model, body.environment, [body.version, *shadows])
+        await unaltered(facts, body.runtime.kind, service.settings)
         runtime, resources = body.runtime.fact(), body.resources.fact()
         wanted = Deploy(name, body.model, body.version, body.environment, runtime, resources, facts)
         return await run.command(call, name, Report(wanted, body.reason), body)
