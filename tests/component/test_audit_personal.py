@@ -82,3 +82,10 @@ async def test_the_proof_of_an_erased_prediction_and_of_its_forgetting_hold(syst
 async def test_where_nothing_is_personal_nothing_is_said(system: System, story: Story) -> None:
     answer = (await system.client.get("/v1/dossier/LH-1")).json()
     assert answer["prediction"]["personal"] is None
+
+
+async def test_a_page_as_of_a_time_before_anything_was_said_is_a_page_of_gaps(system: System, story: Story) -> None:
+    path = f"/v1/dossier/{PREDICTION}"
+    answer = await system.client.get(path, params={"format": "html", "at": day(-300).isoformat()})
+    assert answer.status_code == 200, answer.text
+    assert "<html" in answer.text
