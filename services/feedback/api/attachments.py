@@ -21,7 +21,15 @@ _KIND = re.compile(r"[a-z0-9.+-]{1,64}/[a-z0-9.+-]{1,64}")
 _DIGEST = re.compile("[0-9a-f]{64}")
 _ANY = "application/octet-stream"
 _FILE = {"schema": {"type": "string", "format": "binary"}}
-_DOC = {"requestBody": {"required": True, "content": {_ANY: _FILE}}}
+_KEPT = {
+    "type": "object",
+    "required": ["sha256", "bytes", "media_type"],
+    "properties": {"sha256": {"type": "string"}, "bytes": {"type": "integer"}, "media_type": {"type": "string"}},
+}
+_DOC = {
+    "requestBody": {"required": True, "content": {_ANY: _FILE}},
+    "responses": {"201": {"content": {"application/json": {"schema": _KEPT}}}},
+}
 _HEADERS = {
     "Content-Disposition": "attachment",
     "X-Content-Type-Options": "nosniff",

@@ -19,6 +19,7 @@ from shared.events.feedback import CorrectionsExported
 from shared.log.store import UnitOfWork
 from shared.log.tables import Query, equal
 from shared.runtime.http import Call, page, reading, stated, writing
+from shared.runtime.openapi import also
 from shared.runtime.problems import Problem
 from shared.runtime.service import Service
 
@@ -85,7 +86,7 @@ def add(routes: APIRouter, service: Service) -> None:
         where = equal(dataset=dataset) if dataset is not None else ()
         return await page(service, Query("exports", where, ("-at",), limit), cursor)
 
-    @routes.get(PATH + "/{export}/file", response_class=Response)
+    @routes.get(PATH + "/{export}/file", response_class=Response, responses=also(410))
     async def file(export: str, call: Annotated[Call, seeing]) -> Response:
         """The Parquet file."""
         row = await service.store.get("exports", export)
