@@ -3,7 +3,9 @@
 # pyright: basic
 
 import hashlib
+import os
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from shared.events.registry import Artifact
@@ -49,7 +51,7 @@ def _from_bucket(uri: str, max_bytes: int) -> bytes:
     import pyarrow.fs as arrow  # costs a process that serves only files nothing
 
     try:
-        system, path = arrow.FileSystem.from_uri(uri)
+        system, path = bucket_of(uri)
         info = system.get_file_info(path)
         if info.type != arrow.FileType.File:
             raise Unservable(f"there is no artifact at {uri}")
@@ -59,3 +61,17 @@ def _from_bucket(uri: str, max_bytes: int) -> bytes:
             return file.read()
     except (OSError, ValueError) as error:
         raise Unservable(f"the artifact at {uri} cannot be read: {error}") from error
+
+
+def bucket_of(uri: str) -> tuple[Any, str]:
+    """The file system of Arrow for a bucket, and the path there. Raises OSError, ValueError."""
+    import pyarrow.fs as arrow
+
+    parts = urlsplit(uri)
+    if parts.scheme != "s3":
+        return arrow.FileSystem.from_uri(uri)
+    if parts.username or parts.query:
+        raise ValueError("credentials and options come from the environment, not from the URI")
+    endpoint = urlsplit(os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL", ""))
+    given = {"scheme": endpoint.scheme, "endpoint_override": endpoint.netloc} if endpoint.netloc else {}
+    return arrow.S3FileSystem(**given), unquote(parts.netloc + parts.path)
