@@ -403,7 +403,7 @@ class Settings(BaseSettings):
     Workers of the audit on several machines need the same one."""
 
     public_tree: Literal["nothing", "hashes", "entries"] = "nothing"
-    """What of the tree is answered without an API key. `hashes`: `/checkpoint` and the tiles of hashes, as witnesses and
+    """What of the tree is answered without an API key. `hashes`: `/checkpoint` and tiles of hashes, as witnesses and
     mirrors read them, which tell how much is recorded and when, and nothing of what; `entries`: every event, too."""
 
     tree_origin: str = ""
