@@ -17,6 +17,7 @@ from shared.runtime import memory
 
 NAMES = (
     "single_prediction",
+    "infer",
     "batch_predictions",
     "windows",
     "archive",

@@ -11,7 +11,7 @@ _ROUTES = tuple(
             r"/v1/deployments/[^/]+/(windows|drift|integrity|quality|kpis|fairness|experiments|predictions|archive|retention)\b",
             "monitor",
         ),
-        (r"/v1/(predictions|outcomes|stream|alerts|alert-routes|alert-deliveries)\b", "monitor"),
+        (r"/v1/(predictions|outcomes|subjects|stream|alerts|alert-routes|alert-deliveries)\b", "monitor"),
         (r"/v1/deployments\b|/v2\b", "deployer"),
         (r"/v1/(flags|flag-links|flag-limits|breaches|triage|notices|attachments)\b", "feedback"),
         (r"/v1/(rates|experts|reviews|rules|corrections)\b", "feedback"),

@@ -2,7 +2,21 @@
 
 import typer
 
-from muniment.cli import bundles, inspect, keys, lineage, models, operate, predictions, proofs, reports, start, testing
+from muniment.cli import (
+    bundles,
+    gating,
+    inspect,
+    keys,
+    lineage,
+    models,
+    operate,
+    policies,
+    predictions,
+    proofs,
+    reports,
+    start,
+    testing,
+)
 
 app = typer.Typer(
     name="muniment",
@@ -11,8 +25,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (start, models, bundles, testing, inspect, lineage, proofs, reports, predictions, operate):
+for module in (start, gating, models, bundles, testing, inspect, lineage, proofs, reports, predictions, operate):
     module.add(app)
 app.add_typer(keys.app, name="keys")
+app.add_typer(policies.app, name="policy")
 app.add_typer(proofs.signing_key, name="signing-key")
 app.add_typer(operate.dead_letters, name="dead-letters")

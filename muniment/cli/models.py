@@ -1,4 +1,4 @@
-"""Commands of those who ship models: gate, register, deploy, promote, rollback."""
+"""Commands of those who ship models: register, deploy, promote, rollback."""
 
 import hashlib
 import sys
@@ -11,53 +11,21 @@ import typer
 from muniment.cli.bundles import SUFFIX, of_bundle
 from muniment.cli.options import DEFAULT_URL as URL
 from muniment.cli.options import (
-    NO,
     UNKNOWN,
     Actor,
     AsJson,
     Key,
     Url,
     connected,
-    console,
     fail,
-    rule_line,
-    show,
-    tell,
     wrote,
 )
 from muniment.errors import ProblemError
 
 
 def add(app: typer.Typer) -> None:
-    for command in (gate, register, deploy, promote, rollback):
+    for command in (register, deploy, promote, rollback):
         app.command()(command)
-
-
-def gate(
-    model: str,
-    version: int,
-    stage: Annotated[str, typer.Option(help="staging or production.")] = "production",
-    url: Url = URL,
-    actor: Actor = None,
-    key: Key = None,
-    as_json: AsJson = False,
-) -> None:
-    """Ask whether a version may go to a stage. Exit 0 allowed, 1 not allowed, 2 could not tell."""
-    with connected(url, actor, key) as client:
-        try:
-            answer = client.get(f"/v1/models/{model}/versions/{version}/gate", stage=stage)
-        except ProblemError as problem:
-            tell(problem)
-            raise typer.Exit(UNKNOWN) from problem
-
-    def text() -> None:
-        verdict = "[green]allowed[/green]" if answer["allowed"] else "[red]not allowed[/red]"
-        console.print(f"{model} version {version} in {stage}: {verdict}")
-        for rule in answer["rules"]:
-            console.print(rule_line(rule))
-
-    show(answer, as_json, text)
-    raise typer.Exit(0 if answer["allowed"] else NO)
 
 
 def register(

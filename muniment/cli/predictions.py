@@ -1,5 +1,6 @@
 """Commands about single predictions and many: explain, export-predictions, retention."""
 
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,6 +17,7 @@ _SUFFIX = {"parquet": ".parquet", "ndjson": ".ndjson"}
 def add(app: typer.Typer) -> None:
     app.command()(explain)
     app.command("export-predictions")(export_predictions)
+    app.command()(forget)
 
 
 def explain(
@@ -70,3 +72,20 @@ def _explained(answer: dict[str, Any]) -> None:
     for one in answer["contributions"]:
         table.add_row(one["feature"], str(one["value"]), str(one["typical"]), f"{one['contribution']:+.4g}")
     console.print(table)
+
+
+def forget(
+    subject: Annotated[str, typer.Argument(help="The person as predictions name them; - reads it from the input.")],
+    reason: Annotated[str, typer.Option(help="Why; it goes on record and must not name the person.")],
+    url: Url = URL,
+    actor: Actor = None,
+    key: Key = None,
+    as_json: AsJson = False,
+) -> None:
+    """Destroy a person's key, so that nobody can read any more what the log holds of them encrypted. Exit 0 also where
+    no key was held."""
+    named = sys.stdin.readline().rstrip("\n") if subject == "-" else subject
+    with connected(url, actor, key) as client:
+        answer = client.post("/v1/subjects:forget", {"subject": named, "reason": reason})
+    held = f"erased; the receipt is event {answer['event_id']}" if answer["events"] else "no key is held of that person"
+    show(answer, as_json, lambda: console.print(escape(held)))

@@ -3,12 +3,12 @@
 from pathlib import Path
 from typing import Any
 
-import pyarrow.fs as arrow
 from fsspec.core import url_to_fs
 from fsspec.implementations.arrow import ArrowFSWrapper
 
 from muniment.packaging.bundle import SUFFIX, Bundle
 from muniment.packaging.sources import CannotPackage
+from shared.models.artifacts import bucket_of
 
 
 def stored(data: bytes, place: str) -> str:
@@ -51,5 +51,5 @@ def _opened(url: str) -> tuple[Any, str]:
     try:
         return url_to_fs(url)
     except ImportError:
-        system, path = arrow.FileSystem.from_uri(url)
+        system, path = bucket_of(url)
         return ArrowFSWrapper(system), path

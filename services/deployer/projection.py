@@ -10,6 +10,7 @@ from shared.events.deployer import (
     Promoted,
     Reacted,
     ReactionsSet,
+    ResourcesDeclared,
     Retired,
     RolledBack,
     Traffic,
@@ -109,6 +110,8 @@ def project(event: Event) -> list[Change]:
         case ReactionsSet() as fact:
             said = fact.model_dump(mode="json", include={"rules", "cool_down_seconds", "reason"})
             return [_changed(event, fact.deployment, {"reactions": said})]
+        case ResourcesDeclared() as fact:
+            return [_changed(event, fact.deployment, {"resources": fact.resources.model_dump(mode="json")})]
         case FallbackSet() as fact:
             return [_changed(event, fact.deployment, {"fallback": fact.fallback.model_dump(mode="json")})]
         case Reacted() as fact:

@@ -9,12 +9,10 @@ import io
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.fs as pa_fs
 import pyarrow.parquet as pq
 
 from services.feedback.domain.flags import number_of
@@ -24,7 +22,6 @@ from shared.events import batches
 from shared.log.tables import Query, Row, equal
 from shared.runtime.predictions import times_column
 from shared.runtime.service import Service
-from shared.runtime.settings import Settings
 
 PAGE = 500
 
@@ -81,35 +78,6 @@ async def parquet(service: Service, deployment: str, found: Corrections) -> byte
     sink = io.BytesIO()
     pq.write_table(whole.sort_by([("at", "ascending"), ("prediction_id", "ascending")]), sink, compression="zstd")
     return sink.getvalue()
-
-
-@dataclass(frozen=True, slots=True)
-class Files:
-    """Where data sets lie, by their digest."""
-
-    system: Any
-    folder: str
-
-    @classmethod
-    def of(cls, settings: Settings) -> "Files":
-        if "://" in settings.corrections_url:
-            return cls(*pa_fs.FileSystem.from_uri(settings.corrections_url))
-        folder = Path(settings.corrections_url or settings.data_dir / "corrections").resolve()
-        return cls(pa_fs.LocalFileSystem(), str(folder))
-
-    def keep(self, sha256: str, data: bytes) -> None:
-        """Write a file; what is there already under this digest is the same."""
-        self.system.create_dir(self.folder, recursive=True)
-        with self.system.open_output_stream(self._path(sha256)) as file:
-            file.write(data)
-
-    def read(self, sha256: str) -> bytes:
-        """Raises FileNotFoundError."""
-        with self.system.open_input_file(self._path(sha256)) as file:
-            return file.read()
-
-    def _path(self, sha256: str) -> str:
-        return f"{self.folder}/{sha256}.parquet"
 
 
 async def _add(service: Service, found: Corrections, one: Row, answered: Row) -> None:

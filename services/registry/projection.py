@@ -188,7 +188,8 @@ def _version(event: Event, version: ModelVersionRegistered) -> list[Change]:
 def _approval(event: Event, word: ApprovalGranted | ApprovalRejected) -> Change:
     conditions: list[Any] = list(word.conditions) if isinstance(word, ApprovalGranted) else []
     decision = "approve" if isinstance(word, ApprovalGranted) else "reject"
-    more = {"id": word.approval, "decision": decision, "conditions": conditions}
+    more: Row = {"id": word.approval, "decision": decision, "conditions": conditions}
+    more["expires"] = word.expires if isinstance(word, ApprovalGranted) else None
     return Put("approvals", _row(event, "approval", "conditions", "expires") | more)
 
 

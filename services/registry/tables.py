@@ -161,7 +161,14 @@ TABLES: tuple[Table, ...] = (
     _of_version(
         "approvals",
         ("id",),
-        {"id": "text", "decision": "text", "role": "text", "comment": "text", "conditions": "json"},
+        {
+            "id": "text",
+            "decision": "text",
+            "role": "text",
+            "comment": "text",
+            "conditions": "json",
+            "expires": "timestamp",
+        },
         ("model", "version", "at"),
     ),
     _of_version(

@@ -176,3 +176,12 @@ class FallbackSet(DeployerPayload):
     model: str
     fallback: Fallback
     reason: str = ""
+
+
+class ResourcesDeclared(DeployerPayload):
+    """What the deployment is given from now on, for all its replicas alike."""
+
+    deployment: str
+    model: str
+    resources: Resources
+    reason: str = ""

@@ -171,8 +171,7 @@ class LabelsCorrected(BatchPayload):
 
 class FlagThresholdBreached(FeedbackPayload):
     """Open flags of a deployed version reached the limit at which someone must act. `kind`: which limit; `value` and
-    `limit`: flagged predictions, share of predictions, critical flags, or money in `unit`, as the kind is.
-    `cause_recorded`: when the log took the event that made them so many."""
+    `limit`: flagged predictions, share of predictions, critical flags, or money in `unit`, as the kind is."""
 
     deployment: str
     model: str
@@ -183,7 +182,16 @@ class FlagThresholdBreached(FeedbackPayload):
     value: float | None = None
     limit: float | None = None
     unit: str | None = None
-    cause_recorded: datetime | None = None
+
+
+class FlagThresholdCleared(FeedbackPayload):
+    """A limit that was reached is reached no more."""
+
+    deployment: str
+    model: str
+    version: int
+    open_flags: int
+    kind: Breach
 
 
 class FlagLimitsSet(FeedbackPayload):

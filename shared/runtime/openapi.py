@@ -46,6 +46,7 @@ PROBLEMS = {
     409: "It conflicts with what was stated before, or with a request under way.",
     410: "It was there, and is no longer kept.",
     413: "The body is over the limit.",
+    429: "Too many; Retry-After says when to come again.",
     415: "The body is of a type that is not taken here.",
     422: "What was sent is not valid; `errors` tell where.",
     502: "The remote inference server failed.",

@@ -358,6 +358,9 @@ class Settings(BaseSettings):
     """Signs links that flag with one click; API processes on several machines need the same one. None: kept in a file
     in `data_dir`."""
 
+    attachments_url: str = ""
+    """Where attachments of flags lie: a folder or `s3://BUCKET/PREFIX`; empty: `attachments` in `data_dir`."""
+
     max_attachment_bytes: int = 2**20
     max_attachments: int = 10
     """Size of one attachment, and how many one flag may have."""
@@ -400,7 +403,7 @@ class Settings(BaseSettings):
     Workers of the audit on several machines need the same one."""
 
     public_tree: Literal["nothing", "hashes", "entries"] = "nothing"
-    """What of the tree is answered without an API key. `hashes`: `/checkpoint` and the tiles of hashes, as witnesses and
+    """What of the tree is answered without an API key. `hashes`: `/checkpoint` and tiles of hashes, as witnesses and
     mirrors read them, which tell how much is recorded and when, and nothing of what; `entries`: every event, too."""
 
     tree_origin: str = ""

@@ -1,4 +1,4 @@
-"""A service behind a real port, over the adapters in memory, for clients of other people: `with served(…) as address`."""
+"""A service behind a real port, over the adapters in memory, for others' clients: `with served(…) as address`."""
 
 import asyncio
 import threading

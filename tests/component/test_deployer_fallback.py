@@ -25,14 +25,19 @@ FRAME = Frame(1, {"delay": np.array([1.0]), "hour": np.array([3.0])})
 
 @asynccontextmanager
 async def serving(tmp_path: Path, **settings: Any) -> AsyncIterator[System]:
-    """A good version 1 and a version 2 whose artifact was tampered with."""
+    """Two registered versions."""
     async with running(DEFINITION, **settings) as system:
         registry = Registry(system, tmp_path)
         await registry.model_registered()
         await registry.version(1)
-        await registry.version(2, sha256="00" * 32)
+        await registry.version(2)
         await system.settle()
         yield system
+
+
+def tamper(tmp_path: Path) -> None:
+    """Change the file of version 2 after it was deployed."""
+    (tmp_path / "late-flights-2.onnx").write_bytes(b"something else")
 
 
 async def fallback(system: System, kind: str, **outputs: Any) -> None:
@@ -50,6 +55,7 @@ async def test_the_champion_answers_for_a_challenger_that_fails(tmp_path: Path) 
     async with serving(tmp_path) as system:
         await deploy(system)
         await set_traffic(system, 1, (2, 50.0))
+        tamper(tmp_path)
         answer = await ask(system, *[(float(row), 1.0) for row in range(20)])
         assert answer["parameters"]["versions"] == [1] * 20
         assert answer["outputs"][0]["data"] == [float(row) + 1.0 for row in range(20)]
@@ -65,6 +71,7 @@ async def test_without_a_fallback_and_for_a_version_asked_by_name_the_failure_is
     async with serving(tmp_path) as system:
         await deploy(system)
         await set_traffic(system, 1, (2, 100.0))
+        tamper(tmp_path)
         direct = await system.client.post("/v2/models/late/versions/2/infer", json=flights((1.0, 2.0)))
         assert (direct.status_code, "SHA-256" in direct.json()["error"]) == (503, True)
         await fallback(system, "none")
@@ -84,6 +91,7 @@ async def test_a_request_at_fault_is_no_ones_failure(tmp_path: Path) -> None:
 async def test_a_constant_answers_where_the_champion_fails_and_is_no_prediction(tmp_path: Path) -> None:
     async with serving(tmp_path) as system:
         await deploy(system, version=2)
+        tamper(tmp_path)
         await fallback(system, "constant", p=0.5)
         answer = await ask(system, (1.0, 2.0), (3.0, 4.0))
         assert answer["outputs"] == [{"name": "p", "datatype": "FP64", "shape": [2], "data": [0.5, 0.5]}]

@@ -308,10 +308,10 @@ async def test_a_shadow_knows_which_prediction_answered_each_row(system: System,
 
 
 async def test_a_broken_shadow_harms_nobody(system: System, registry: Registry) -> None:
-    broken = await registry.version(4, sha256="0" * 64)
-    assert broken.exists()
+    path = await registry.version(4)
     await system.settle()
     await set_traffic(system, 1, shadows=[4])
+    path.write_bytes(b"something else")
     assert (await infer(system, flights((1, 2))))["outputs"][0]["data"] == [3.0]
     await system.services["deployer"].on_close[0]()
     await system.settle()
@@ -343,20 +343,22 @@ async def test_shadows_that_do_not_keep_up_are_dropped_and_counted(tmp_path: Pat
 @pytest.mark.parametrize("wrong", ["digest", "absent", "scheme", "torn", "signature"])
 async def test_what_is_not_as_registered_is_not_served(system: System, registry: Registry, wrong: str) -> None:
     given: dict[str, dict[str, Any]] = {
-        "digest": {"sha256": "f" * 64},
+        "digest": {},
         "absent": {"uri": "/nowhere/model.onnx"},
-        "scheme": {"uri": "s3://bucket/model.onnx"},
+        "scheme": {"uri": "ftp://host/model.onnx"},
         "torn": {"data": b"no model"},
         "signature": {"signature": Signature(inputs=(DELAY,), outputs=(P,))},
     }
-    await registry.version(4, **given[wrong])
+    path = await registry.version(4, **given[wrong])
     await system.settle()
     await deploy(system, 4, name="bad")
+    if wrong == "digest":
+        path.write_bytes(b"something else")
     body = refused(await system.client.get("/v2/models/bad/ready"), 503, "model-not-ready")
     assert body["ready"] is False
     inputs = [tensor("delay", [1.0])] if wrong == "signature" else flights((1, 2))["inputs"]
     told = refused(await system.client.post("/v2/models/bad/infer", json={"inputs": inputs}), 503, "model-not-ready")
-    reason = {"digest": "SHA-256", "absent": "cannot be read", "scheme": "files only", "torn": "no ONNX"}
+    reason = {"digest": "SHA-256", "absent": "cannot be read", "scheme": "not from ftp:", "torn": "no ONNX"}
     assert reason.get(wrong, "not in the signature") in told["error"]
     assert await logged(system) == []
 

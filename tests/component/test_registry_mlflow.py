@@ -11,6 +11,7 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
 from services.registry.service import DEFINITION
+from shared.runtime.identity import Role, add_key
 from tests.component.served import served
 
 SOURCE = "s3://models/late/1"
@@ -246,6 +247,24 @@ def test_a_version_is_copied_with_its_artifact(client: MlflowClient, address: st
         with pytest.raises(MlflowException) as unknown:
             client.create_model_version("to", wrong)
         assert code(unknown) == "RESOURCE_DOES_NOT_EXIST"
+
+
+def test_a_key_opens_as_a_token_or_a_password_and_errors_say_unauthenticated(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    key = add_key(tmp_path / "keys", "grace", [Role.DATA_SCIENTIST])
+    with served(DEFINITION, tmp_path, api_keys=tmp_path / "keys") as address:
+        client = MlflowClient(tracking_uri=address, registry_uri=address)
+        with pytest.raises(MlflowException) as nobody:
+            client.create_registered_model("keyed")
+        assert code(nobody) == "UNAUTHENTICATED"
+        monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", key)
+        assert client.create_registered_model("keyed").name == "keyed"
+        monkeypatch.delenv("MLFLOW_TRACKING_TOKEN")
+        monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", "anybody")
+        monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", key)
+        assert client.create_model_version("keyed", SOURCE).version == "1"
 
 
 def test_bodies_have_a_limit(tmp_path: Path) -> None:

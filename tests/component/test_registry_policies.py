@@ -13,7 +13,7 @@ from shared.events.registry import Artifact
 from shared.runtime.commands import new_id, now
 from tests.component.test_registry_api import EVIDENCE, OF_ONE, get, post, registered
 from tests.support import System, running
-from tests.unit.registry.test_policies import DMN
+from tests.unit.registry.test_policy_dmn import DMN
 
 APPROVAL = {"decision": "approve", "role": "risk_manager"}
 GATE = f"{OF_ONE}/gate"

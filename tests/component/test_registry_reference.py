@@ -258,3 +258,17 @@ async def test_an_object_of_s3(system: System, cloud: None, monkeypatch: pytest.
     assert gone.json()["type"].endswith("reference-unreadable")
     server.should_exit = True
     await serving
+
+
+async def test_personal_columns_of_a_file_are_not_read(system: System, tmp_path: Path) -> None:
+    path = tmp_path / "train.csv"
+    path.write_bytes(csv_bytes())
+    inputs = [
+        {"name": "hour", "type": "long"},
+        {"name": "carrier", "type": "string", "personal": True},
+        {"name": "wind", "type": "double", "required": False},
+    ]
+    version = await registered(system, {"uri": path.as_uri()}, signature={"inputs": inputs, "outputs": []})
+    assert set(version["values"]) == {"hour", "wind"}
+    alone = {"inputs": [inputs[1]], "outputs": []}
+    assert (await registered(system, {"uri": path.as_uri()}, signature=alone))["values"] == {}

@@ -186,6 +186,12 @@ PAYLOADS: tuple[Payload, ...] = (
         guardrails=("kpi", "guardrail"),
         reason="cheaper in the trial",
     ),
+    deployer.ResourcesDeclared(
+        deployment="late-flights",
+        model="late-flights",
+        resources=deployer.Resources(cpu=2.0, memory_mib=512.0, replicas=3, cost_per_hour=0.4),
+        reason="summer",
+    ),
     deployer.CanaryHeld(deployment="late-flights", model="late-flights", version=2, reason="cost is 61 USD"),
     deployer.CanaryResumed(deployment="late-flights", model="late-flights", version=2, reason="a storm"),
     deployer.CanaryEnded(
@@ -294,6 +300,7 @@ PAYLOADS: tuple[Payload, ...] = (
     feedback.FlagCommented(flag=BATCH, comment="looking"),
     feedback.FlagResolved(flag=BATCH, resolution="model_defect", comment="known"),
     feedback.FlagThresholdBreached(**V1, open_flags=10, threshold=10),
+    feedback.FlagThresholdCleared(**V1, open_flags=9, kind="open"),
     feedback.BulkFlagRequested(
         bulk="bulk-1",
         category="missed",

@@ -8,11 +8,11 @@ from fastapi import APIRouter, Depends
 from fastapi import Query as Parameter
 from fastapi.responses import Response
 
-from services.audit.api import dossiers, exports, proofs, reports, verifications
+from services.audit.api import columns, dossiers, exports, proofs, reports, verifications
 from services.audit.api.drawn import Format, drawn, name_outputs
 from services.audit.api.estate import estate
 from services.audit.api.estate_diff import difference
-from services.audit.api.graph import Direction, must_exist, walk
+from services.audit.api.graph import Direction, Walk, must_exist, walk
 from services.audit.api.moments import At, KnownAt, asked, lateness
 from services.audit.api.predictions import Located, locate, policy_links, story, version_of
 from services.audit.api.reader import Moment, Reader
@@ -64,6 +64,9 @@ def _lineage(api: APIRouter, service: Service) -> None:
         known_at: KnownAt = None,
         depth: Annotated[int, depths] = settings.lineage_max_depth,
         direction: Direction = "both",
+        with_columns: Annotated[
+            bool, Parameter(alias="columns", description="Of a version: which columns its inputs come from, too.")
+        ] = False,
         wanted: Annotated[Format, Parameter(alias="format", description="json, mermaid or svg.")] = "json",
     ) -> Response:
         """What a thing came from (`up`) and what came from it (`down`), as of both times; as data or as a picture."""
@@ -82,13 +85,33 @@ def _lineage(api: APIRouter, service: Service) -> None:
                 name_outputs(answer, starts)
                 return await drawn(answer, starts, wanted, settings, f"Lineage of prediction {name}")
             return Answer(answer)
-        await must_exist(service.store, settings, kind, name, when)
         start = f"{kind}/{name}"
-        graph = await walk(reader, [start], depth, direction, settings.lineage_max_nodes)
+        if kind == columns.KIND:
+            known = await columns.Columns.read(reader)
+            column = known.named(name)
+            start = columns.node_of(column)
+            graph = Walk(reader, settings.lineage_max_nodes, {start: None})
+            await columns.walked(known, graph, [column], depth, direction)
+        else:
+            await must_exist(service.store, settings, kind, name, when)
+            graph = await walk(reader, [start], depth, direction, settings.lineage_max_nodes)
+            known = await _inputs(reader, graph, start, depth) if with_columns and direction != "down" else None
         answer = {**question, **await graph.answer()}
+        if known is not None:
+            answer["nodes"] = [known.described(node) for node in answer["nodes"]]
         if wanted != "json":
             return await drawn(answer, [start], wanted, settings, f"Lineage of {kind} {name}")
         return Answer(answer)
+
+
+async def _inputs(reader: Reader, graph: Walk, version: str, depth: int) -> columns.Columns:
+    """Add to the lineage of a version the columns that its inputs come from, and what these were made of."""
+    known = await columns.Columns.read(reader)
+    edges = await columns.inputs_of(known, version) if depth else []
+    met = graph.add(edges, lambda row: row["dst"])
+    start = [one for one in known.told if columns.node_of(one) in met]
+    await columns.walked(known, graph, start, depth - 1, "up")
+    return known
 
 
 def _estate(api: APIRouter, service: Service) -> None:

@@ -15,7 +15,7 @@ from shared.runtime.settings import Settings
 
 Direction = Literal["up", "down", "both"]
 _KINDS = """actor approval batch breach checkpoint dataset deployment drift evidence flag gate goal joined key kpi model
-outcome pipeline policy prediction report run verification version window"""
+outcome pipeline policy prediction report run subject verification version window"""
 KINDS = tuple(_KINDS.split())
 
 

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from services.audit.api.estate import goals_of, participants, take_part, version_facts
+from services.audit.api.flagged import many_with
 from services.audit.api.graph import link
 from services.audit.api.moments import lateness
 from services.audit.api.reader import EVENT_COLUMNS, Reader, data_of
@@ -23,6 +24,9 @@ Json = dict[str, Any]
 
 MAX_POLICIES = 200
 """Adoptions of policies looked through for those in force."""
+
+MAX_MANY = 200
+"""Flags on many predictions of one batch that are looked through for one of them."""
 
 MAX_JOINED = 200
 """Batches of joined outcomes looked through for one prediction."""
@@ -111,13 +115,17 @@ async def story(log: EventLog, reader: Reader, found: Located) -> dict[str, Any]
         reader.about([version, model, deployment]),
         _evidence(reader, version),
         _allowed(reader, found, version, deployment),
-        _flags(reader, found),
+        _flags(log, reader, found),
     )
-    goal, provenance, came_true, policies = await gather(
-        _goal(reader, model), _provenance(reader, version), outcome(log, reader, found), _policies(reader, found)
+    goal, provenance, came_true, policies, personal = await gather(
+        _goal(reader, model),
+        _provenance(reader, version),
+        outcome(log, reader, found),
+        _policies(reader, found),
+        _personal(reader, found),
     )
     return {
-        "prediction": _prediction(found, data),
+        "prediction": {**_prediction(found, data), "personal": personal},
         "deployment": about[deployment],
         "model": about[model],
         "version": about[version],
@@ -149,6 +157,23 @@ def _prediction(found: Located, data: dict[str, Any]) -> dict[str, Any]:
         "features": batches.group(values, batches.FEATURE),
         "outputs": batches.group(values, batches.OUTPUT),
     }
+
+
+async def _personal(reader: Reader, found: Located) -> Json | None:
+    """Whether values of this prediction are encrypted, or were erased, by which event, on whose word and why; None
+    where nothing is personal. The audit has no key and reads none of it."""
+    token = found.values.get("entity")
+    if found.values.get(batches.SEALED) is None or token is None:
+        return None
+    node = f"subject/{str(token).partition(':')[2]}"
+    told = (await reader.events_about([node])).get(node, [])
+    if not told:
+        detail = "Personal values are encrypted; the monitor shows them to who may read them."
+        return {"state": "encrypted", "subject": token, "event_id": None, "by": None, "at": None, "detail": detail}
+    row = told[0]
+    detail = f"Personal values were erased: {data_of(row)['reason']}."
+    stated = {"event_id": row["event_id"], "by": row["actor"], "at": row["time"]}
+    return {"state": "erased", "subject": token, **stated, "detail": detail}
 
 
 async def _goal(reader: Reader, model: str) -> dict[str, Any]:
@@ -236,9 +261,12 @@ def policy_links(told: Json) -> list[Row]:
     ]
 
 
-async def _flags(reader: Reader, found: Located) -> list[dict[str, Any]]:
+async def _flags(log: EventLog, reader: Reader, found: Located) -> list[dict[str, Any]]:
     """Flags on this prediction, each with what became of it."""
-    nodes = [row["src"] for row in await reader.edges_to(found.nodes, source="flag/")]
+    edges = await reader.edges_to(found.nodes, source="flag/")
+    single = {row["src"] for row in edges if row["dst"] != found.batch["node"]}
+    many = sorted({row["src"] for row in edges} - single)[:MAX_MANY]
+    nodes = sorted(single | await many_with(log, reader, many, found.batch["event_id"], found.row))
     events, about = await gather(reader.events_about(nodes), reader.about(nodes))
     flags: list[dict[str, Any]] = []
     step = ("event_id", "type", "time", "recorded", "actor")

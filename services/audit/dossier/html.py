@@ -15,7 +15,25 @@ MEDIA_TYPE = "text/html; charset=utf-8"
 def render(document: dict[str, Any], drawing: str, base: str) -> bytes:
     """The page of a document; `drawing`: its lineage as SVG, `base`: where links lead."""
     numbers = {event["event_id"]: number for number, event in enumerate(document["events"], 1)}
-    return _template().render(it=document, drawing=Markup(drawing), base=base, numbers=numbers).encode()  # noqa: S704
+    return _template().render(it=_said(document), drawing=Markup(drawing), base=base, numbers=numbers).encode()  # noqa: S704
+
+
+class _Said(dict[str, Any]):
+    """What was said of a thing; of what nothing was said (yet) there is nothing to show."""
+
+    def __missing__(self, name: str) -> None:
+        return None
+
+
+def _said(value: Any) -> Any:
+    """The document with every `attributes` so."""
+    if isinstance(value, dict):
+        found: dict[str, Any] = value
+        return {
+            name: _Said(_said(one)) if name == "attributes" and isinstance(one, dict) else _said(one)
+            for name, one in found.items()
+        }
+    return [_said(one) for one in value] if isinstance(value, list) else value
 
 
 def _when(moment: Any) -> str:

@@ -143,6 +143,7 @@ _CARDS: dict[str, Callable[[str, dict[str, Any]], Card]] = {
     "goal": lambda name, said: (name, str(said["question"])),
     "kpi": _kpi,
     "dataset": _dataset,
+    "column": lambda name, said: (str(said["name"]), f"{said['dataset']} version {said['version']}"),
     "pipeline": lambda name, said: (name, _first(said, "technique", "description")),
     "run": lambda name, said: (name, str(said["state"])),
     "model": lambda name, said: (name, _first(said, "technique", "description")),

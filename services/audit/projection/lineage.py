@@ -254,6 +254,11 @@ def _fallback(event: Event, data: deployer.FallbackSet) -> Said:
     return node, [Edge(node, INFLUENCED, f"deployment/{data.deployment}", "deployment")]
 
 
+def _resources(event: Event, data: deployer.ResourcesDeclared) -> Said:
+    node = f"resources/{data.deployment}"
+    return node, [Edge(node, INFLUENCED, f"deployment/{data.deployment}", "deployment")]
+
+
 def _reacted(event: Event, data: deployer.Reacted) -> Said:
     node = f"reaction/{event.id}"
     return node, _of_version(node, data)
@@ -426,7 +431,7 @@ def _corrections(event: Event, data: feedback.CorrectionsExported) -> Said:
     return node, [Edge(node, DERIVED, f"flag/{flag}", "corrected") for flag in data.flags]
 
 
-def _flag_breach(event: Event, data: feedback.FlagThresholdBreached) -> Said:
+def _flag_breach(event: Event, data: feedback.FlagThresholdBreached | feedback.FlagThresholdCleared) -> Said:
     node = f"breach/{event.id}"
     return node, _of_version(node, data)
 
@@ -509,6 +514,7 @@ _SAYS: dict[type[Payload], Callable[[Event, Any], Said]] = {
     deployer.ReactionsSet: _reactions,
     deployer.Reacted: _reacted,
     deployer.FallbackSet: _fallback,
+    deployer.ResourcesDeclared: _resources,
     monitor.PredictionLogged: _batch,
     monitor.OutcomeLogged: _outcomes,
     monitor.OutcomesJoined: _joined,
@@ -534,6 +540,7 @@ _SAYS: dict[type[Payload], Callable[[Event, Any], Said]] = {
     feedback.FlagCommented: _flag_only,
     feedback.FlagResolved: _flag_only,
     feedback.FlagThresholdBreached: _flag_breach,
+    feedback.FlagThresholdCleared: _flag_breach,
     feedback.FlagLapsed: _flag_only,
     feedback.FlagMerged: _merged,
     feedback.PredictionsFlagged: _flags,

@@ -61,6 +61,17 @@ class DeployBody(Body):
     resources: ResourcesBody = ResourcesBody()
 
 
+class ReportBody(Body):
+    """What somebody else deployed, and why."""
+
+    model: Annotated[str, StringConstraints(min_length=1, max_length=200)]
+    version: Version
+    environment: Name
+    runtime: RuntimeBody = RuntimeBody(kind="external")
+    resources: ResourcesBody = ResourcesBody()
+    reason: Text = ""
+
+
 class ShareBody(BaseModel):
     model_config = ConfigDict(extra="forbid")
 

@@ -1,5 +1,6 @@
 """/v1/deployments: what runs where, and the commands that change it."""
 
+import resource
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -8,6 +9,7 @@ from fastapi import APIRouter, Depends, Query
 from fastapi.responses import JSONResponse
 
 from services.deployer import domain
+from services.deployer.api.artifacts import unaltered
 from services.deployer.api.bodies import DeployBody, PromoteBody, ReasonBody, TrafficBody
 from services.deployer.api.facts import facts_of, known_model
 from services.deployer.api.serving import Serving
@@ -66,9 +68,11 @@ def router(service: Service, serving: Serving) -> APIRouter:
 
     @routes.post("", status_code=201, response_class=Answer)
     async def deploy(body: DeployBody, call: Annotated[Call, Depends(deploying)]) -> JSONResponse:
-        """Deploy a version. 404 where model or version are unknown, 409 `gate-closed` with the rules."""
+        """Deploy a version. 404 where model or version are unknown, 409 `gate-closed` with the rules, or
+        `artifact-altered` where the model's file is not, byte for byte, the one that was registered."""
         await known_model(store, body.model)
         facts = await facts_of(store, body.model, body.environment, [body.version])
+        await unaltered(facts, body.runtime.kind, service.settings)
         wanted = Deploy(
             body.name,
             body.model,
@@ -86,6 +90,7 @@ def router(service: Service, serving: Serving) -> APIRouter:
         state, traffic = await current(name), body.fact()
         listed = [traffic.champion, *(share.version for share in traffic.challengers), *traffic.shadows]
         facts = await facts_of(store, state.model, state.environment, listed)
+        await unaltered(facts, state.runtime.kind, service.settings)
         return await command(call, name, SetTraffic(traffic, facts, body.reason), body)
 
     @routes.post("/{name}/promote", response_class=Answer)
@@ -97,6 +102,7 @@ def router(service: Service, serving: Serving) -> APIRouter:
         state = await current(name)
         listed = [share.version for share in state.traffic.challengers]
         facts = await facts_of(store, state.model, state.environment, listed)
+        await unaltered(facts, state.runtime.kind, service.settings)
         return await command(call, name, Promote(body.version, facts, body.reason), body)
 
     @routes.post("/{name}/rollback", response_class=Answer)
@@ -134,14 +140,18 @@ def router(service: Service, serving: Serving) -> APIRouter:
     @routes.get("/{name}", response_class=Answer)
     async def deployment(name: str, call: Annotated[Call, Depends(read)]) -> Answer:
         """One deployment with its history, newest first, and what became of its shadows and of versions
-        that failed in this process."""
+        that failed in this process, and what they took of it."""
         row = await store.get("deployments", name)
         if row is None:
             rows = await store.find(tables.Query("deployments", limit=MAX_HISTORY, columns=("name",)))
             not_found("deployment", name, [one["name"] for one in rows])
         query = tables.Query("deployment_history", tables.equal(name=name), ("-sequence",), MAX_HISTORY)
         history = [_step(one) for one in await store.find(query)]
-        told = {"shadows": _shadows(serving, row), "fell_back": _fell(serving, name)}
+        told = {
+            "shadows": _shadows(serving, row),
+            "fell_back": _fell(serving, name),
+            "measured": _measured(serving, name),
+        }
         return Answer(row | {"history": history} | told)
 
     return routes
@@ -165,6 +175,18 @@ def _answer(events: Sequence[Event]) -> dict[str, Any]:
 
 def _step(row: Row) -> dict[str, Any]:
     return {name: value for name, value in row.items() if name != "name"}
+
+
+def _measured(serving: Serving, name: str) -> dict[str, Any]:
+    """What this process and the deployment's versions in it took since the process began."""
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    versions = [
+        {"version": version, "requests": one.requests, "rows": one.rows, "seconds": round(one.seconds, 6)}
+        for (of, version), one in serving.gateway.asking.used.items()
+        if of == name
+    ]
+    process = {"cpu_seconds": round(usage.ru_utime + usage.ru_stime, 3), "peak_memory_mib": usage.ru_maxrss / 1024}
+    return {"process": process, "versions": versions}
 
 
 def _fell(serving: Serving, name: str) -> list[dict[str, Any]]:

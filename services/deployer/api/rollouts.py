@@ -5,6 +5,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Query
 from fastapi.responses import JSONResponse
 
+from services.deployer.api.artifacts import unaltered
 from services.deployer.api.bodies import CanaryBody, FallbackBody, ReactionsBody, ReasonBody
 from services.deployer.api.deployments import DEPLOYERS, STOPPERS, Commanding
 from services.deployer.api.facts import facts_of
@@ -28,6 +29,7 @@ def router(service: Service, serving: Serving) -> APIRouter:
         one of its guardrails is stated, and ends when its traffic is set or rolled back."""
         state = await run.current(name)
         facts = await facts_of(service.store, state.model, state.environment, [body.version])
+        await unaltered(facts, state.runtime.kind, service.settings)
         steps, guardrails = tuple(body.steps), tuple(body.guardrails)
         wanted = StartCanary(body.version, steps, body.step_seconds, body.promote, guardrails, facts, body.reason)
         return await run.command(call, name, wanted, body)

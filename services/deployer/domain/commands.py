@@ -122,6 +122,14 @@ class React:
 
 
 @dataclass(frozen=True, slots=True)
+class Report:
+    """Somebody else (a tool of continuous delivery) deployed this; where there was nothing yet, it is a deployment."""
+
+    deploy: Deploy
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class SetFallback:
     fallback: Fallback
     reason: str = ""
@@ -139,5 +147,6 @@ Command = (
     | ResumeCanary
     | SetReactions
     | React
+    | Report
     | SetFallback
 )

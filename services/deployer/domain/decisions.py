@@ -9,6 +9,7 @@ from services.deployer.domain.commands import (
     HoldCanary,
     Promote,
     React,
+    Report,
     ResumeCanary,
     Retire,
     RollBack,
@@ -20,7 +21,7 @@ from services.deployer.domain.commands import (
 )
 from services.deployer.domain.rules import GATED, answering, gates_open, known, servable, sticky, well_formed
 from services.deployer.domain.state import State
-from shared.events.deployer import Deployed, FallbackSet, Retired, Traffic, TrafficChanged
+from shared.events.deployer import Deployed, FallbackSet, ResourcesDeclared, Retired, Traffic, TrafficChanged
 from shared.events.envelope import Payload
 from shared.events.refusal import Refused
 
@@ -31,6 +32,8 @@ def decide(state: State, command: Command) -> Sequence[Payload]:
     """What follows from a command. Raises Refused; nothing follows where all is already as commanded."""
     if isinstance(command, Deploy):
         return _deploy(state, command)
+    if isinstance(command, Report):
+        return _report(state, command)
     if isinstance(command, React):
         return reacting.react(state, command)
     if not state.exists:
@@ -98,6 +101,27 @@ def _deploy(state: State, command: Deploy) -> Sequence[Payload]:
             traffic=traffic,
         )
     ]
+
+
+def _report(state: State, command: Report) -> Sequence[Payload]:
+    """The version becomes the champion, alone; a closed gate refuses here, too, so that the pipeline's step fails."""
+    wanted = command.deploy
+    if not state.exists or state.retired:
+        return _deploy(state, wanted)
+    names = ("model", "environment", "runtime")
+    differing = [name for name in names if getattr(state, name) != getattr(wanted, name)]
+    if differing:
+        detail = f"Deployment '{state.deployment}' exists with another {', '.join(differing)}."
+        raise Refused("deployment-exists", detail, differing=differing)
+    stated: list[Payload] = []
+    if state.traffic.champion != wanted.version:
+        shadows = tuple(shadow for shadow in state.traffic.shadows if shadow != wanted.version)
+        after = Traffic(champion=wanted.version, shadows=shadows, sticky_by=state.traffic.sticky_by)
+        stated += _set_traffic(state, SetTraffic(after, wanted.facts, command.reason))
+    if state.resources != wanted.resources:
+        told = {"deployment": state.deployment, "model": state.model, "reason": command.reason}
+        stated.append(ResourcesDeclared(resources=wanted.resources, **told))
+    return stated
 
 
 def _deployed_before(state: State, command: Deploy) -> Sequence[Payload]:

@@ -20,6 +20,7 @@ from shared.events.deployer import (
     Reacted,
     ReactionsSet,
     Resources,
+    ResourcesDeclared,
     Retired,
     RolledBack,
     Runtime,
@@ -113,6 +114,8 @@ def evolve(state: State, event: Event) -> State:
             return replace(state, policy=Policy(said, _taken(event)))
         case Reacted(told=told, did=did):
             return replace(state, policy=replace(state.policy, told=told, hardness=HARDNESS[did]))
+        case ResourcesDeclared(resources=resources):
+            return replace(state, resources=resources)
         case FallbackSet(fallback=fallback):
             return replace(state, fallback=fallback)
         case _:

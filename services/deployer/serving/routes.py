@@ -69,8 +69,11 @@ class RouteTable:
 
     async def get(self, name: str) -> Route:
         """The route of a deployment. Raises Problem 404 with names nearby, StoreUnavailable before the first load."""
-        if monotonic() - self._checked > self.service.settings.routes_seconds:
+        age, most = monotonic() - self._checked, self.service.settings.routes_seconds
+        if age > most:
             await self._fresh()
+        elif age > most / 2:
+            self._begin()  # so that under load hardly any request waits for it
         route = self._routes.get(name)
         if route is None:
             not_found("deployment", name, self._routes)
@@ -90,11 +93,15 @@ class RouteTable:
                 self._seen = offsets
         self._checked = monotonic()
 
+    def _begin(self) -> asyncio.Task[None]:
+        """The refresh that is under way, or a new one."""
+        if self._refreshing is None or self._refreshing.done():
+            self._refreshing = asyncio.create_task(self.refresh())
+            self._refreshing.add_done_callback(_report)
+        return self._refreshing
+
     async def _fresh(self) -> None:
-        refreshing = self._refreshing
-        if refreshing is None or refreshing.done():
-            refreshing = self._refreshing = asyncio.create_task(self.refresh())
-            refreshing.add_done_callback(_report)
+        refreshing = self._begin()
         if self._seen is None:
             await asyncio.shield(refreshing)
             return

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import dataclass, field
+from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ FAILURES = (502, 503, 504)
 """What is the version's fault, or that of what it runs on, and not the request's."""
 
 LOGGED_EVERY = 1_000
+MAX_USED = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +37,21 @@ class Part:
 
 
 @dataclass(slots=True)
+class Usage:
+    """What one version did in this process: requests, rows, and seconds of answering (for remote servers: waiting)."""
+
+    requests: int = 0
+    rows: int = 0
+    seconds: float = 0.0
+
+
+@dataclass(slots=True)
 class Versions:
-    """Asks them. `fell` counts requests in which a version (deployment, version) failed and another answered."""
+    """Asks them. `used` and `fell` are by (deployment, version): what each took, and in how many requests it failed and
+    another answered."""
 
     runtimes: Runtimes
+    used: dict[tuple[str, int], Usage] = field(default_factory=dict[tuple[str, int], "Usage"])
     fell: Counter[tuple[str, int]] = field(default_factory=Counter[tuple[str, int]])
 
     async def ask(self, route: Route, frames: dict[int, Frame], versions: np.ndarray, fall: bool = True) -> list[Part]:
@@ -55,7 +68,10 @@ class Versions:
                 continue
             some = frame if len(places) == frame.rows else frame.take(places)
             try:
-                parts.append(Part(version, places, some, await self.runtimes.run(route, version, some)))
+                started = perf_counter()
+                outputs = await self.runtimes.run(route, version, some)
+                self._used(route.name, version, some.rows, perf_counter() - started)
+                parts.append(Part(version, places, some, outputs))
             except Problem as problem:
                 if fallback is None or fallback.kind == "none" or problem.status not in FAILURES:
                     raise
@@ -68,6 +84,16 @@ class Versions:
                     raise
                 self._fell(route, version, problem)
         return parts
+
+    def _used(self, name: str, version: int, rows: int, seconds: float) -> None:
+        usage = self.used.get((name, version))
+        if usage is None:
+            if len(self.used) >= MAX_USED:
+                self.used.pop(next(iter(self.used)))
+            usage = self.used[name, version] = Usage()
+        usage.requests += 1
+        usage.rows += rows
+        usage.seconds += seconds
 
     def _fell(self, route: Route, version: int, problem: Problem) -> None:
         self.fell[route.name, version] += 1

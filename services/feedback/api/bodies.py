@@ -138,14 +138,6 @@ class CommentBody(Body):
     at: datetime | None = None
 
 
-class UploadQuery(Body):
-    """What rows of a file have in common; columns of the same name come first."""
-
-    category: Name | None = None
-    severity: Severity = "medium"
-    comment: Text = ""
-
-
 State = Literal["open", "triaged", "investigating", "waiting", "resolved", "merged", "lapsed"]
 
 

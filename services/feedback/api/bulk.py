@@ -8,7 +8,7 @@ from fastapi.responses import JSONResponse
 from pydantic import Field
 
 from services.feedback.api import lists
-from services.feedback.api.bodies import BulkBody, FlagBody, Name, Text, query_of
+from services.feedback.api.bodies import BulkBody, FlagBody, Name, query_of
 from services.feedback.api.limiting import limited
 from services.feedback.api.raising import raise_flag
 from services.feedback.api.roles import FLAGGERS
@@ -22,6 +22,7 @@ from shared.log.store import UnitOfWork
 from shared.log.tables import Put, Query, equal
 from shared.runtime.commands import Context
 from shared.runtime.http import Call, page, reading, stated, writing
+from shared.runtime.openapi import also
 from shared.runtime.problems import Problem
 from shared.runtime.service import Service
 
@@ -52,7 +53,7 @@ def add(routes: APIRouter, service: Service) -> None:
     """Mount the endpoints."""
     flagging, seeing = Depends(writing(service, *FLAGGERS)), Depends(reading(service))
 
-    @routes.post(PATH, status_code=201, openapi_extra=_BULK)
+    @routes.post(PATH, status_code=201, openapi_extra=_BULK, responses=also(429))
     async def post_bulk(body: BulkBody, call: Annotated[Call, flagging]) -> JSONResponse:
         """Flag many predictions. `flags`: up to 1,000, all or none, in the order given, 201. `predictions` (ids) or
         `query` (all that the log holds now and that meet it): up to 1,000,000 as a job, 202 with `job`."""
@@ -78,13 +79,13 @@ def add(routes: APIRouter, service: Service) -> None:
         )
         return await _requested(service, call, context, asked, table)
 
-    @routes.post("/v1/flags:upload", status_code=202, openapi_extra=_UPLOAD)
+    @routes.post("/v1/flags:upload", status_code=202, openapi_extra=_UPLOAD, responses=also(429))
     async def upload(
         request: Request,
         call: Annotated[Call, flagging],
         category: Name | None = None,
         severity: Severity = "medium",
-        comment: Text = "",
+        comment: Annotated[str, Field(max_length=1_000)] = "",
     ) -> JSONResponse:
         """Flag what a CSV or Parquet file lists, up to 1,000,000 rows, as a job: column `prediction_id`, and where rows
         differ `category`, `severity` and `expected` (JSON); what is left out is as the query says. A row that says what

@@ -11,13 +11,15 @@ from pydantic import Field
 
 from services.feedback.api.bodies import Body, Name
 from services.feedback.api.roles import RULERS
-from services.feedback.corrections import Files, corrected, parquet
+from services.feedback.corrections import corrected, parquet
 from services.feedback.domain import exporting
 from services.feedback.domain.exporting import Export
+from services.feedback.files import Files
 from shared.events.feedback import CorrectionsExported
 from shared.log.store import UnitOfWork
 from shared.log.tables import Query, equal
 from shared.runtime.http import Call, page, reading, stated, writing
+from shared.runtime.openapi import also
 from shared.runtime.problems import Problem
 from shared.runtime.service import Service
 
@@ -37,7 +39,7 @@ class ExportBody(Body):
 def add(routes: APIRouter, service: Service) -> None:
     """Mount the endpoints."""
     ruling, seeing = Depends(writing(service, *RULERS)), Depends(reading(service))
-    files = Files.of(service.settings)
+    files = Files.of(service.settings, service.settings.corrections_url, "corrections")
 
     @routes.post(PATH, status_code=201)
     async def export(body: ExportBody, call: Annotated[Call, ruling]) -> JSONResponse:
@@ -55,7 +57,7 @@ def add(routes: APIRouter, service: Service) -> None:
         except pa.ArrowInvalid as error:
             raise Problem(409, "mixed-types", f"Versions disagree in a column's type: {error}") from error
         digest = hashlib.sha256(data).hexdigest()
-        await asyncio.to_thread(files.keep, digest, data)
+        await asyncio.to_thread(files.keep, f"{digest}.parquet", data)
         context = call.context()
         made = CorrectionsExported(
             export=context.event_id,
@@ -84,14 +86,14 @@ def add(routes: APIRouter, service: Service) -> None:
         where = equal(dataset=dataset) if dataset is not None else ()
         return await page(service, Query("exports", where, ("-at",), limit), cursor)
 
-    @routes.get(PATH + "/{export}/file", response_class=Response)
+    @routes.get(PATH + "/{export}/file", response_class=Response, responses=also(410))
     async def file(export: str, call: Annotated[Call, seeing]) -> Response:
         """The Parquet file."""
         row = await service.store.get("exports", export)
         if row is None:
             raise Problem(404, "unknown-export", f"There is no data set '{export}'.", f"List them with GET {PATH}.")
         try:
-            data = await asyncio.to_thread(files.read, row["sha256"])
+            data = await asyncio.to_thread(files.read, f"{row['sha256']}.parquet")
         except FileNotFoundError as error:
             detail = f"The file {row['sha256']} is no longer where MUNIMENT_CORRECTIONS_URL says."
             raise Problem(410, "file-gone", detail, "Export it again.") from error

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends
 from fastapi.responses import JSONResponse
 from pydantic import Field
 
-from services.feedback.api.bodies import FlagBody, State
+from services.feedback.api.bodies import FlagBody, Name, State
 from services.feedback.api.limiting import limited
 from services.feedback.api.raising import raise_flag
 from services.feedback.api.roles import FLAGGERS
@@ -17,6 +17,7 @@ from shared.events.feedback import Severity, Target
 from shared.log.store import UnitOfWork
 from shared.log.tables import Query, Row, Where, equal
 from shared.runtime.http import Call, page, reading, writing
+from shared.runtime.openapi import also
 from shared.runtime.problems import Problem
 from shared.runtime.service import Service
 
@@ -28,7 +29,7 @@ def add(routes: APIRouter, service: Service) -> None:
     """Mount the endpoints."""
     flagging, seeing = Depends(writing(service, *FLAGGERS)), Depends(reading(service))
 
-    @routes.post("/v1/flags", status_code=201)
+    @routes.post("/v1/flags", status_code=201, responses=also(429))
     async def post_flag(body: FlagBody, call: Annotated[Call, flagging]) -> JSONResponse:
         """Flag a prediction, a slice, a model or a pipeline. 404 where a prediction's batch is known and has no such
         row; where the prediction is not known (yet), the flag is kept with `located: false` and placed when it comes.
@@ -47,18 +48,18 @@ def add(routes: APIRouter, service: Service) -> None:
     @routes.get("/v1/flags")
     async def list_flags(
         call: Annotated[Call, seeing],
-        deployment: str | None = None,
+        deployment: Name | None = None,
         version: int | None = None,
-        model: str | None = None,
+        model: Name | None = None,
         target: Target | None = None,
         state: State | None = None,
         severity: Severity | None = None,
-        category: str | None = None,
-        assignee: str | None = None,
-        raised_by: str | None = None,
-        bulk: str | None = None,
-        rule: str | None = None,
-        prediction_id: str | None = None,
+        category: Name | None = None,
+        assignee: Name | None = None,
+        raised_by: Name | None = None,
+        bulk: Name | None = None,
+        rule: Name | None = None,
+        prediction_id: Name | None = None,
         limit: Limit = 100,
         cursor: str | None = None,
     ) -> dict[str, Any]:

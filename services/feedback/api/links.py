@@ -20,6 +20,7 @@ from shared.log.store import Conflict
 from shared.runtime.commands import MAX_ATTEMPTS, Context, new_id, now
 from shared.runtime.http import Answer, Call, writing
 from shared.runtime.identity import usable_actor
+from shared.runtime.openapi import also
 from shared.runtime.problems import Problem
 from shared.runtime.service import Service
 
@@ -29,6 +30,16 @@ _PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><meta name="view
 <body style="font:1rem/1.5 system-ui;max-width:34rem;margin:3rem auto;padding:0 1rem"><h1>Is this wrong?</h1>
 <p>{what}</p><p>{comment}</p><form method="post"><button style="font:inherit;padding:.5rem 1rem">Flag it</button></form>
 <p><small>This link flags once, until {until}.</small></p></body></html>"""
+_LINK = {
+    "type": "object",
+    "required": ["token", "path", "expires_at"],
+    "properties": {
+        "token": {"type": "string"},
+        "path": {"type": "string"},
+        "expires_at": {"type": "string", "format": "date-time"},
+    },
+}
+_ISSUED = {"responses": {"201": {"content": {"application/json": {"schema": _LINK}}}}}
 _HEADERS = {
     "Cache-Control": "no-store",
     "Referrer-Policy": "no-referrer",
@@ -54,7 +65,7 @@ def add(routes: APIRouter, service: Service) -> None:
             keys.append(link_key(service.settings))
         return keys[0]
 
-    @routes.post(PATH, status_code=201)
+    @routes.post(PATH, status_code=201, openapi_extra=_ISSUED)
     async def issue(body: LinkBody, call: Annotated[Call, issuing]) -> JSONResponse:
         """Make a link that raises this one flag, once, until it expires; nothing is kept of it before. POST to `path`
         flags with one click from an application of your own; GET shows a page with one button, since programs that look
@@ -73,7 +84,7 @@ def add(routes: APIRouter, service: Service) -> None:
             raise Problem(422, "link-too-large", "The link would be too long for a URL.", "Say less in it.")
         return Answer({"token": made, "path": f"{PATH}/{made}", "expires_at": expires}, 201)
 
-    @routes.get(PATH + "/{token}", response_class=HTMLResponse)
+    @routes.get(PATH + "/{token}", response_class=HTMLResponse, responses=also(410))
     async def show(token: str) -> HTMLResponse:
         """A page that tells what the link flags, with one button. 403 and 410 as POST."""
         link = _opened(key(), token)
@@ -83,7 +94,7 @@ def add(routes: APIRouter, service: Service) -> None:
         told = {"what": escape(said), "comment": escape(body.comment), "until": escape(link.expires.isoformat())}
         return HTMLResponse(_PAGE.format(**told), headers=_HEADERS)
 
-    @routes.post(PATH + "/{token}", status_code=201)
+    @routes.post(PATH + "/{token}", status_code=201, responses=also(410, 429))
     async def use(token: str) -> JSONResponse:
         """Raise the link's flag. No account is needed: the link is the right to do this one thing. 403
         `link-not-genuine` where it was changed, 410 `link-expired`, 410 `link-used`."""

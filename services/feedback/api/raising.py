@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+from services.feedback.api.attachments import attachments, known
 from services.feedback.api.bodies import FlagBody, query_of
 from services.feedback.domain import flags
 from services.feedback.domain.conditions import check
@@ -61,7 +62,7 @@ async def _command(
         body.expected,
         body.comment,
         await _subject(unit, body),
-        await _attachments(service, unit, body),
+        await _attachments(service, body),
         via,
         due_of(service.settings, body.severity, context.at),
         link.id if link else None,
@@ -83,17 +84,17 @@ async def _subject(unit: UnitOfWork, body: FlagBody) -> Subject | None:
     return None
 
 
-async def _attachments(service: Service, unit: UnitOfWork, body: FlagBody) -> tuple[Attachment, ...]:
+async def _attachments(service: Service, body: FlagBody) -> tuple[Attachment, ...]:
     if len(body.attachments) > service.settings.max_attachments:
         detail = f"{len(body.attachments)} attachments are more than {service.settings.max_attachments}."
         raise Problem(422, "too-many-attachments", detail)
     found: list[Attachment] = []
     for one in body.attachments:
-        kept = await unit.get("attachments", one.sha256)
+        kept = await known(attachments(service.settings), one.sha256)
         if kept is None:
             fix = "Send it to POST /v1/attachments first."
             raise Problem(422, "unknown-attachment", f"There is no attachment {one.sha256}.", fix)
-        found.append(Attachment(sha256=one.sha256, name=one.name, media_type=kept["media_type"], bytes=kept["size"]))
+        found.append(Attachment(sha256=one.sha256, name=one.name, media_type=kept["media_type"], bytes=kept["bytes"]))
     return tuple(found)
 
 

@@ -76,15 +76,19 @@ def add(routes: APIRouter, service: Service) -> None:
             if len(await unit.find(Query("rules", where, limit=most, columns=("rule",)))) >= most:
                 detail = f"'{body.deployment}' is held to {most} rules, the most at once."
                 raise Problem(409, "too-many-rules", detail, "Retire one, or put rows into one table.")
-            return await stated(service, unit, rules, f"rule/{rule}", Adopt(given), context)
+            known = await unit.get("rules", rule)
+            if known is not None and known["deployment"] != body.deployment:
+                detail = f"Rule '{rule}' is about deployment '{known['deployment']}'; take another name."
+                raise Problem(409, "other-deployment", detail)
+            return await stated(service, unit, rules, f"rules/{body.deployment}", Adopt(given), context)
 
         return await call.in_unit(work)
 
     @routes.post(PATH + _RULE + "/retire")
     async def retire(rule: str, body: RetireBody, call: Annotated[Call, ruling]) -> JSONResponse:
         """Hold predictions to a rule no longer; its flags stay."""
-        context = call.context(body.at)
-        return await call.write(rules, f"rule/{rule}", Retire(body.reason), context=context, status=200)
+        context, subject = call.context(body.at), f"rules/{(await _known(service, rule))['deployment']}"
+        return await call.write(rules, subject, Retire(rule, body.reason), context=context, status=200)
 
     @routes.get(PATH)
     async def list_rules(
@@ -98,11 +102,16 @@ def add(routes: APIRouter, service: Service) -> None:
     async def one_rule(rule: str, call: Annotated[Call, seeing]) -> dict[str, Any]:
         """A rule, with its rate over time: of each day (UTC) and version how many predictions were checked and how many
         violated it, with Wilson's interval at 95 %."""
-        row = await service.store.get("rules", rule)
-        if row is None:
-            raise Problem(404, "unknown-rule", f"There is no rule '{rule}'.", f"List them with GET {PATH}.")
+        row = await _known(service, rule)
         rates = await service.store.find(Query("rule_rates", equal(rule=rule), ("day",), MOST))
         return row | {"days": _days(rates)}
+
+
+async def _known(service: Service, rule: str) -> Row:
+    row = await service.store.get("rules", rule)
+    if row is None:
+        raise Problem(404, "unknown-rule", f"There is no rule '{rule}'.", f"List them with GET {PATH}.")
+    return row
 
 
 def _days(rates: list[Row]) -> list[dict[str, Any]]:

@@ -1,10 +1,12 @@
-"""Business rules in the experts' own words: decision tables that live predictions are held to. Stream `rule/{name}`."""
+"""Business rules in the experts' own words: decision tables that live predictions are held to. Stream
+`rules/{deployment}`: one for all rules of a deployment, so that what held when is read from one place."""
 
 # pyright: basic
 # pyarrow ships no types
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
 
 import numpy as np
 import pyarrow as pa
@@ -28,47 +30,65 @@ class Adopt:
 
 @dataclass(frozen=True, slots=True)
 class Retire:
+    rule: str
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
-    """The newest version, and whether it is in force."""
+class Term:
+    """A version of a rule, and from when until when (None: still) it is in force, by the log's own clock."""
 
-    adopted: RuleAdopted | None = None
-    in_force: bool = False
+    adopted: RuleAdopted
+    since: datetime
+    until: datetime | None = None
+
+    def holds(self, moment: datetime) -> bool:
+        return self.since <= moment and (self.until is None or moment < self.until)
 
 
 Command = Adopt | Retire
-initial = Rule()
+Rules = Mapping[str, tuple[Term, ...]]
+"""Rule → its versions, the newest last."""
+
+initial: Rules = {}
 
 
-def decide(state: Rule, command: Command) -> Sequence[Payload]:
-    """What follows. Raises Refused: 422 `bad-condition`, `bad-rule`; 404 `unknown-rule`; 409 `other-deployment`."""
+def decide(state: Rules, command: Command) -> Sequence[Payload]:
+    """What follows. Raises Refused: 422 `bad-condition`, `bad-rule`; 404 `unknown-rule`."""
     if isinstance(command, Retire):
-        if state.adopted is None:
-            raise Refused("unknown-rule", "There is no such rule.", status=404)
-        return [RuleRetired(rule=state.adopted.rule, reason=command.reason)] if state.in_force else []
-    rule, before = command.rule, state.adopted
+        if command.rule not in state:
+            raise Refused("unknown-rule", f"There is no rule '{command.rule}'.", status=404)
+        in_force = state[command.rule][-1].until is None
+        return [RuleRetired(rule=command.rule, reason=command.reason)] if in_force else []
+    rule = command.rule
     _check(rule.table)
-    if before is not None and before.deployment != rule.deployment:
-        detail = f"Rule '{rule.rule}' is about deployment '{before.deployment}'; take another name."
-        raise Refused("other-deployment", detail)
-    number = before.version if before else 0
-    if before is not None and state.in_force and rule.model_copy(update={"version": number}) == before:
+    terms = state.get(rule.rule)
+    number = terms[-1].adopted.version if terms else 0
+    if terms and terms[-1].until is None and rule.model_copy(update={"version": number}) == terms[-1].adopted:
         return []
     return [rule.model_copy(update={"version": number + 1})]
 
 
-def evolve(state: Rule, event: Event) -> Rule:
-    """The rule after one more event."""
+def evolve(state: Rules, event: Event) -> Rules:
+    """The rules after one more event."""
     match event.data:
-        case RuleAdopted() as adopted:
-            return Rule(adopted, True)
-        case RuleRetired():
-            return Rule(state.adopted, False)
+        case RuleAdopted(rule=rule) as adopted:
+            return {**state, rule: (*_ended(state.get(rule, ()), event), Term(adopted, event.recorded or event.time))}
+        case RuleRetired(rule=rule):
+            return {**state, rule: _ended(state.get(rule, ()), event)}
         case _:
             return state
+
+
+def in_force(state: Rules, moment: datetime) -> list[RuleAdopted]:
+    """The rules to which a prediction is held that the log took at this moment."""
+    return [term.adopted for terms in state.values() for term in terms if term.holds(moment)]
+
+
+def _ended(terms: tuple[Term, ...], event: Event) -> tuple[Term, ...]:
+    if not terms or terms[-1].until is not None:
+        return terms
+    return (*terms[:-1], replace(terms[-1], until=event.recorded or event.time))
 
 
 def violated(table: pa.RecordBatch, rows: Sequence[Decision]) -> NDArray[np.int64]:

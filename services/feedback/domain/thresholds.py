@@ -1,71 +1,64 @@
-"""Breaches of the limits of flags. Stream `flags/{deployment}/{version}`."""
+"""Limits of flags that are reached, and left again. Stream `flags/{deployment}/{version}`."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass
 
 from services.feedback.domain.limits import Over
 from shared.events.envelope import Event, Payload
 from shared.events.feedback import Breach as Kind
-from shared.events.feedback import FlagThresholdBreached
+from shared.events.feedback import FlagThresholdBreached, FlagThresholdCleared
 
 
 @dataclass(frozen=True, slots=True)
-class Breach:
-    """Open flags of a version were seen to reach a limit; `cause`: the event that made them so many."""
+class Compare:
+    """What is open of a version now, and which limits that reaches."""
 
     deployment: str
     model: str
     version: int
     open_flags: int
-    kind: Kind
-    over: Over
-    cause: str
-    recorded: datetime | None = None
+    reached: Mapping[Kind, Over]
 
 
-@dataclass(frozen=True, slots=True)
-class State:
-    """The causes of all breaches so far, and the record time of the newest of each kind."""
+State = frozenset[Kind]
+"""The limits that are said to be reached."""
 
-    causes: frozenset[tuple[Kind, str]] = frozenset()
-    newest: Mapping[Kind, datetime] = field(default_factory=dict[Kind, datetime])
+initial: State = frozenset()
 
 
-initial = State()
-
-
-def decide(state: State, command: Breach) -> Sequence[Payload]:
-    """FlagThresholdBreached once per cause, and never for what was recorded before the newest cause: a rebuild of the
-    views, in which flags of different streams meet in another order, states nothing anew."""
-    newest = state.newest.get(command.kind)
-    old = newest is not None and command.recorded is not None and command.recorded <= newest
-    if old or (command.kind, command.cause) in state.causes:
-        return []
-    over = command.over
-    return [
-        FlagThresholdBreached(
-            deployment=command.deployment,
-            model=command.model,
-            version=command.version,
-            open_flags=command.open_flags,
-            threshold=int(over.limit) if command.kind in ("open", "severity") else 0,
-            kind=command.kind,
-            value=over.value,
-            limit=over.limit,
-            unit=over.unit,
-            cause_recorded=command.recorded,
-        )
-    ]
+def decide(state: State, command: Compare) -> Sequence[Payload]:
+    """FlagThresholdBreached of every limit that is reached and was not said to be, FlagThresholdCleared of the others.
+    So it depends on what is on record and what is open alone, and a rebuild of the views states nothing anew."""
+    told: list[Payload] = []
+    of = {"deployment": command.deployment, "model": command.model, "version": command.version}
+    for kind, over in command.reached.items():
+        if kind not in state:
+            told.append(
+                FlagThresholdBreached(
+                    **of,  # type: ignore[arg-type]
+                    open_flags=command.open_flags,
+                    threshold=int(over.limit) if kind in ("open", "severity") else 0,
+                    kind=kind,
+                    value=over.value,
+                    limit=over.limit,
+                    unit=over.unit,
+                )
+            )
+    left = [kind for kind in sorted(state) if kind not in command.reached]
+    told += [FlagThresholdCleared(**of, open_flags=command.open_flags, kind=kind) for kind in left]  # type: ignore[arg-type]
+    return told
 
 
 def evolve(state: State, event: Event) -> State:
-    """The state after one more breach."""
-    if not isinstance(event.data, FlagThresholdBreached):
-        return state
-    kind, recorded = event.data.kind, event.data.cause_recorded
-    cause: frozenset[tuple[Kind, str]] = frozenset({(kind, event.causationid)} if event.causationid else ())
-    causes = state.causes | cause
-    if recorded is None:
-        return State(causes, state.newest)
-    return State(causes, {**state.newest, kind: max(recorded, state.newest.get(kind, recorded))})
+    """The limits reached after one more event."""
+    match event.data:
+        case FlagThresholdBreached(kind=kind):
+            return state.union(_one(kind))
+        case FlagThresholdCleared(kind=kind):
+            return state.difference(_one(kind))
+        case _:
+            return state
+
+
+def _one(kind: Kind) -> State:
+    return frozenset((kind,))

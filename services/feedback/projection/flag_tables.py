@@ -120,13 +120,6 @@ LEVELS = Table(
 )
 """What is open of a deployed version: flags, predictions that they stand for, critical flags."""
 
-BREACHED = Table(
-    "breached",
-    ("deployment", "version", "kind"),
-    {"deployment": "text", "version": "integer", "kind": "text", "breached": "boolean"},
-    work=True,
-)
-
 LIMITS = Table(
     "limits",
     ("deployment",),
@@ -148,11 +141,4 @@ NOTICES = Table(
     indexes=(("recipient", "at"),),
 )
 
-ATTACHMENTS = Table(
-    "attachments",
-    ("sha256",),
-    {"sha256": "text", "media_type": "text", "size": "integer", "data": "bytes", "at": "timestamp"},
-    work=True,
-)
-
-FLAG_TABLES = (FLAGS, HISTORY, FLAGGED, BREACHES, LEVELS, BREACHED, LIMITS, NOTICES, ATTACHMENTS)
+FLAG_TABLES = (FLAGS, HISTORY, FLAGGED, BREACHES, LEVELS, LIMITS, NOTICES)

@@ -87,21 +87,6 @@ RULES = Table(
     indexes=(("deployment",),),
 )
 
-RULE_VERSIONS = Table(
-    "rule_versions",
-    ("rule", "version"),
-    {
-        "rule": "text",
-        "version": "integer",
-        "deployment": "text",
-        "table": "json",
-        "since": "timestamp",
-        "until": "timestamp",
-    },
-    indexes=(("deployment",),),
-)
-"""When each version of a rule was in force, by the log's own clock."""
-
 RULE_RATES = Table(
     "rule_rates",
     ("rule", "deployment", "version", "day", "partition"),
@@ -166,7 +151,6 @@ TABLES: tuple[Table, ...] = (
     BULKS,
     BULK_WORK,
     RULES,
-    RULE_VERSIONS,
     RULE_RATES,
     REVIEWS,
     REVIEW_ITEMS,

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import orjson
 
-from services.feedback.worker.bulks import VIEWS, Bulks
-from services.feedback.worker.folding import Folding
+from services.feedback.worker.bulks import Bulks
+from services.feedback.worker.folding import TOPIC, VIEWS, Folding
 from services.feedback.worker.lapsing import Lapsing
 from services.feedback.worker.notices import CHANNEL
 from services.feedback.worker.places import logged
@@ -15,18 +15,22 @@ from shared.runtime.consumer import Consumer, NotYet, Received
 from shared.runtime.service import Service
 from shared.runtime.tasks import Periodic
 
-TOPICS = ("muniment.feedback", TOPIC_PREDICTIONS)
+TOPICS = (TOPIC, TOPIC_PREDICTIONS)
 
 
 def consumers(service: Service) -> list[Consumer]:
     """One consumer: a flag and its prediction meet in the same views, whichever comes first."""
 
+    behind = True
+
     async def handle(unit: UnitOfWork, received: Sequence[Received]) -> None:
-        folding = Folding(service, unit)
+        nonlocal behind
+        folding, behind = Folding(service, unit, behind), True  # what fails is done again
         try:
             await folding.handle(received)
         except Conflict as error:
             raise NotYet(f"somebody else writes to the same flag: {error}") from error
+        behind = folding.behind
         await service.live.send(CHANNEL, *(orjson.dumps(row).decode() for row in folding.told))
 
     ports = (service.log, service.store)

@@ -10,6 +10,7 @@ from services.feedback.domain.bulk import Advance, Bulk, End
 from services.feedback.domain.conditions import wanted
 from services.feedback.worker.due import due_of
 from services.feedback.worker.flagging import MAX_ROWS, By, Chosen, Kind, chosen, flag, flag_of, not_flagged
+from services.feedback.worker.folding import VIEWS
 from services.feedback.worker.listed import ListStep, part_at
 from services.feedback.worker.places import tables_of
 from shared.events.catalog import TOPIC_PREDICTIONS
@@ -20,7 +21,6 @@ from shared.log.tables import Delete, Query, Row, Where, equal
 from shared.runtime.commands import Context, new_id, now
 from shared.runtime.service import Service
 
-VIEWS = "feedback.views"
 BATCHES = 500
 """Batches that one step looks at, at most."""
 
@@ -37,8 +37,11 @@ class Bulks:
 
     async def run(self) -> None:
         """Do what can be done of every bulk that is under way, the oldest first, a step of each in turn."""
-        query = Query("bulk_work", equal(part=0), limit=self.service.settings.max_bulks, columns=("bulk",))
-        going = [row["bulk"] for row in await self.service.store.find(query)]
+        most, find = self.service.settings.max_bulks, self.service.store.find
+        going = [row["bulk"] for row in await find(Query("bulk_work", equal(part=0), limit=most, columns=("bulk",)))]
+        under_way = (Where("state", "in", ["requested", "running"]),)  # a rebuild empties the other table
+        seen = await find(Query("bulks", under_way, ("requested_at",), most, columns=("id",)))
+        going = list(dict.fromkeys([*going, *(row["id"] for row in seen)]))
         while going and not self.service.closing.is_set():
             going = [name for name in going if await self._step(name)]
 
@@ -82,6 +85,8 @@ class _Step:
         """What the step came to."""
         if self.asked.query is None:
             part = await part_at(self.unit, self.asked.bulk, self.state.listed)
+            if part is None and self.state.listed < self.asked.listed:
+                return End("failed", "The list is gone: the views were rebuilt meanwhile. Send what is left again.")
             if part is None:
                 return End("completed", _refusals(self.state))
             return await ListStep(self.service, self.unit, self.state, self.asked, self.by).command(part)

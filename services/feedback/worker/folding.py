@@ -7,58 +7,77 @@ from zlib import crc32
 from services.feedback.domain import flags
 from services.feedback.domain.flags import Locate
 from services.feedback.projection import project
-from services.feedback.worker.checking import Checking, terms_of
+from services.feedback.worker.checking import Checking
 from services.feedback.worker.labels import Labels
 from services.feedback.worker.levels import Levels, flags_in, key_of, lock_of
 from services.feedback.worker.notices import notices_of
 from services.feedback.worker.places import Logged, NoSuchRow, in_chunks, logged, place_of, tables_of, text_at
 from shared.events import batches
 from shared.events.envelope import Event
-from shared.events.feedback import FeedbackFlagged, FlagLimitsSet, FlagLocated, FlagResolved, PredictionsFlagged
+from shared.events.feedback import FeedbackFlagged, FlagLocated, FlagResolved, PredictionsFlagged
 from shared.events.monitor import PredictionLogged
+from shared.log.records import TopicPartition
 from shared.log.store import UnitOfWork
 from shared.log.tables import Change, Put, Query, Row, Where, equal
 from shared.runtime.commands import caused_by
 from shared.runtime.consumer import Received
 from shared.runtime.service import Service
 
+VIEWS = "feedback.views"
+TOPIC = "muniment.feedback"
 _BUCKETS = 64
 _PAGE = 1_000
 
 
 @dataclass(slots=True)
 class Folding:
-    """One unit of work of the consumer. `told`: notices that were made."""
+    """One unit of work of the consumer. `behind`: whether facts were folded since limits were last compared; that is
+    done at the log's end only, since in a rebuild flags of different partitions meet in another order, and levels pass
+    through what they never were. `told`: notices that were made."""
 
     service: Service
     unit: UnitOfWork
+    behind: bool = True
     told: list[Row] = field(default_factory=list[Row])
 
     async def handle(self, received: Sequence[Received]) -> None:
         """Two workers may fold a flag and its batch at once: both hold the same name, so that one sees the other."""
         logs = await self._fresh(received)
-        events = [item.event for item in received if not isinstance(item.event.data, PredictionLogged)]
+        own = [item for item in received if not isinstance(item.event.data, PredictionLogged)]
+        events = [item.event for item in own]
         rows = {row["id"]: row for row in await in_chunks(self.unit, "flags", "id", flags_in(events))}
         await self.unit.lock(sorted({*_places(logs, events), *_levels(events, rows)}))
         await self.unit.apply([change for item, one in logs for change in self._logged(item, one)])
         await self.unit.apply(await self._volumes(logs))
-        levels, checking = Levels(self.service, self.unit, rows), Checking(self.service, self.unit)
+        levels = Levels(self.service, self.unit, rows)
         for event in events:
             await self.unit.apply(project(event))
             await levels.count(event)
-            if isinstance(event.data, FlagLimitsSet):
-                await levels.limit(event, event.data)
-            await self.unit.apply(terms_of(event))
-            await checking.retire(event)
             await self._answer(event, rows)
-        await self.unit.apply(levels.changes())
-        await checking.check([item for item, _ in logs])
+        await levels.write()
+        if events and await self._at_the_end(own):
+            await levels.compare(events[-1] if self.behind else None)
+            self.behind = False
+        elif events:
+            self.behind = True
+        await Checking(self.service, self.unit).check([item for item, _ in logs])
         await self._segments(logs, events)
         for item, one in logs:
             await self._place_pending(item.event, [name for name, _ in one.ids])
         for event in events:
             if isinstance(event.data, FeedbackFlagged) and event.data.batch is None and event.data.prediction_id:
                 await self._locate(event.data.flag, event.data.prediction_id, event)
+
+    async def _at_the_end(self, own: Sequence[Received]) -> bool:
+        """Whether, with these, all of feedback's own facts that the log holds are folded."""
+        here: dict[TopicPartition, int] = {}
+        for item in own:
+            here[item.record.place] = max(here.get(item.record.place, 0), item.record.offset + 1)
+        bounds = await self.service.log.bounds([TOPIC])
+        if all(here.get(place, 0) >= bound.end for place, bound in bounds.items() if bound.end):
+            return True
+        offsets = await self.service.store.offsets()
+        return all(max(here.get(place, 0), offsets.get((VIEWS, place), 0)) >= at.end for place, at in bounds.items())
 
     async def _fresh(self, received: Sequence[Received]) -> list[tuple[Received, Logged]]:
         """Batches that were not known, each once: what was sent to the log again bears the same id."""

@@ -7,7 +7,7 @@ from services.feedback.domain import thresholds
 from services.feedback.domain.limits import OPEN_STATES, Level, over
 from services.feedback.projection import project
 from shared.events.envelope import Event
-from shared.events.feedback import FlagLimitsSet
+from shared.events.feedback import FlagLimitsSet, Severity
 from shared.log.store import UnitOfWork
 from shared.log.tables import Change, Put, Query, Row, equal
 from shared.runtime.commands import caused_by
@@ -45,55 +45,47 @@ class Levels:
     unit: UnitOfWork
     rows: dict[str, Row]
     _levels: dict[Key, Level] = field(default_factory=dict[Key, Level])
-    _limits: dict[str, FlagLimitsSet] = field(default_factory=dict[str, FlagLimitsSet])
+    _causes: dict[Key, Event] = field(default_factory=dict[Key, Event])
 
     async def count(self, event: Event) -> None:
-        """Move the level by what the event changes of its flag, and state what that breaches."""
+        """Move the level by what the event changes of its flag."""
         for change in project(event):
             if isinstance(change, Put) and change.table == "flags":
                 row = self.rows.setdefault(change.row["id"], {})
                 before = _weight(row)
                 row |= change.row
                 await self._move(row, before, event)
+        if isinstance(event.data, FlagLimitsSet):
+            for row in await self._known(event.data.deployment):
+                self._causes[row["deployment"], row["version"]] = event
 
-    async def limit(self, event: Event, limits: FlagLimitsSet) -> None:
-        """Hold every version of the deployment to new limits."""
-        self._limits[limits.deployment] = limits
-        rows = await self.unit.find(Query("levels", equal(deployment=limits.deployment), limit=MAX_VERSIONS))
-        for row in rows:
-            key = (limits.deployment, row["version"])
-            of = await self.unit.find(Query("flags", equal(deployment=key[0], version=key[1]), limit=1))
-            if of:
-                await self._compare(key, of[0], await self._level(key), event)
+    async def write(self) -> None:
+        """Keep the levels as they are now."""
+        await self.unit.apply([_kept(key, level) for key, level in self._levels.items()])
 
-    def changes(self) -> list[Change]:
-        """The levels as they are now."""
-        return [
-            Put(
-                "levels",
-                {
-                    "deployment": deployment,
-                    "version": version,
-                    "flags": level.flags,
-                    "open_flags": level.open_flags,
-                    "critical": level.critical,
-                    "by_severity": dict(level.by_severity),
-                },
-            )
-            for (deployment, version), level in self._levels.items()
-        ]
+    async def compare(self, all_of: Event | None) -> None:
+        """State which limits are reached now, and which no more: of the versions that moved, or of all, with the event
+        `all_of` as their cause. Raises Conflict."""
+        causes = dict(self._causes)
+        if all_of is not None:
+            causes = {(row["deployment"], row["version"]): all_of for row in await self._known()} | causes
+        for key, cause in sorted(causes.items()):
+            await self._compare(key, cause)
 
-    async def _move(self, row: Row, before: tuple[str, int] | None, event: Event) -> None:
+    async def _known(self, deployment: str | None = None) -> list[Row]:
+        where = equal(deployment=deployment) if deployment is not None else ()
+        return await self.unit.find(Query("levels", where, limit=MAX_VERSIONS))
+
+    async def _move(self, row: Row, before: tuple[Severity, int] | None, event: Event) -> None:
         after, key = _weight(row), key_of(row)
         if after == before or key is None:
             return
         level = await self._level(key)
         if before is not None:
-            level = level.moved(before[0], before[1], -1)  # type: ignore[arg-type]
+            level = level.moved(*before, -1)
         if after is not None:
-            level = level.moved(after[0], after[1], 1)  # type: ignore[arg-type]
-        self._levels[key] = level
-        await self._compare(key, row, level, event)
+            level = level.moved(*after, 1)
+        self._levels[key], self._causes[key] = level, event
 
     async def _level(self, key: Key) -> Level:
         if key not in self._levels:
@@ -102,25 +94,25 @@ class Levels:
             self._levels[key] = Level(*columns)
         return self._levels[key]
 
-    async def _compare(self, key: Key, row: Row, level: Level, event: Event) -> None:
+    async def _compare(self, key: Key, cause: Event) -> None:
         deployment, version = key
-        if deployment not in self._limits:
-            kept = await self.unit.get("limits", deployment)
-            self._limits[deployment] = limits_of(kept, deployment, self.service.settings)
-        limits = self._limits[deployment]
+        level = await self._level(key)
+        limits = limits_of(await self.unit.get("limits", deployment), deployment, self.service.settings)
         volume = await volume_of(self.unit, deployment, version) if limits.rate is not None else 0
         reached = over(limits, level, volume)
-        where = equal(deployment=deployment, version=version)
-        before = {one["kind"] for one in await self.unit.find(Query("breached", where)) if one["breached"]}
-        for kind, by in reached.items():
-            if kind not in before:
-                command = thresholds.Breach(
-                    deployment, row["model"], version, level.open_flags, kind, by, event.id, event.recorded
-                )
-                subject = f"flags/{deployment}/{version}"
-                await self.service.commands.handle_in(self.unit, thresholds, subject, command, caused_by(event))
-        moved = before ^ set(reached)
-        await self.unit.apply([Put("breached", _breached(key, kind, kind in reached)) for kind in sorted(moved)])
+        subject = f"flags/{deployment}/{version}"
+        _, said = await self.service.commands.state_in(self.unit, thresholds, subject)
+        if said == frozenset(reached):
+            return
+        of = await self.unit.find(Query("flags", equal(deployment=deployment, version=version), limit=1))
+        model = of[0]["model"] if of else ""
+        command = thresholds.Compare(deployment, model, version, level.open_flags, reached)
+        await self.service.commands.handle_in(self.unit, thresholds, subject, command, caused_by(cause))
+
+
+def _kept(key: Key, level: Level) -> Change:
+    row: Row = {"deployment": key[0], "version": key[1], "flags": level.flags, "open_flags": level.open_flags}
+    return Put("levels", row | {"critical": level.critical, "by_severity": dict(level.by_severity)})
 
 
 async def volume_of(reader: "UnitOfWork", deployment: str, version: int) -> int:
@@ -135,12 +127,8 @@ def flags_in(events: Sequence[Event]) -> set[str]:
     return {one.row["id"] for one in changes if isinstance(one, Put) and one.table == "flags"}
 
 
-def _weight(row: Row) -> tuple[str, int] | None:
+def _weight(row: Row) -> tuple[Severity, int] | None:
     """(severity, predictions) of a flag that is open, and whose version is known."""
     if key_of(row) is None or row.get("state") not in OPEN_STATES:
         return None
     return row["severity"], max(1, row.get("predictions") or 0)
-
-
-def _breached(key: Key, kind: str, breached: bool) -> Row:
-    return {"deployment": key[0], "version": key[1], "kind": kind, "breached": breached}

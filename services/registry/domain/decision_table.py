@@ -98,9 +98,14 @@ def _applies(number: int, name: str, cell: str, value: Any) -> bool:
 
 def _value(expression: str, facts: Mapping[str, Any]) -> Any:
     try:
-        return _engine.compile_expression(expression).evaluate(dict(facts))
+        return _input(expression).evaluate(dict(facts))
     except Exception as error:
         raise Unclear(f"'{expression}' cannot be told of this version: {_said(error)}") from error
+
+
+@lru_cache(1_000)
+def _input(expression: str) -> Any:
+    return _engine.compile_expression(expression)
 
 
 @lru_cache(10_000)

@@ -34,7 +34,8 @@ def check_protected(protected: Sequence[Protected], signature: Signature) -> Non
     types = {one.name: one.type for one in signature.inputs}
     for one in protected:
         if one.feature in signature.personal:
-            raise _bad(f"The protected attribute '{one.name}' rests on '{one.feature}', which is personal: not measured.")
+            detail = f"The protected attribute '{one.name}' rests on '{one.feature}', which is personal: not measured."
+            raise _bad(detail)
         _check(one, types)
 
 

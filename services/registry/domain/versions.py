@@ -76,7 +76,8 @@ def check_signature(signature: Signature) -> None:
 def check_personal(signature: Signature) -> None:
     """Raises Refused 422 `bad-signature` for a personal output, and a subject that can name nobody."""
     if wrong := [one.name for one in signature.outputs if one.personal]:
-        detail = f"The output {', '.join(wrong)} is marked personal; outputs are what is measured, and only inputs can be."
+        told = ", ".join(wrong)
+        detail = f"The output {told} is marked personal; outputs are what is measured, and only inputs can be."
         raise Refused("bad-signature", detail, status=422)
     types = {one.name: one.type for one in signature.inputs}
     subject = signature.subject
@@ -95,7 +96,8 @@ def check_reference(reference: Mapping[str, Values], signature: Signature, limit
         raise Refused("unknown-feature", detail, status=422, features=unknown, nearby=list(inputs))
     if personal := [name for name in reference if name in signature.personal]:
         detail = f"The reference holds values of {', '.join(personal)}, which the signature marks personal."
-        raise Refused("personal-reference", f"{detail} Leave them out: events are for ever.", status=422, features=personal)
+        detail += " Leave them out: events are for ever."
+        raise Refused("personal-reference", detail, status=422, features=personal)
     for name, values in reference.items():
         if len(values) > limit:
             detail = f"The reference of {name} has {len(values)} values, more than {limit}: send a sample."

@@ -5,7 +5,6 @@ from typing import Any
 from shared.events import deployer, feedback
 from shared.events.envelope import Event
 from shared.events.registry import (
-    ApprovalGranted,
     ConditionMet,
     ExceptionGranted,
     ExceptionWithdrawn,
@@ -66,7 +65,6 @@ TABLES: tuple[Table, ...] = (
         {"approval": "text", "condition": "text", **_OF_VERSION, "comment": "text", **_STATED},
         (("model", "version", "at"),),
     ),
-    Table("approval_ends", ("approval",), {"approval": "text", **_OF_VERSION, "expires": "timestamp"}),
     Table(
         "gate_changes",
         ("event_id",),
@@ -123,7 +121,7 @@ def project(event: Event) -> list[Change]:
             return [_decided(event, name, "declined", comment)]
         case GateChanged() as gate:
             return _gate(event, gate)
-        case ExceptionGranted() | ExceptionWithdrawn() | ConditionMet() | ApprovalGranted():
+        case ExceptionGranted() | ExceptionWithdrawn() | ConditionMet():
             return _eased(event)
         case _:
             return _flag(event) + _release(event)
@@ -162,9 +160,6 @@ def _eased(event: Event) -> list[Change]:
             return [Put("exceptions", {"exception": name} | by)]
         case ConditionMet() as met:
             return [Put("conditions_met", _stated(event) | met.model_dump(mode="json"))]
-        case ApprovalGranted(expires=expires) as approval if expires is not None:
-            of = {"model": approval.model, "version": approval.version}
-            return [Put("approval_ends", {"approval": approval.approval, "expires": expires} | of)]
         case _:
             return []
 

@@ -83,6 +83,9 @@ class _Nobody:
     async def send(self, channel: str, *messages: str) -> None:
         return None
 
+    async def count(self, name: str, seconds: int, by: int = 1) -> tuple[int, int]:
+        return by, seconds
+
     def listen(self, channel: str) -> AsyncMessages:
         raise NotImplementedError("nobody listens to a replay")
 

@@ -1,7 +1,7 @@
 """Given what was said about a flag, when somebody says more, then this follows."""
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import pytest
 
@@ -19,6 +19,7 @@ from shared.events.feedback import (
     FlagMerged,
     FlagResolved,
     FlagThresholdBreached,
+    FlagThresholdCleared,
     FlagTriaged,
 )
 from shared.events.refusal import Refused
@@ -100,26 +101,19 @@ def test_what_is_refused(given, when, code, status) -> None:
     assert (refused.value.code, refused.value.status) == (code, status)
 
 
-def test_a_breach_is_stated_once_per_cause() -> None:
-    command = thresholds.Breach("d", "m", 1, 10, "open", Over(10, 10), "e10", AT)
+def test_limits_are_said_to_be_reached_and_left_once_each() -> None:
+    of = {"deployment": "d", "model": "m", "version": 1}
+    command = thresholds.Compare(**of, open_flags=10, reached={"open": Over(10, 10)})
     [stated] = thresholds.decide(thresholds.initial, command)
-    assert stated == FlagThresholdBreached(
-        deployment="d",
-        model="m",
-        version=1,
-        open_flags=10,
-        threshold=10,
-        kind="open",
-        value=10,
-        limit=10,
-        cause_recorded=AT,
-    )
-    state = thresholds.evolve(thresholds.initial, event(stated, 1, cause="e10"))
+    assert stated == FlagThresholdBreached(**of, open_flags=10, threshold=10, kind="open", value=10, limit=10)
+    state = thresholds.evolve(thresholds.initial, event(stated))
     assert thresholds.decide(state, command) == []
-    assert thresholds.decide(state, replace(command, cause="e5")) == []  # older than the newest: a rebuild
-    later = replace(command, cause="e30", recorded=AT + timedelta(seconds=1))
-    assert len(thresholds.decide(state, later)) == 1
-    assert len(thresholds.decide(state, replace(command, kind="rate", cause="e5"))) == 1
+    harm = replace(command, reached={"harm": Over(600.0, 500.0, "USD")})
+    breach, cleared = thresholds.decide(state, harm)
+    assert isinstance(breach, FlagThresholdBreached)
+    assert (breach.kind, breach.unit) == ("harm", "USD")
+    assert cleared == FlagThresholdCleared(**of, open_flags=10, kind="open")
+    assert thresholds.evolve(thresholds.evolve(state, event(breach)), event(cleared)) == {"harm"}
 
 
 def test_the_view_of_a_flag_follows_its_events() -> None:

@@ -28,6 +28,8 @@ from muniment.routes import ServiceUrls, service_of
         ("/v1/outcomes", "monitor"),
         ("/v1/alert-routes/r", "monitor"),
         ("/v1/alert-deliveries/d/replay", "monitor"),
+        ("/v1/subjects:forget", "monitor"),
+        ("/v1/subjects/ada:forget", "monitor"),
         ("/v1/flags/f/triage", "feedback"),
         ("/v1/flags:bulk", "feedback"),
         ("/v1/flag-links/token", "feedback"),

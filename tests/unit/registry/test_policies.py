@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from services.registry.domain import models, policies
-from services.registry.domain.dmn_table import table_of
 from services.registry.domain.exempting import Ease
 from services.registry.domain.gate import InForce, OpenFlag, Seen, evaluate
 from services.registry.domain.model_state import Gate, ModelState, after, initial
@@ -277,56 +276,6 @@ def test_a_table_that_cannot_be_meant_so_is_refused(row: PolicyRow) -> None:
     with pytest.raises(Refused) as refused:
         policies.decide(policies.initial, policies.AdoptPolicy(policy))
     assert refused.value.code == "bad-table"
-
-
-DMN = """<?xml version="1.0"?>
-<definitions xmlns="https://www.omg.org/spec/DMN/20191111/MODEL/" name="gates" namespace="x">
- <decision id="d1" name="Production"><decisionTable hitPolicy="{hit}">
-  <input label="Risk tier"><inputExpression typeRef="string"><text>risk tier</text></inputExpression></input>
-  <output name="evidence"/><output name="Approvals"/><output name="evidence days"/><output name="flags"/>
-  <rule><inputEntry><text>-</text></inputEntry><outputEntry><text>"quality"</text></outputEntry>
-   <outputEntry><text></text></outputEntry><outputEntry><text>90</text></outputEntry>
-   <outputEntry><text>-</text></outputEntry><annotationEntry><text>everything</text></annotationEntry></rule>
-  <rule><inputEntry><text>not("low")</text></inputEntry>
-   <outputEntry><text>["security", "performance"]</text></outputEntry>
-   <outputEntry><text>"risk_manager, auditor"</text></outputEntry><outputEntry><text>30</text></outputEntry>
-   <outputEntry><text>"critical"</text></outputEntry></rule>
- </decisionTable></decision></definitions>"""
-
-
-def test_a_dmn_table_is_read() -> None:
-    table = table_of(DMN.format(hit="COLLECT"))
-    assert table == PolicyTable(
-        inputs=(PolicyInput(name="Risk tier", expression="risk_tier"),),
-        rows=(
-            PolicyRow(evidence=("quality",), evidence_days=90, annotation="everything"),
-            PolicyRow(
-                when={"Risk tier": 'not("low")'},
-                evidence=("security", "performance"),
-                approvals=("risk_manager", "auditor"),
-                evidence_days=30,
-                flags="critical",
-            ),
-        ),
-    )
-    policies.check(STRICT.model_copy(update={"table": table}))
-
-
-@pytest.mark.parametrize(
-    "xml",
-    [
-        "<a",
-        "<a/>",
-        DMN.format(hit="PRIORITY"),
-        DMN.format(hit="FIRST").replace('"critical"', '"dire"'),
-        DMN.format(hit="FIRST").replace('name="flags"', 'name="flag"'),
-        '<!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>',
-    ],
-)
-def test_dmn_that_says_something_else_is_refused(xml: str) -> None:
-    with pytest.raises(Refused) as refused:
-        table_of(xml)
-    assert refused.value.code == "bad-dmn"
 
 
 def test_judging_is_the_same_again() -> None:

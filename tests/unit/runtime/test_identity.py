@@ -1,6 +1,7 @@
 """Keys, their file, and who counts as this machine."""
 
 import os
+from base64 import b64encode
 from pathlib import Path
 
 import pytest
@@ -44,6 +45,20 @@ def test_a_change_of_the_file_is_seen_at_once(tmp_path: Path):
     assert refusal(identity, request(authorization=f"Bearer {old}")) == (401, "wrong-key")
     path.unlink()
     assert refusal(identity, request(authorization=f"Bearer {new}")) == (401, "wrong-key")
+
+
+def test_a_key_may_come_as_a_password_and_nothing_else_does(tmp_path: Path):
+    path = tmp_path / "keys"
+    key = add_key(path, "grace", [Role.SME])
+    identity = Identity(Settings(api_keys=path))
+
+    def basic(text: str) -> Request:
+        return request(authorization=f"Basic {b64encode(text.encode()).decode()}")
+
+    assert identity.authenticate(basic(f"anybody:{key}")).actor == "grace"
+    assert refusal(identity, basic(f"{key}:")) == (401, "no-key")
+    assert refusal(identity, basic("grace:secret")) == (401, "wrong-key")
+    assert refusal(identity, request(authorization="Basic ~~~")) == (401, "no-key")
 
 
 def test_an_unusable_line_takes_nobody_elses_right(tmp_path: Path):

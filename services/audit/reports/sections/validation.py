@@ -116,8 +116,20 @@ def _policies(facts: Facts) -> list[Statement]:
             f"Policy {fact.data['version']} for {stage}, adopted by {fact.actor} on {minute(fact.time)} UTC, demands "
             f"evidence of {', '.join(fact.data['evidence']) or 'nothing'}, approval as "
             f"{', '.join(fact.data['approvals']) or 'nobody'}"
-            f"{', four eyes' if fact.data['four_eyes'] else ''}{', a goal' if fact.data['goal_required'] else ''}.",
+            f"{', four eyes' if fact.data['four_eyes'] else ''}{', a goal' if fact.data['goal_required'] else ''}"
+            f"{_more(fact)}.",
             fact,
         )
         for stage, fact in adopted.items()
     ]
+
+
+def _more(fact: Fact) -> str:
+    """What policies say besides since they may hold a table."""
+    table, flags = fact.data.get("table"), fact.data.get("flags")
+    found = f", no open flag of severity {flags} or graver" if flags else ""
+    if table:
+        found += f"; and what the rows that apply of its decision table ({len(table['rows'])} rows) say"
+    if fact.data.get("proposed_by"):
+        found += f". {fact.data['proposed_by']} had proposed it"
+    return found
