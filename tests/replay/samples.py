@@ -274,9 +274,7 @@ PAYLOADS: tuple[Payload, ...] = (
         guardrails=(monitor.Guardrail(name="recall", kind="quality", limit=0.5, direction="higher"),),
         hypothesis="boosting misses fewer late flights",
     ),
-    monitor.GuardrailBreached(
-        **V1, experiment="boost", guardrail="recall", value=0.41, limit=0.5, unit="", cases=900
-    ),
+    monitor.GuardrailBreached(**V1, experiment="boost", guardrail="recall", value=0.41, limit=0.5, unit="", cases=900),
     monitor.ExperimentConcluded(
         experiment="boost",
         deployment="late-flights",

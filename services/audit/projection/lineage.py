@@ -436,9 +436,7 @@ def _flag_breach(event: Event, data: feedback.FlagThresholdBreached | feedback.F
     return node, _of_version(node, data)
 
 
-def _verification(
-    event: Event, data: audit.VerificationCompleted | audit.TreeVerified | every.ViewsVerified
-) -> Said:
+def _verification(event: Event, data: audit.VerificationCompleted | audit.TreeVerified | every.ViewsVerified) -> Said:
     return f"verification/{data.verification}", []
 
 

@@ -42,7 +42,7 @@ def chosen(table: pa.Table, wanted: Slice) -> pa.Table:
         conditions.append(pc.greater_equal(table.column("at"), _time(span.since)))
     if span.until is not None:
         conditions.append(pc.less(table.column("at"), _time(span.until)))
-    for name, values in (("segment", wanted.segment and (wanted.segment,)), ("entity", wanted.entity)):
+    for name, values in (("segment", None if wanted.segment is None else (wanted.segment,)), ("entity", wanted.entity)):
         if values is not None:
             conditions.append(_one_of(table, name, values))
     if wanted.min_output is not None or wanted.max_output is not None:
