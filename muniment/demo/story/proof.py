@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 
 from muniment.cli.inspect import run_verification
-from muniment.demo.story import cast, waiting
+from muniment.demo.story import cast, objection, waiting
 from muniment.demo.story.scene import Scene, text
 
 
@@ -79,6 +79,10 @@ def report(scene: Scene) -> None:
     scene.check("Issued report: its files have the digests on record", kept, True, f"{answer['url']}/html")
     told = _predictions(orjson.loads(files["json"]))
     scene.check("Issued report: predictions measured", told, len(scene.flights), f"{answer['url']}/pdf")
+    named = objection.told_in(files["json"])
+    scene.check(
+        "Issued report: names the flagged slice, its expert and the answer", named, True, f"{answer['url']}/html"
+    )
     scene.show("Issued report: things that are not on record", answer["gaps"], f"{answer['url']}/pdf")
     scene.say(f"{cast.AUDITOR} issues report {answer['number']} on {cast.MODEL}: {answer['gaps']} gaps")
 

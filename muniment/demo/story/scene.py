@@ -70,6 +70,9 @@ class Scene:
     flag_writes: list[str] = field(default_factory=list[str])
     """Events of what was said about flags, each on a stream of its own."""
 
+    objection: str | None = None
+    """The flag on a slice that held the promotion back."""
+
     told: int = 0
     """Outcomes told so far."""
     measured: dict[str, Any] = field(default_factory=dict[str, Any])

@@ -1,10 +1,11 @@
-"""Act three: the expert flags, a challenger comes, wins and is promoted."""
+"""Act three: the expert flags, a challenger comes, wins and, once an objection is answered, is promoted."""
 
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
 
 from muniment.demo.story import cast, opening, waiting
+from muniment.demo.story.objection import object_to
 from muniment.demo.story.scene import Flagged, Scene, text
 
 _DAY = timedelta(days=1)
@@ -113,6 +114,7 @@ def promote(scene: Scene, day: datetime) -> None:
     trial = next(arm for arm in told["others"] if arm["version"] == 2)
     reason = f"USD {trial['mean']:.2f} per flight in the trial, {-trial['difference']:.2f} less than version 1."
     body = {"version": 2, "reason": reason, "at": text(day)}
+    object_to(scene, body, day)
     operator = scene.acting_as(cast.OPERATOR)
     answer = operator.post(f"/v1/deployments/{cast.DEPLOYMENT}/promote", body, after=scene.last_write)
     scene.last_write = answer["event_id"]

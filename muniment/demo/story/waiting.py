@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from typing import Any
 
 from muniment.client import ProblemError
 from muniment.demo.story import cast
@@ -48,6 +49,18 @@ def until_flags_placed(scene: Scene) -> None:
     for event in scene.flag_writes:
         scene.client.get("/v1/flags", after=event, limit=1)
     _until("every flag is placed", placed)
+
+
+def until_gate(scene: Scene, path: str, stage: str, allowed: bool) -> dict[str, Any]:
+    """Until the registry has stated that a gate is open, or closed; answers that change, the gate's newest."""
+    found: list[dict[str, Any]] = []
+
+    def stated() -> bool:
+        found[:] = scene.client.get(f"{path}/history", stage=stage, limit=1)["items"]
+        return bool(found) and found[0]["allowed"] is allowed
+
+    _until(f"the gate {path} is {'open' if allowed else 'closed'}", stated)
+    return found[0]
 
 
 def until_reported(scene: Scene, predictions: Callable[[], int]) -> None:
