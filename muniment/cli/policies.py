@@ -91,17 +91,16 @@ def _read(document: Path, stage: str) -> dict[str, Any]:
 
 
 def _table(policy: dict[str, Any]) -> Table:
-    """One row for what is always demanded, and one for each row of the policy's table."""
+    """One row for what is always demanded, and one for each row of the policy's table; what none demands is left out."""
     rules = policy["table"] or {"inputs": [], "rows": [], "hit": "collect"}
+    demands = [name for name in _DEMANDS if any(_cell(one.get(name)) for one in (policy, *rules["rows"]))]
     inputs = [one["name"] for one in rules["inputs"]]
     title = f"{policy['stage']}, version {policy['version']} ({rules['hit']})"
-    table = Table(*inputs, *_DEMANDS, "note", title=title)
-    table.add_row(
-        *("any" for _ in inputs), *(_cell(policy.get(name)) for name in _DEMANDS), policy.get("comment") or ""
-    )
+    table = Table(*inputs, *demands, "note", title=title)
+    table.add_row(*("any" for _ in inputs), *(_cell(policy.get(name)) for name in demands), policy.get("comment") or "")
     for row in rules["rows"]:
         tests = [escape(row["when"].get(name, "-")) for name in inputs]
-        table.add_row(*tests, *(_cell(row.get(name)) for name in _DEMANDS), escape(row["annotation"]))
+        table.add_row(*tests, *(_cell(row.get(name)) for name in demands), escape(row["annotation"]))
     return table
 
 

@@ -143,7 +143,7 @@ class Explainer:
         problem, reason = answer["problem"], answer["reason"]
         if problem == "TooSlow":
             raise _too_slow(reason)
-        if problem in ("Unservable", "ModelFailed", "TooWide"):
+        if problem in ("Unservable", "Altered", "ModelFailed", "TooWide"):
             raise not_explainable(reason)
         raise Problem(503, "explanation-failed", f"The explanation failed: {problem}: {reason}", headers=retry)
 
