@@ -91,7 +91,7 @@ def _read(document: Path, stage: str) -> dict[str, Any]:
 
 
 def _table(policy: dict[str, Any]) -> Table:
-    """A row for what is always demanded, and one for each row of its table; columns in which none demands are left out."""
+    """A row for what is always demanded, one for each row of its table; columns in which none demand are left out."""
     rules = policy["table"] or {"inputs": [], "rows": [], "hit": "collect"}
     demands = [name for name in _DEMANDS if any(_cell(one.get(name)) for one in (policy, *rules["rows"]))]
     inputs = [one["name"] for one in rules["inputs"]]
