@@ -20,8 +20,9 @@ from bench.line import Line
 from bench.stack import Stack
 from services.audit.projection import FOLDED, fold, inserts
 from services.audit.service import DEFINITION
+from services.audit.worker import LEDGER
 from shared.events import batches, deployer, feedback, monitor, registry
-from shared.events.catalog import TOPIC_PREDICTIONS, topic_of
+from shared.events.catalog import TOPIC_PREDICTIONS, TOPICS, topic_of
 from shared.events.codec import encode
 from shared.events.envelope import Event, Payload
 from shared.log.records import Record
@@ -159,6 +160,7 @@ async def measure(stack: Stack) -> list[Line]:
     world = World()
     async with ports(DEFINITION, stack.settings) as service:
         asked = [batch async for batch in _asked(world, service)]
+        await _all_read(service)
         port = stack.process("audit", ["-m", "services.audit", "api"])
         cut = START + YEAR * (SMALL / LARGE)
         await _fill(world, service, [*world.opening(), *world.history(START, cut, SMALL)])
@@ -183,6 +185,14 @@ async def _asked(world: World, service: Service) -> AsyncIterator[str]:
         async with service.store.begin() as unit:
             await unit.apply(inserts([fold(event, record)]))
         yield name
+
+
+async def _all_read(service: Service) -> None:
+    """The ledger has all that the log holds, as if its consumer had written it: answers claim what it has read."""
+    bounds = await service.log.bounds(TOPICS)
+    claims = await service.store.claim(LEDGER, list(bounds))
+    async with service.store.begin() as unit:
+        await unit.advance(LEDGER, {claim: bounds[place].end for place, claim in claims.items()})
 
 
 async def _fill(world: World, service: Service, events: "Iterator[Event] | list[Event]") -> None:
