@@ -6,18 +6,17 @@ from fastapi import APIRouter, Depends, Query
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 
+from services.monitor.alerting import OUTBOX
 from services.monitor.domain import routes
 from services.monitor.domain.routes import Add, Remove
 from shared.events.monitor import AlertKind
-from shared.log.store import UnitOfWork
-from shared.log.tables import Put, Row, Where, equal
 from shared.log.tables import Query as Rows
-from shared.runtime.commands import now
-from shared.runtime.http import Answer, Answered, Call, page, reading, writing
+from shared.log.tables import Row, Where, equal
+from shared.runtime.http import Answer, Call, page, reading, writing
 from shared.runtime.identity import Role
 from shared.runtime.problems import Problem
 from shared.runtime.service import Service
-from shared.runtime.webhooks.hosts import NotAllowed, Unresolvable, checked
+from shared.runtime.webhooks.asking import host_of, replayed
 from shared.runtime.webhooks.signing import Signing
 
 _Name = Annotated[str, Field(min_length=1, max_length=200)]
@@ -78,7 +77,7 @@ def _routes(router: APIRouter, service: Service) -> None:
     async def post_route(body: RouteBody, call: Call = Depends(write)) -> JSONResponse:
         """Tell an address of alerts. The answer holds the `secret` with which deliveries are signed (Standard
         Webhooks); the address itself is sealed and never shown again."""
-        host = await _checked(service, body.url)
+        host = await host_of(service.settings, body.url, "Alerts")
         await _room(service)
         context = call.context()
         route = context.event_id
@@ -117,25 +116,7 @@ def _deliveries(router: APIRouter, service: Service) -> None:
     @router.post("/alert-deliveries/{delivery}/replay", status_code=202)
     async def replay(delivery: str, call: Call = Depends(write)) -> JSONResponse:
         """Send a dead or delivered one once more, under the same id."""
-
-        async def work(unit: UnitOfWork) -> Answered:
-            await unit.lock([f"monitor.delivery/{delivery}"])
-            row = await unit.get("alert_deliveries", delivery)
-            if row is None:
-                raise Problem(404, "unknown-delivery", f"There is no delivery '{delivery:.100}'.", "See the list.")
-            again = {"delivery": delivery, "state": "waiting", "attempts": 0, "next_at": now(), "ended_at": None}
-            await unit.apply([Put("alert_deliveries", again)])
-            return 202, {"delivery": delivery, "state": "waiting"}
-
-        return await call.in_unit(work)
-
-
-async def _checked(service: Service, url: str) -> str:
-    """The host of an address that may be told. Raises Problem 422."""
-    try:
-        return (await checked(url, service.settings)).host
-    except (NotAllowed, Unresolvable) as error:
-        raise Problem(422, "address-not-allowed", f"Alerts cannot go there: {error}.") from error
+        return await replayed(call, OUTBOX, delivery)
 
 
 async def _room(service: Service) -> None:

@@ -11,14 +11,12 @@ from services.registry.api.known import Limit
 from services.registry.domain import webhooks
 from services.registry.telling import OUTBOX
 from shared.events.registry import Stage, WebhookAdded
-from shared.log.store import UnitOfWork
-from shared.log.tables import Put, Query, Row, Where, equal
-from shared.runtime.commands import now
-from shared.runtime.http import Answered, Call, page, reading, writing
+from shared.log.tables import Query, Row, Where, equal
+from shared.runtime.http import Call, page, reading, writing
 from shared.runtime.identity import Role
 from shared.runtime.problems import Problem
 from shared.runtime.service import Service
-from shared.runtime.webhooks.hosts import NotAllowed, Unresolvable, checked
+from shared.runtime.webhooks.asking import host_of, replayed
 from shared.runtime.webhooks.signing import Signing
 
 _WEBHOOK = ("route", "name", "host", "models", "stages", "added_by", "added_at")
@@ -49,7 +47,7 @@ def _webhooks(routes: APIRouter, service: Service) -> None:
     async def add_webhook(body: WebhookBody, call: Annotated[Call, wiring]) -> JSONResponse:
         """Tell an address of every change of a gate. The answer holds the `secret` with which deliveries are signed
         (Standard Webhooks, HMAC-SHA256); the address itself is sealed and never shown again."""
-        host = await _checked(service, body.url)
+        host = await host_of(service.settings, body.url, "Webhooks")
         await _room(service)
         context = call.context(body.at)
         route = context.event_id
@@ -91,24 +89,7 @@ def _deliveries(routes: APIRouter, service: Service) -> None:
     @routes.post("/v1/webhook-deliveries/{delivery}/replay", status_code=202)
     async def replay(delivery: str, call: Annotated[Call, wiring]) -> JSONResponse:
         """Send a dead or delivered one once more, under the same id."""
-
-        async def work(unit: UnitOfWork) -> Answered:
-            await unit.lock([f"{OUTBOX.lock}/{delivery}"])
-            if await unit.get("webhook_deliveries", delivery) is None:
-                raise Problem(404, "unknown-delivery", f"There is no delivery '{delivery:.100}'.", "See the list.")
-            again = {"delivery": delivery, "state": "waiting", "attempts": 0, "next_at": now(), "ended_at": None}
-            await unit.apply([Put("webhook_deliveries", again)])
-            return 202, {"delivery": delivery, "state": "waiting"}
-
-        return await call.in_unit(work)
-
-
-async def _checked(service: Service, url: str) -> str:
-    """The host of an address that may be told. Raises Problem 422."""
-    try:
-        return (await checked(url, service.settings)).host
-    except (NotAllowed, Unresolvable) as error:
-        raise Problem(422, "address-not-allowed", f"Webhooks cannot go there: {error}.") from error
+        return await replayed(call, OUTBOX, delivery)
 
 
 async def _room(service: Service) -> None:
