@@ -6,18 +6,15 @@ Signatures: Standard Webhooks 1.0.0 (symmetric, `v1`).
 
 import hashlib
 import hmac
-import os
-import secrets
 from base64 import b64encode, urlsafe_b64encode
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from cryptography.fernet import Fernet, InvalidToken
 
+from shared.runtime.installation_key import installation_key
 from shared.runtime.settings import Settings
 
 FILE = "alert-signing-key"
-MIN_KEY = 16
 
 
 class SealedOtherwise(Exception):
@@ -33,12 +30,8 @@ class Signing:
     @classmethod
     def of(cls, settings: Settings) -> "Signing":
         """From `alert_signing_key`, or from a file in `data_dir`, made where it is missing. Raises ValueError."""
-        if settings.alert_signing_key is None:
-            return cls(_kept(settings.data_dir / FILE))
-        key = settings.alert_signing_key.get_secret_value().encode()
-        if len(key) < MIN_KEY:
-            raise ValueError(f"MUNIMENT_ALERT_SIGNING_KEY must have at least {MIN_KEY} characters")
-        return cls(key)
+        file = settings.data_dir / FILE
+        return cls(installation_key(settings.alert_signing_key, "MUNIMENT_ALERT_SIGNING_KEY", file))
 
     def secret(self, route: str) -> str:
         """The secret of a route, as its receiver needs it to verify signatures."""
@@ -74,20 +67,3 @@ def signature(secret: bytes, delivery: str, seconds: int, body: str) -> str:
     """The signature of Standard Webhooks over id, time and body."""
     digest = hmac.digest(secret, f"{delivery}.{seconds}.{body}".encode(), hashlib.sha256)
     return "v1," + b64encode(digest).decode()
-
-
-def _kept(path: Path) -> bytes:
-    """The key in a file of this user alone; whoever comes first makes it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    made = path.with_name(f"{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
-    if not path.exists():
-        handle = os.open(made, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(handle, "w") as file:
-            file.write(secrets.token_urlsafe(32))
-        try:
-            os.link(made, path)
-        except FileExistsError:
-            pass
-        finally:
-            made.unlink()
-    return path.read_bytes().strip()
