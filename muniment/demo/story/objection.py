@@ -3,15 +3,10 @@
 from datetime import datetime, timedelta
 from typing import Any
 
-import numpy as np
-
-from muniment.client import ProblemError
-from muniment.demo.story import cast, waiting
+from muniment.demo.story import cast, figures, gates, waiting
 from muniment.demo.story.scene import Scene, text
-from muniment.demo.train import FALSE_ALARM, MISSED
 
-GATE = f"/v1/models/{cast.MODEL}/versions/2/gate"
-STAGE = "production"
+VERSION = 2
 
 
 def object_to(scene: Scene, promotion: dict[str, Any], day: datetime) -> None:
@@ -24,9 +19,11 @@ def object_to(scene: Scene, promotion: dict[str, Any], day: datetime) -> None:
     raised = expert.post("/v1/flags", body | {"at": text(day - timedelta(hours=6))})
     scene.objection, flag = raised["id"], raised["id"]
     scene.say(f"{cast.EXPERT} flags a slice: {comment}")
-    closed = waiting.until_gate(scene, GATE, STAGE, allowed=False)
-    refused = _refused(scene, promotion, closed["event_id"])
-    scene.check("Promotion refused while the slice is flagged", refused, ["no-critical-flags"], f"{GATE}?stage={STAGE}")
+    closed = waiting.until_gate(scene, VERSION, allowed=False)
+    operator, path = scene.acting_as(cast.OPERATOR), f"/v1/deployments/{cast.DEPLOYMENT}/promote"
+    refused = gates.refused(lambda: operator.post(path, promotion, after=closed["event_id"]), "a slice is flagged")
+    shown = gates.shown(VERSION)
+    scene.check("Promotion refused while the slice is flagged", refused, ["no-critical-flags"], shown)
     scene.say(f"The gate refuses the promotion of version 2: {', '.join(refused)}, flag {flag}")
     answer = f"Version 1 cost USD {costs[1]:.2f} there in the same weeks: late flights are dearest where most are late."
     better = costs[2] < costs[1]
@@ -35,8 +32,9 @@ def object_to(scene: Scene, promotion: dict[str, Any], day: datetime) -> None:
         f"/v1/flags/{flag}/resolve", said | {"at": text(day - timedelta(hours=2))}, after=raised["event_id"]
     )
     scene.flag_writes.append(done["event_id"])
-    scene.last_write = waiting.until_gate(scene, GATE, STAGE, allowed=True)["event_id"]
-    scene.check("Promotion allowed once the flag is answered", _allowed(scene), True, f"{GATE}?stage={STAGE}")
+    scene.last_write = waiting.until_gate(scene, VERSION, allowed=True)["event_id"]
+    allowed = scene.client.get(gates.gate(VERSION), stage=gates.STAGE)["allowed"]
+    scene.check("Promotion allowed once the flag is answered", allowed, True, shown)
     scene.say(f"{cast.SCIENTIST} answers: {answer} The gate opens again")
 
 
@@ -48,29 +46,9 @@ def told_in(report: bytes) -> bool:
 
 def _dearest(scene: Scene, day: datetime) -> tuple[str, dict[int, float]]:
     """(the airport where version 2 cost most per flight in the trial, what each version cost per flight from there)."""
-    flights, played = scene.flights, scene.played
-    trial = (flights["at"] >= scene.schedule.challenge) & (flights["at"] < day - timedelta(days=3)) & flights["arrived"]
-    warned, late = played.scores >= scene.trained.threshold, flights["late"].to_numpy()
-    cost = np.where(~warned & late, MISSED, 0.0) + np.where(warned & ~late, FALSE_ALARM, 0.0)
-    origin, taken = flights["origin"].to_numpy(), trial.to_numpy()
-
-    def mean(airport: str, version: int) -> float:
-        return float(cost[taken & (origin == airport) & (played.versions == version)].mean())
-
-    airport = max(sorted(set(origin[taken])), key=lambda name: mean(name, 2))
-    return airport, {version: mean(airport, version) for version in (1, 2)}
-
-
-def _refused(scene: Scene, promotion: dict[str, Any], after: str) -> list[str]:
-    """Try to promote and hear no: the rules that forbid it. Raises RuntimeError where it went through."""
-    try:
-        scene.acting_as(cast.OPERATOR).post(f"/v1/deployments/{cast.DEPLOYMENT}/promote", promotion, after=after)
-    except ProblemError as problem:
-        if problem.status != 409:
-            raise
-        return sorted({rule["rule"] for rule in problem.document.get("rules", []) if not rule["passed"]})
-    raise RuntimeError("version 2 was promoted although a slice of it is flagged")
-
-
-def _allowed(scene: Scene) -> bool:
-    return scene.client.get(GATE, stage=STAGE)["allowed"]
+    frame = figures.by_flight(scene)
+    before = day - timedelta(days=3)  # by then every flight has landed
+    trial = frame[(frame["at"] >= scene.schedule.challenge) & (frame["at"] < before) & frame["arrived"]]
+    costs = trial.groupby(["version", "origin"])["cost"].mean()
+    airport = str(costs[2].idxmax())
+    return airport, {version: float(costs[version][airport]) for version in (1, 2)}

@@ -8,10 +8,9 @@ from typing import Any
 
 from muniment.demo import data
 from muniment.demo.data import CATEGORIES, FEATURES, NUMBERS, SOURCES
-from muniment.demo.story import cast
+from muniment.demo.story import cast, gates
 from muniment.demo.story.scene import Scene, text
 from muniment.demo.train import FALSE_ALARM, MISSED, TOLERANCE, Candidate
-from muniment.errors import ProblemError
 
 _TRAIN_FILE = "muniment/demo/train.py"
 
@@ -141,14 +140,14 @@ def approve(scene: Scene, version: int, actor: str, at: str, comment: str) -> No
 
 def deploy(scene: Scene) -> None:
     """The gate refuses, evidence and another person's approval open it, and the first version goes live."""
-    scene.show("Deployment refused", _refused(scene, "no evidence yet"), _gate_path(1))
+    scene.show("Deployment refused", _refused(scene, "no evidence yet"), gates.shown(1))
     give_evidence(scene, 1, scene.trained.linear, text(cast.TRAINED + timedelta(hours=1)))
     approve(scene, 1, cast.SCIENTIST, text(cast.TRAINED + timedelta(hours=2)), "It is my own work, and it is good.")
-    scene.show("Own approval refused", _refused(scene, "the author approved it"), _gate_path(1))
+    scene.show("Own approval refused", _refused(scene, "the author approved it"), gates.shown(1))
     comment = "Missed late flights cost more than false alarms; the threshold says so. Watch the seasons."
     approve(scene, 1, cast.RISK_MANAGER, text(cast.TRAINED + timedelta(hours=3)), comment)
-    gate = scene.client.get(_gate_path(1), after=scene.last_write)
-    scene.check("Gate open", gate["allowed"], True, _gate_path(1))
+    gate = scene.client.get(gates.shown(1), after=scene.last_write)
+    scene.check("Gate open", gate["allowed"], True, gates.shown(1))
     scene.last_write = _deploy(scene, text(cast.LIVE))["event_id"]
     scene.say(f"{cast.RISK_MANAGER} approves; {cast.OPERATOR} deploys version 1 as {cast.DEPLOYMENT}")
 
@@ -166,20 +165,11 @@ def _deploy(scene: Scene, at: str) -> dict[str, Any]:
 
 
 def _refused(scene: Scene, why: str) -> str:
-    """Try to deploy and hear no. Raises RuntimeError where the gate let it through."""
-    try:
-        _deploy(scene, text(cast.TRAINED + timedelta(minutes=30)))
-    except ProblemError as problem:
-        if problem.status != 409:
-            raise
-        closed = ", ".join(rule["rule"] for rule in problem.document.get("rules", []) if not rule["passed"])
-        scene.say(f"The gate refuses version 1 ({why}): {closed}")
-        return closed
-    raise RuntimeError(f"the gate let version 1 through although {why}")
-
-
-def _gate_path(version: int) -> str:
-    return f"/v1/models/{cast.MODEL}/versions/{version}/gate?stage=production"
+    """Try to deploy and hear no."""
+    early = text(cast.TRAINED + timedelta(minutes=30))
+    closed = ", ".join(gates.refused(lambda: _deploy(scene, early), why))
+    scene.say(f"The gate refuses version 1 ({why}): {closed}")
+    return closed
 
 
 def _column(name: str) -> dict[str, Any]:

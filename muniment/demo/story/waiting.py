@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from muniment.client import ProblemError
-from muniment.demo.story import cast
+from muniment.demo.story import cast, gates
 from muniment.demo.story.scene import Scene
 
 SECONDS = 120.0
@@ -51,15 +51,16 @@ def until_flags_placed(scene: Scene) -> None:
     _until("every flag is placed", placed)
 
 
-def until_gate(scene: Scene, path: str, stage: str, allowed: bool) -> dict[str, Any]:
-    """Until the registry has stated that a gate is open, or closed; answers that change, the gate's newest."""
+def until_gate(scene: Scene, version: int, allowed: bool) -> dict[str, Any]:
+    """Until the registry has stated that a version's gate to production is open, or closed; answers that change, the
+    gate's newest."""
     found: list[dict[str, Any]] = []
 
     def stated() -> bool:
-        found[:] = scene.client.get(f"{path}/history", stage=stage, limit=1)["items"]
+        found[:] = scene.client.get(f"{gates.gate(version)}/history", stage=gates.STAGE, limit=1)["items"]
         return bool(found) and found[0]["allowed"] is allowed
 
-    _until(f"the gate {path} is {'open' if allowed else 'closed'}", stated)
+    _until(f"the gate of version {version} is {'open' if allowed else 'closed'}", stated)
     return found[0]
 
 
