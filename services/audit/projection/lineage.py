@@ -244,21 +244,6 @@ def _canary(
     return node, _of_version(node, data)
 
 
-def _reactions(event: Event, data: deployer.ReactionsSet) -> Said:
-    node = f"reactions/{data.deployment}"
-    return node, [Edge(node, INFLUENCED, f"deployment/{data.deployment}", "deployment")]
-
-
-def _fallback(event: Event, data: deployer.FallbackSet) -> Said:
-    node = f"fallback/{data.deployment}"
-    return node, [Edge(node, INFLUENCED, f"deployment/{data.deployment}", "deployment")]
-
-
-def _resources(event: Event, data: deployer.ResourcesDeclared) -> Said:
-    node = f"resources/{data.deployment}"
-    return node, [Edge(node, INFLUENCED, f"deployment/{data.deployment}", "deployment")]
-
-
 def _reacted(event: Event, data: deployer.Reacted) -> Said:
     node = f"reaction/{event.id}"
     return node, _of_version(node, data)
@@ -267,6 +252,16 @@ def _reacted(event: Event, data: deployer.Reacted) -> Said:
 def _batch(event: Event, data: monitor.PredictionLogged) -> Said:
     node = f"batch/{event.id}"
     return node, _of_version(node, data)
+
+
+def _set_for_deployment(kind: str) -> Callable[[Event, Any], Said]:
+    """What is set for a deployment as a whole: a node of its own beside it."""
+
+    def said_of(event: Event, data: Any) -> Said:
+        node = f"{kind}/{data.deployment}"
+        return node, [Edge(node, INFLUENCED, f"deployment/{data.deployment}", "deployment")]
+
+    return said_of
 
 
 def _of_version(node: str, data: Any) -> list[Edge]:
@@ -397,11 +392,6 @@ def _labels(event: Event, data: feedback.LabelsCorrected) -> Said:
     return node, [Edge(node, DERIVED, f"flag/{data.flag}", "corrected")]
 
 
-def _flag_limits(event: Event, data: feedback.FlagLimitsSet) -> Said:
-    node = f"flag-limits/{data.deployment}"
-    return node, [Edge(node, INFLUENCED, f"deployment/{data.deployment}", "deployment")]
-
-
 def _link_used(event: Event, data: feedback.FlagLinkUsed) -> Said:
     node = f"flag/{data.flag}"
     return node, [Edge(node, ATTRIBUTED, f"actor/{data.issuer}", "link issuer")]
@@ -438,11 +428,6 @@ def _flag_breach(event: Event, data: feedback.FlagThresholdBreached | feedback.F
 
 def _verification(event: Event, data: audit.VerificationCompleted | audit.TreeVerified | every.ViewsVerified) -> Said:
     return f"verification/{data.verification}", []
-
-
-def _retention(event: Event, data: monitor.RetentionSet | monitor.PredictionsExpired) -> Said:
-    node = f"retention/{data.deployment}"
-    return node, [Edge(node, INFLUENCED, f"deployment/{data.deployment}", "deployment")]
 
 
 def _forgotten(event: Event, data: monitor.SubjectForgotten) -> Said:
@@ -509,10 +494,10 @@ _SAYS: dict[type[Payload], Callable[[Event, Any], Said]] = {
     deployer.CanaryHeld: _canary,
     deployer.CanaryResumed: _canary,
     deployer.CanaryEnded: _canary,
-    deployer.ReactionsSet: _reactions,
+    deployer.ReactionsSet: _set_for_deployment("reactions"),
     deployer.Reacted: _reacted,
-    deployer.FallbackSet: _fallback,
-    deployer.ResourcesDeclared: _resources,
+    deployer.FallbackSet: _set_for_deployment("fallback"),
+    deployer.ResourcesDeclared: _set_for_deployment("resources"),
     monitor.PredictionLogged: _batch,
     monitor.OutcomeLogged: _outcomes,
     monitor.OutcomesJoined: _joined,
@@ -522,8 +507,8 @@ _SAYS: dict[type[Payload], Callable[[Event, Any], Said]] = {
     monitor.DeploymentSilent: _silence,
     monitor.DeploymentHeard: _silence,
     monitor.KpiBreached: _kpi_breach,
-    monitor.RetentionSet: _retention,
-    monitor.PredictionsExpired: _retention,
+    monitor.RetentionSet: _set_for_deployment("retention"),
+    monitor.PredictionsExpired: _set_for_deployment("retention"),
     monitor.SubjectForgotten: _forgotten,
     monitor.AlertRaised: _alert,
     monitor.AlertCleared: _alert,
@@ -546,7 +531,7 @@ _SAYS: dict[type[Payload], Callable[[Event, Any], Said]] = {
     feedback.BulkFlagAdvanced: _bulk,
     feedback.BulkFlagEnded: _bulk,
     feedback.LabelsCorrected: _labels,
-    feedback.FlagLimitsSet: _flag_limits,
+    feedback.FlagLimitsSet: _set_for_deployment("flag-limits"),
     feedback.FlagLinkUsed: _link_used,
     feedback.RuleAdopted: _rule,
     feedback.RuleRetired: _rule_retired,
