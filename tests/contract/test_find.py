@@ -126,9 +126,14 @@ def test_the_answer_is_that_of_plain_python(
 
 @st.composite
 def eaches(draw: st.DrawFn) -> Each:
-    columns = draw(st.lists(st.sampled_from([*VALUES]), min_size=1, max_size=3, unique=True))
+    columns = draw(st.lists(st.sampled_from([*VALUES]), min_size=1, max_size=4, unique=True))
     terms = tuple((column, draw(st.sampled_from(["=", "<", "<=", ">", ">="]))) for column in columns)
-    return Each(terms, tuple(draw(st.lists(st.tuples(*(VALUES[column] for column in columns)), max_size=4))))
+    own = draw(st.integers(1, len(columns)))
+    groups = draw(st.lists(st.tuples(*(VALUES[column] for column in columns[:own])), max_size=4))
+    if own == len(columns):
+        return Each(terms, tuple(groups))
+    further = draw(st.lists(st.tuples(*(VALUES[column] for column in columns[own:])), min_size=1, max_size=3))
+    return Each(terms[:own], tuple(groups), (terms[own:], tuple(further)))
 
 
 @given(CHANGES, QUERIES, eaches())
@@ -141,8 +146,8 @@ def test_a_query_asked_for_each_group_answers_as_asked_one_by_one(
         async with on_postgres.begin() as unit:
             await unit.apply(changes)
         alone: list[Row] = []
-        for group in each.groups:
-            terms = (Where(*term, value) for term, value in zip(each.terms, group, strict=True))
+        for group in each.all_groups:
+            terms = (Where(*term, value) for term, value in zip(each.all_terms, group, strict=True))
             alone += await on_postgres.find(replace(query, where=(*query.where, *terms)))
         assert await on_postgres.find(replace(query, each=each)) == alone
 
