@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, get_args
 from uuid import uuid4
 
 import asyncpg
@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from shared.log.memory import MemoryStore
 from shared.log.postgres_store import PostgresStore
-from shared.log.tables import Delete, Each, Put, Query, Row, Table, Where, cursor_of
+from shared.log.tables import Comparison, Delete, Each, Put, Query, Row, Table, Where, cursor_of
 
 AT = datetime(2013, 4, 1, tzinfo=UTC)
 TABLE = Table(
@@ -127,7 +127,8 @@ def test_the_answer_is_that_of_plain_python(
 @st.composite
 def eaches(draw: st.DrawFn) -> Each:
     columns = draw(st.lists(st.sampled_from([*VALUES]), min_size=1, max_size=4, unique=True))
-    terms = tuple((column, draw(st.sampled_from(["=", "<", "<=", ">", ">="]))) for column in columns)
+    compared = st.sampled_from(get_args(Comparison))
+    terms: tuple[tuple[str, Comparison], ...] = tuple((column, draw(compared)) for column in columns)
     own = draw(st.integers(1, len(columns)))
     groups = draw(st.lists(st.tuples(*(VALUES[column] for column in columns[:own])), max_size=4))
     if own == len(columns):

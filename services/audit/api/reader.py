@@ -203,7 +203,8 @@ class Reader:
         and among what was recorded late. The newest of each pair is to be taken."""
         soon = min(self.moment.known_at, _later(self.moment.at, BACKDATED))
         ends = ((False, soon), (True, self.moment.known_at))
-        return Each(tuple((name, "=") for name in names), tuple(groups), ((("late", "="), (recorded, "<=")), ends))
+        terms: tuple[tuple[str, Comparison], ...] = tuple((name, "=") for name in names)
+        return Each(terms, tuple(groups), ((("late", "="), (recorded, "<=")), ends))
 
     def _holding(self, rows: Iterable[Row]) -> list[Row]:
         return holding(rows, self.moment.at, self.moment.known_at)
