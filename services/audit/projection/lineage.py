@@ -452,6 +452,10 @@ def _signing_key(event: Event, data: audit.SigningKeyAdopted) -> Said:
     return node, [Edge(node, DERIVED, f"key/{data.replaces.split('+')[1]}", "replaces")] if data.replaces else []
 
 
+def _ledger_part(event: Event, data: audit.LedgerPartArchived) -> Said:
+    return f"ledger-part/{data.part}", []
+
+
 def _report(event: Event, data: audit.ReportIssued) -> Said:
     node = f"report/{data.report}"
     return node, [Edge(node, DERIVED, f"model/{data.model}", "report")] if data.model else []
@@ -543,6 +547,7 @@ _SAYS: dict[type[Payload], Callable[[Event, Any], Said]] = {
     audit.CheckpointCosigned: _checkpoint,
     audit.SigningKeyAdopted: _signing_key,
     audit.TreeVerified: _verification,
+    audit.LedgerPartArchived: _ledger_part,
     every.ViewsVerified: _verification,
     audit.ReportIssued: _report,
 }
