@@ -13,7 +13,11 @@ from services.audit.moment import Moment
 from services.audit.projection import BACKDATED
 from services.audit.projection.asof import holding, word
 from services.audit.projection.kinds import ALWAYS_SCOPED, OPEN_SCOPES, RESTATED, SCOPES
-from services.audit.projection.lineage import BULK_KINDS, TRAFFIC, kind_of
+from services.audit.projection.lineage.edges import (
+    BULK_KINDS,
+    TRAFFIC,
+    kind_of,
+)
 from shared.log.store import Store
 from shared.log.tables import Comparison, Each, Query, Row, Where, equal
 

@@ -11,7 +11,11 @@ from typing import Any
 from services.audit.projection import tree
 from services.audit.projection.client_ids import client_ids
 from services.audit.projection.entry import entry, leaf_hash
-from services.audit.projection.lineage import BULK_KINDS, kind_of, said
+from services.audit.projection.lineage import said
+from services.audit.projection.lineage.edges import (
+    BULK_KINDS,
+    kind_of,
+)
 from shared.events.envelope import Event
 from shared.events.monitor import PredictionLogged
 from shared.log.records import Record
