@@ -23,7 +23,7 @@ from shared.runtime.problems import Problem
 from shared.runtime.service import Service
 from shared.runtime.times import with_offset
 
-__all__ = ["Answer", "Call", "PlainRoute", "page", "reading", "stated", "writing"]
+__all__ = ["Answer", "Call", "EarlyRoute", "PlainRoute", "page", "reading", "stated", "writing"]
 
 Answered = tuple[int, dict[str, Any]]
 """HTTP status and body."""
@@ -33,9 +33,14 @@ EARLIEST = datetime(1, 1, 2, tzinfo=UTC)
 """Earlier times cannot be told in every zone."""
 
 
-class PlainRoute(APIRoute):
+class EarlyRoute(APIRoute):
+    """A route that is tried before all others, since it is asked most: each route tried in vain costs some
+    microseconds."""
+
+
+class PlainRoute(EarlyRoute):
     """A route whose endpoint takes the request and gives the response: nothing is declared, so that nothing has to be
-    resolved, which costs a small request a fifth of its time. Such routes are tried before all others."""
+    resolved, which costs a small request a fifth of its time."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """The endpoint itself."""

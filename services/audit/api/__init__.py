@@ -18,6 +18,7 @@ from services.audit.api.predictions import Located, locate, policy_links, story,
 from services.audit.api.reader import Moment, Reader
 from services.audit.api.timeline import timeline
 from services.audit.api.touched import batches, ranges, sources
+from services.audit.parts.store import with_parts
 from shared.log.tables import Query, Row, Where, equal
 from shared.runtime.http import Answer, Call, page, reading
 from shared.runtime.openapi import also
@@ -36,7 +37,7 @@ Limit = Annotated[int, Parameter(ge=1, description="Items of one page.")]
 
 def router(service: Service) -> APIRouter:
     """Every endpoint of audit."""
-    api = APIRouter(tags=["audit"])
+    api, service = APIRouter(tags=["audit"]), with_parts(service)
     _lineage(api, service)
     _estate(api, service)
     _difference(api, service)

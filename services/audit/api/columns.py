@@ -12,7 +12,11 @@ from typing import Any
 
 from services.audit.api.graph import Walk, link
 from services.audit.api.reader import EVENT_COLUMNS, Reader, data_of
-from services.audit.projection.lineage import DERIVED, MEMBER, USED
+from services.audit.projection.lineage.edges import (
+    DERIVED,
+    MEMBER,
+    USED,
+)
 from shared.log.tables import Query, Row, equal
 from shared.runtime.problems import not_found
 

@@ -7,7 +7,9 @@ from typing import Any, get_args
 
 from services.audit.api.moments import lateness
 from services.audit.api.reader import Reader, data_of
-from services.audit.projection.lineage import DEFINITION
+from services.audit.projection.lineage.edges import (
+    DEFINITION,
+)
 from shared.events.registry import Stage
 from shared.log.tables import Query, Row, Where, cursor_of, enough, equal
 

@@ -7,7 +7,10 @@ from typing import Any
 from services.audit.api.estate import estate
 from services.audit.api.moments import lateness
 from services.audit.api.reader import Reader
-from services.audit.projection.lineage import TRAFFIC, version_node
+from services.audit.projection.lineage.edges import (
+    TRAFFIC,
+    version_node,
+)
 from shared.log.tables import Each, Query, Row
 
 Facets = dict[str, tuple[Any, str | None]]

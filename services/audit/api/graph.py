@@ -6,7 +6,9 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from services.audit.api.reader import Moment, Reader, edge_answer
-from services.audit.projection.lineage import ATTRIBUTED
+from services.audit.projection.lineage.edges import (
+    ATTRIBUTED,
+)
 from shared.events.catalog import CONTROL_TOPICS
 from shared.log.store import Store
 from shared.log.tables import Query, Row, Where

@@ -13,7 +13,12 @@ from services.audit.api.flagged import many_with
 from services.audit.api.graph import link
 from services.audit.api.moments import lateness
 from services.audit.api.reader import EVENT_COLUMNS, Reader, data_of
-from services.audit.projection.lineage import INFLUENCED, SPECIAL, USED, version_node
+from services.audit.projection.lineage.edges import (
+    INFLUENCED,
+    SPECIAL,
+    USED,
+    version_node,
+)
 from shared.events import batches
 from shared.log.log import EventLog, OffsetOutOfRange
 from shared.log.records import TopicPartition

@@ -13,7 +13,11 @@ from services.audit.moment import Moment
 from services.audit.projection import BACKDATED
 from services.audit.projection.asof import holding, word
 from services.audit.projection.kinds import ALWAYS_SCOPED, OPEN_SCOPES, RESTATED, SCOPES
-from services.audit.projection.lineage import BULK_KINDS, TRAFFIC, kind_of
+from services.audit.projection.lineage.edges import (
+    BULK_KINDS,
+    TRAFFIC,
+    kind_of,
+)
 from shared.log.store import Store
 from shared.log.tables import Comparison, Each, Query, Row, Where, equal
 
@@ -118,9 +122,10 @@ class Reader:
         that said that it had ended."""
         named = [_edge(row) for row in edges]
         ends = {_edge(row): row for row in await self._ends(named)}
-        terms: tuple[tuple[str, Comparison], ...] = tuple((name, "=") for name in (*_NAME, "present", "late"))
-        since = [(*name, True, late, *_after(ends.get(name))) for name in named for late in (False, True)]
-        begun = Each((*terms, ("known_at", ">="), ("sequence", ">")), tuple(since))
+        terms: tuple[tuple[str, Comparison], ...] = tuple((name, "=") for name in _NAME)
+        since = tuple((*name, *_after(ends.get(name))) for name in named)
+        present = ((("present", "="), ("late", "=")), ((True, False), (True, True)))
+        begun = Each((*terms, ("known_at", ">="), ("sequence", ">")), since, present)
         where = (Where("valid_at", "<=", self.moment.at),)  # and none is newer than the edge itself
         rows = await self._each(Query("edges", where, ("known_at", "sequence"), 1, each=begun))
         found = {_edge(row): row for row in sorted(rows, key=word, reverse=True)}
@@ -197,9 +202,9 @@ class Reader:
         """These groups twice: among what was recorded as it happened, which ends shortly after the time asked about,
         and among what was recorded late. The newest of each pair is to be taken."""
         soon = min(self.moment.known_at, _later(self.moment.at, BACKDATED))
-        terms: tuple[tuple[str, Comparison], ...] = (*((name, "=") for name in names), ("late", "="), (recorded, "<="))
         ends = ((False, soon), (True, self.moment.known_at))
-        return Each(terms, tuple((*group, *end) for group in groups for end in ends))
+        terms: tuple[tuple[str, Comparison], ...] = tuple((name, "=") for name in names)
+        return Each(terms, tuple(groups), ((("late", "="), (recorded, "<=")), ends))
 
     def _holding(self, rows: Iterable[Row]) -> list[Row]:
         return holding(rows, self.moment.at, self.moment.known_at)

@@ -13,7 +13,9 @@ from services.audit.api.changes import changes_of
 from services.audit.api.moments import lateness
 from services.audit.api.reader import EVENT_COLUMNS, Moment, data_of
 from services.audit.projection.kinds import STATED_ELSEWHERE
-from services.audit.projection.lineage import kind_of
+from services.audit.projection.lineage.edges import (
+    kind_of,
+)
 from shared.log.store import Store
 from shared.log.tables import Query, Row, Where, cursor_of, equal
 from shared.runtime.problems import Problem

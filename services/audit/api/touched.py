@@ -6,7 +6,9 @@ from typing import Any
 
 from services.audit.api.reader import EVENT_COLUMNS, Reader, data_of
 from services.audit.api.timeline import PAGE, event_page
-from services.audit.projection.lineage import kind_of
+from services.audit.projection.lineage.edges import (
+    kind_of,
+)
 from shared.events.batches import prediction_id
 from shared.log.store import Store
 from shared.log.tables import Each, Query, Row, Where, equal

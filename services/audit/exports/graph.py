@@ -5,7 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from services.audit.projection.asof import holding
-from services.audit.projection.lineage import ALTERNATE, said
+from services.audit.projection.lineage import said
+from services.audit.projection.lineage.edges import (
+    ALTERNATE,
+)
 from services.audit.reports.facts import Fact, Facts
 from shared.events.catalog import TYPES
 from shared.events.envelope import Event

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import quote
 
 from services.audit.exports.graph import Graph, attributes, graph
-from services.audit.projection.lineage import (
+from services.audit.projection.lineage.edges import (
     ALTERNATE,
     ASSOCIATED,
     ATTRIBUTED,

@@ -3,7 +3,10 @@
 A kind that is not here is read whole, which is right too and costs as much as was ever said about it.
 """
 
-from services.audit.projection.lineage import DEFINITION, TRAFFIC
+from services.audit.projection.lineage.edges import (
+    DEFINITION,
+    TRAFFIC,
+)
 
 RESTATED: dict[str, tuple[str, ...]] = {
     "alert": ("AlertCleared", "AlertRaised"),

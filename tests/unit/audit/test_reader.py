@@ -11,7 +11,10 @@ from services.audit.api import reader as reading
 from services.audit.api.reader import Moment, Reader, described
 from services.audit.projection import TABLES, kinds, project
 from services.audit.projection.asof import holding, known, word
-from services.audit.projection.lineage import kind_of, said
+from services.audit.projection.lineage import said
+from services.audit.projection.lineage.edges import (
+    kind_of,
+)
 from shared.events import deployer, registry
 from shared.events.codec import decode
 from shared.events.envelope import Event, Payload
