@@ -116,7 +116,7 @@ class MemoryStore:
         return None
 
     @asynccontextmanager
-    async def begin(self) -> AsyncGenerator[UnitOfWork, None]:
+    async def begin(self, together: bool = False) -> AsyncGenerator[UnitOfWork, None]:
         unit = MemoryUnit(self.committed)
         try:
             yield unit

@@ -133,7 +133,7 @@ class Call:
         """
         for _ in range(MAX_ATTEMPTS):
             try:
-                async with self.service.store.begin() as unit:
+                async with self.service.store.begin(together=True) as unit:
                     return await self._once(unit, work)
             except Conflict:
                 continue
