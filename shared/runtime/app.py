@@ -13,6 +13,7 @@ from shared.runtime.health import Health
 from shared.runtime.http import PlainRoute
 from shared.runtime.identity import Identity
 from shared.runtime.observability import METRICS_MEDIA_TYPE, Gauges
+from shared.runtime.plain import Plain
 from shared.runtime.problems import Problem
 from shared.runtime.running import Running
 from shared.runtime.settings import Settings
@@ -37,9 +38,8 @@ def create_app(title: str, parts: Sequence[Running], settings: Settings, routes:
     app.state.health = Health(parts, gauges)
     if routes:
         found = [route for part in parts for route in part.definition.router(part.service).routes]
-        # paths are tried in turn, so those that are asked most come before all others, FastAPI's own too
-        app.router.routes[:0] = [route for route in found if isinstance(route, PlainRoute)]
-        app.router.routes.extend(route for route in found if not isinstance(route, PlainRoute))
+        app.router.routes.extend(found)
+        app.add_middleware(Plain, routes=[route for route in found if isinstance(route, PlainRoute)])
     app.router.routes.extend(dead_letters.router(parts).routes)
     _operations(app, gauges)
     handle_errors(app)

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any, Protocol, TypeVar
 from weakref import WeakKeyDictionary
 
-from uuid_utils.compat import uuid7
+from uuid_utils import uuid7
 
 from shared.events.envelope import Event, Payload
 from shared.events.refusal import Refused
