@@ -10,7 +10,7 @@ from shared.runtime import dead_letters, openapi
 from shared.runtime.answers import handle_errors, problem_response
 from shared.runtime.edge import Edge
 from shared.runtime.health import Health
-from shared.runtime.http import PlainRoute
+from shared.runtime.http import EarlyRoute, PlainRoute
 from shared.runtime.identity import Identity
 from shared.runtime.observability import METRICS_MEDIA_TYPE, Gauges
 from shared.runtime.plain import Plain
@@ -38,7 +38,9 @@ def create_app(title: str, parts: Sequence[Running], settings: Settings, routes:
     app.state.health = Health(parts, gauges)
     if routes:
         found = [route for part in parts for route in part.definition.router(part.service).routes]
-        app.router.routes.extend(found)
+        # paths are tried in turn, so those that are asked most come before all others, FastAPI's own too
+        app.router.routes[:0] = [route for route in found if isinstance(route, EarlyRoute)]
+        app.router.routes.extend(route for route in found if not isinstance(route, EarlyRoute))
         app.add_middleware(Plain, routes=[route for route in found if isinstance(route, PlainRoute)])
     app.router.routes.extend(dead_letters.router(parts).routes)
     _operations(app, gauges)

@@ -24,7 +24,7 @@ from shared.runtime.problems import Problem
 from shared.runtime.service import Service
 from shared.runtime.times import with_offset
 
-__all__ = ["Answer", "Call", "Json", "PlainRoute", "page", "reading", "stated", "writing"]
+__all__ = ["Answer", "Call", "EarlyRoute", "Json", "PlainRoute", "page", "reading", "stated", "writing"]
 
 Answered = tuple[int, dict[str, Any]]
 """HTTP status and body."""
@@ -34,9 +34,14 @@ EARLIEST = datetime(1, 1, 2, tzinfo=UTC)
 """Earlier times cannot be told in every zone."""
 
 
-class PlainRoute(APIRoute):
+class EarlyRoute(APIRoute):
+    """A route that is tried before all others, since it is asked most: each route tried in vain costs some
+    microseconds."""
+
+
+class PlainRoute(EarlyRoute):
     """A route whose endpoint takes the request and gives the response: nothing is declared, so that nothing has to be
-    resolved, which costs a small request a fifth of its time. `plain.Plain` answers such routes before all others."""
+    resolved, which costs a small request a fifth of its time. `plain.Plain` answers such routes before the router."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """The endpoint itself."""
@@ -142,7 +147,7 @@ class Call:
         """
         for _ in range(MAX_ATTEMPTS):
             try:
-                async with self.service.store.begin() as unit:
+                async with self.service.store.begin(together=True) as unit:
                     return await self._once(unit, work)
             except Conflict:
                 continue

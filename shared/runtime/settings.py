@@ -454,6 +454,25 @@ class Settings(BaseSettings):
     witness_seconds: float = 10.0
     """How long a witness may take to answer."""
 
+    ledger_hot_days: int = 0
+    """Days after which entries of the ledger go into cold parts, in Parquet; 0: age is no reason."""
+
+    ledger_hot_leaves: int = 0
+    """Newest leaves of the tree whose entries stay in the ledger, older ones go into cold parts; 0: no reason."""
+
+    ledger_part_leaves: int = 65_536
+    """Leaves of one cold part: a power of two, 256 at least (else the next smaller one)."""
+
+    ledger_url: str = ""
+    """Where cold parts lie: a folder or `s3://BUCKET/PREFIX`, the same for API and worker; empty: `ledger` in
+    `data_dir`."""
+
+    ledger_archive_seconds: float = 60.0
+    """How often it is looked whether a part is due."""
+
+    ledger_cache_bytes: int = 64 * 2**20
+    """Entries of cold parts that a process remembers, for its API and for its worker each."""
+
     max_proofs: int = 1_000
     """Events of one proof bundle, and entries of one page of the tree."""
 

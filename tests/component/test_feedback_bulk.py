@@ -251,3 +251,16 @@ async def test_bad_questions_are_refused() -> None:
             assert answer.headers["content-type"] == "application/problem+json"
         assert (await system.client.get("/v1/flags:bulk/none")).status_code == 404
         assert (await system.client.get("/v1/flags:bulk")).json()["items"] == []
+
+
+async def test_a_job_is_known_however_far_the_views_are() -> None:
+    async with running(DEFINITION) as system:
+        batch = await flights(system)
+        await system.settle()
+        asked = await ask(system, {"predictions": [f"{batch}-0", f"{batch}-1"]})
+        assert (await system.client.get(asked["job"])).json()["state"] == "requested"
+        await Bulks(system.services["feedback"]).run()
+        told = (await system.client.get(asked["job"])).json()
+        assert (told["state"], told["looked"], told["flagged"]) == ("running", 2, 2)
+        assert (await job(system, asked))["state"] == "completed"
+        assert (await system.client.get("/v1/flags:bulk/none")).status_code == 404

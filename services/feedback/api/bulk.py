@@ -19,7 +19,7 @@ from shared.events.catalog import TOPIC_PREDICTIONS
 from shared.events.feedback import BulkFlagRequested, LogEnd, Severity
 from shared.events.plain import not_plain
 from shared.log.store import UnitOfWork
-from shared.log.tables import Put, Query, equal
+from shared.log.tables import Put, Query, Row, equal
 from shared.runtime.commands import Context
 from shared.runtime.http import Call, page, reading, stated, writing
 from shared.runtime.openapi import also
@@ -118,20 +118,22 @@ def add(routes: APIRouter, service: Service) -> None:
         """How far a bulk is: `state` (requested, running, completed, failed with `reason`), predictions `looked` at,
         `flagged`, `pending` (not known yet; each a flag that waits) and `refused`; `flags` names its flags, one for
         each version, category and severity."""
-        row = await service.store.get("bulks", bulk)
-        if row is not None:
-            return row
-        if await service.store.get("bulk_work", bulk, 0) is not None:
-            return {
-                "id": bulk,
-                "state": "requested",
-                "looked": 0,
-                "flagged": 0,
-                "pending": 0,
-                "refused": 0,
-                "flags": {},
-            }
-        raise Problem(404, "unknown-bulk", f"There is no bulk '{bulk}'.", f"List them with GET {PATH}.")
+        row = await service.store.get("bulks", bulk) or await _from_stream(service, bulk)
+        if row is None:
+            raise Problem(404, "unknown-bulk", f"There is no bulk '{bulk}'.", f"List them with GET {PATH}.")
+        return row
+
+
+async def _from_stream(service: Service, name: str) -> Row | None:
+    """A bulk that the view does not show yet, though it may have ended already."""
+    async with service.store.begin() as unit:
+        _, state = await service.commands.state_in(unit, decider, f"bulk/{name}")
+    if state.requested is None:
+        return None
+    began = state.looked or state.listed
+    said = "running" if began or state.ended else "requested"
+    counts = {count: getattr(state, count) for count in _COUNTS}
+    return {"id": name, "state": said, **counts, "flags": dict(state.flags)}
 
 
 async def _at_once(service: Service, call: Call, bodies: list[FlagBody]) -> JSONResponse:
