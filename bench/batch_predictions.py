@@ -17,6 +17,7 @@ from shared.runtime.wiring import ports
 CONNECTIONS = 16
 SECONDS = 2.0
 ROUNDS = 3
+API = "monitor"
 JSON_LEAST = 150_000
 
 
@@ -24,7 +25,7 @@ async def measure(stack: Stack) -> list[Line]:
     async with ports(DEFINITION, stack.settings) as service:
         await given.known(service.store)
     await ensure_topics(stack.settings.kafka, stack.settings, (bare.TOPIC,))
-    port = stack.process("monitor", ["-m", "services.monitor", "api"])
+    port = stack.process(API, ["-m", "services.monitor", "api"])
     return [await _json(port), await _arrow(stack, port)]
 
 
@@ -51,14 +52,23 @@ async def _arrow(stack: Stack, port: int) -> Line:
     try:
         await rate(port, request, CONNECTIONS, SECONDS / 2)  # warm
         await _produced(producer, body, SECONDS / 2)
-        rounds = [
-            (await rate(port, request, CONNECTIONS, SECONDS), await _produced(producer, body, SECONDS))
-            for _ in range(ROUNDS)
-        ]
+        used, posts, sent, spent = 0.0, 0.0, 0.0, 0.0
+        rounds: list[tuple[float, float]] = []
+        for _ in range(ROUNDS):
+            before, start = stack.cpu(API), time.perf_counter()
+            mine = await rate(port, request, CONNECTIONS, SECONDS)
+            posts += mine * (time.perf_counter() - start)
+            used += stack.cpu(API) - before
+            before, start = time.process_time(), time.perf_counter()
+            raw = await _produced(producer, body, SECONDS)
+            sent += raw * (time.perf_counter() - start)
+            spent += time.process_time() - before
+            rounds.append((mine, raw))
     finally:
         await producer.stop()
     mine, raw = (value * given.ROWS for value in middle(rounds))
-    figures = f"{mine:,.0f} predictions/s against {raw:,.0f}/s, {len(body):,} bytes each"
+    cpu = f"{used / posts * 1e6:,.0f} against {spent / sent * 1e6:,.0f} microseconds of CPU each"
+    figures = f"{mine:,.0f} predictions/s against {raw:,.0f}/s, {len(body):,} bytes and {cpu}"
     return Line("1,000 predictions per POST, Arrow", mine / raw, "raw aiokafka, same bytes, acks=all", 0.6, figures)
 
 

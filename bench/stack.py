@@ -8,6 +8,8 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
+
 from devstack import processes
 from devstack.kafka import KafkaBroker
 from devstack.postgres import PostgresServer
@@ -38,6 +40,14 @@ class Stack:
         processes.launch(self.folder, name, [sys.executable, *arguments], env=environment)
         processes.wait_for_port(self.folder, name, port)
         return port
+
+    def cpu(self, name: str) -> float:
+        """Seconds of CPU that a process started here has used."""
+        pid = processes.running(self.folder, name)
+        if pid is None:
+            raise processes.NotReady(f"{name} has ended")
+        used = psutil.Process(pid).cpu_times()
+        return used.user + used.system
 
 
 @contextmanager

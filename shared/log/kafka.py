@@ -55,7 +55,7 @@ class KafkaLog:
 
         Raises LogUnavailable, and ValueError for a record larger than `kafka_max_message_bytes`: nothing of it is sent.
         """
-        producer = await self._open_producer()
+        producer = self._producer or await self._open_producer()
         sent: list[asyncio.Future[object]] = []
         try:
             for record in records:

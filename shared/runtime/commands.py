@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any, Protocol, TypeVar
 from weakref import WeakKeyDictionary
 
-from uuid_utils.compat import uuid7
+from uuid_utils import uuid7
 
 from shared.events.envelope import Event, Payload
 from shared.events.refusal import Refused
@@ -85,11 +85,11 @@ class CommandLoop:
         """
         for _ in range(MAX_ATTEMPTS - 1):
             try:
-                async with self.store.begin() as unit:
+                async with self.store.begin(together=True) as unit:
                     return await self.handle_in(unit, decider, subject, command, context)
             except Conflict:
                 continue
-        async with self.store.begin() as unit:
+        async with self.store.begin(together=True) as unit:
             return await self.handle_in(unit, decider, subject, command, context)
 
     async def handle_in(

@@ -86,19 +86,29 @@ class PredictionWriter:
         timed = with_times(batch, at_default)
         return await self.written(target, timed, batches.write(timed), actor, batch_id)
 
-    async def written(self, target: Target, batch: pa.RecordBatch, table: bytes, actor: str, batch_id: str) -> str:
-        """The same for a batch that has all its times and that `table` holds already as an Arrow IPC stream."""
+    async def written(
+        self,
+        target: Target,
+        batch: pa.RecordBatch,
+        table: bytes,
+        actor: str,
+        batch_id: str,
+        span: tuple[int, int] | None = None,
+    ) -> str:
+        """The same for a batch that has all its times and that `table` holds already as an Arrow IPC stream.
+
+        `span`: its first and last time in microseconds since 1970, where they are known."""
         if target.subject is not None:
             batch = await self._sealed(target, target.subject, batch)
             table = batches.write(batch)
-        times = batch.column("at").view(pa.int64()).to_numpy()
+        first, last = span or _span(batch)
         payload = PredictionLogged(
             deployment=target.deployment,
             model=target.model,
             version=target.version,
             rows=batch.num_rows,
-            start=_moment(int(times.min())),
-            end=_moment(int(times.max())),
+            start=_moment(first),
+            end=_moment(last),
             client_ids="prediction_id" in batch.schema.names,
         )
         event = Event(batch_id, self.source, f"batch/{batch_id}", now(), 0, actor, payload, table=table)
@@ -258,6 +268,11 @@ def _key(target: Target, row: PredictionRow, actor: str) -> _Key:
 
 def _column(values: list[Value]) -> pa.Array:
     return pa.array(values, pa.float64()) if values[0] is None else pa.array(values)
+
+
+def _span(batch: pa.RecordBatch) -> tuple[int, int]:
+    times = batch.column("at").view(pa.int64()).to_numpy()
+    return int(times.min()), int(times.max())
 
 
 def _moment(microseconds: int) -> datetime:

@@ -2,20 +2,23 @@
 
 import hashlib
 import re
-from collections.abc import Callable, Coroutine
+from collections.abc import Mapping
+from functools import lru_cache
 from typing import Annotated, Any
 from uuid import UUID
 
 import pyarrow as pa
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import Response
-from fastapi.routing import APIRoute
+from starlette.datastructures import QueryParams
+from starlette.types import Receive, Scope, Send
 
 from services.monitor.facts import Facts, Version
 from services.monitor.intake import arrow_rows, json_rows
 from services.monitor.intake.bodies import OUTCOMES, PREDICTIONS, decoded
 from services.monitor.intake.documents import OUTCOMES_DOC, PREDICTIONS_DOC
 from services.monitor.intake.faults import check_rows
+from services.monitor.intake.shapes import Shapes
 from shared.events import batches
 from shared.events.catalog import TOPIC_OUTCOMES
 from shared.events.codec import encode
@@ -24,14 +27,17 @@ from shared.events.monitor import OutcomeLogged
 from shared.log.tables import Query as Rows
 from shared.log.tables import equal
 from shared.runtime.commands import new_id, now
-from shared.runtime.http import Answer, Call, authenticated, writing
+from shared.runtime.http import Answer, Call, EarlyRoute, authenticated, writing
 from shared.runtime.identity import Role
 from shared.runtime.predictions import PredictionWriter, Target
 from shared.runtime.problems import Problem, not_found
 from shared.runtime.service import Service
 
 _PLAIN = re.compile("[1-9][0-9]{0,8}")
+_ARROW = arrow_rows.MEDIA_TYPE.encode()
+_MOST_QUERY = 1_000
 WRITERS = (Role.SERVICE, Role.SOFTWARE_ENGINEER, Role.DATA_ENGINEER, Role.DATA_SCIENTIST, Role.DEVOPS)
+_WRITERS = frozenset(WRITERS)
 
 Deployment = Annotated[str | None, Query(max_length=200, description="For Arrow bodies; JSON names it in the body.")]
 VersionNumber = Annotated[int | None, Query(ge=1, description="For Arrow bodies; JSON names it in the body.")]
@@ -52,26 +58,22 @@ def add(router: APIRouter, service: Service) -> None:
             return await intake.arrow(call, body, deployment, version)
         return await intake.json(call, body)
 
-    class Direct(APIRoute):
+    class Direct(EarlyRoute):
         """The same endpoint without FastAPI's dependencies for a plain request: they cost as much as all the rest."""
 
-        def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-            whole = super().get_route_handler()
-
-            async def handle(request: Request) -> Response:
-                query = dict(request.query_params)
-                number = query.get("version", "")
-                arrow = _is_arrow(request)
-                plain = set(query) == {"deployment", "version"} and _PLAIN.fullmatch(number) if arrow else not query
-                if not plain or "idempotency-key" in request.headers:
-                    return await whole(request)
-                call = Call(service, authenticated(request, frozenset(WRITERS)), request, None, "")
-                body = await request.body()
-                if arrow:
-                    return await intake.arrow(call, body, query["deployment"], int(number))
-                return await intake.json(call, body)
-
-            return handle
+        async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+            headers: dict[bytes, bytes] = dict(scope["headers"])
+            arrow = _media_type(headers) == _ARROW
+            target = _target_in(scope["query_string"]) if arrow else None
+            plain = target is not None if arrow else not scope["query_string"]
+            if not plain or scope["method"] != "POST" or b"idempotency-key" in headers:
+                await super().handle(scope, receive, send)
+                return
+            request = Request(scope, receive)
+            call = Call(service, authenticated(request, _WRITERS), request, None, "")
+            body = await request.body()
+            response = await (intake.arrow(call, body, *target) if target else intake.json(call, body))
+            await response(scope, receive, send)
 
     router.add_api_route(
         "/predictions",
@@ -92,7 +94,7 @@ class Intake:
     """From a body to the log."""
 
     def __init__(self, service: Service) -> None:
-        self.service, self.facts = service, Facts()
+        self.service, self.facts, self.shapes = service, Facts(), Shapes()
         self.writer = PredictionWriter(service.name, service.log, service.settings, service.keyring)
         self.most = min(service.settings.max_rows_per_batch, batches.MAX_ROWS)
         self.skew = service.settings.max_clock_skew_seconds
@@ -123,17 +125,28 @@ class Intake:
         if deployment is None or number is None:
             raise Problem(422, "no-target", "An Arrow body needs ?deployment= and ?version= in the URL.")
         version = await self.version(deployment, number)
-        opened = arrow_rows.opened(body)
-        check_rows(opened.num_rows, self.most, "predictions")
         batch_id = _batch_id(call)
-        taken = arrow_rows.predictions(body, opened, version.signature, batch_id, now(), self.skew)
+        taken = self._taken(version, body, batch_id)
         target = await _target(call, deployment, version)
 
         async def work() -> tuple[int, dict[str, Any]]:
-            await self.writer.written(target, taken.batch, taken.table, call.caller.actor, batch_id)
+            await self.writer.written(target, taken.batch, taken.table, call.caller.actor, batch_id, taken.span)
             return 202, {"accepted": taken.batch.num_rows, "batch": batch_id}
 
         return await call.keep(work)
+
+    def _taken(self, version: Version, body: bytes, batch_id: str) -> arrow_rows.Taken:
+        """Raises Problem 413, 422."""
+        present = now()
+        known = self.shapes.taken(version, body, present, self.skew)
+        if known is not None:
+            check_rows(known.batch.num_rows, self.most, "predictions")
+            return known
+        opened = arrow_rows.opened(body)
+        check_rows(opened.num_rows, self.most, "predictions")
+        taken = arrow_rows.predictions(body, opened, version.signature, batch_id, present, self.skew)
+        self.shapes.learn(version, taken, body)
+        return taken
 
     async def outcomes(self, call: Call, body: bytes, arrow: bool) -> Response:
         """Answers {accepted, batch}."""
@@ -176,7 +189,24 @@ class Intake:
 
 
 def _is_arrow(request: Request) -> bool:
-    return request.headers.get("content-type", "").split(";")[0].strip().lower() == arrow_rows.MEDIA_TYPE
+    return _media_type(dict(request.scope["headers"])) == _ARROW
+
+
+def _media_type(headers: Mapping[bytes, bytes]) -> bytes:
+    return headers.get(b"content-type", b"").split(b";")[0].strip().lower()
+
+
+def _target_in(query: bytes) -> tuple[str, int] | None:
+    """Deployment and version, where a query says these two and nothing else. What is asked often is looked up."""
+    return _parsed(query) if len(query) <= _MOST_QUERY else None
+
+
+@lru_cache(maxsize=1_024)
+def _parsed(query: bytes) -> tuple[str, int] | None:
+    found = dict(QueryParams(query))
+    if set(found) != {"deployment", "version"} or not _PLAIN.fullmatch(found["version"]):
+        return None
+    return found["deployment"], int(found["version"])
 
 
 async def _target(call: Call, deployment: str, version: Version) -> Target:

@@ -26,17 +26,19 @@ from shared.runtime.problems import Problem
 MEDIA_TYPE = "application/vnd.apache.arrow.stream"
 _OWN = {"double": pa.float64(), "long": pa.int64(), "boolean": pa.bool_(), "string": pa.string()}
 _TEXTS = ("prediction_id", "entity", "segment")
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_FIRST = (datetime(1, 1, 2, tzinfo=UTC) - _EPOCH) // timedelta(microseconds=1)
-_LAST = (datetime(9999, 1, 1, tzinfo=UTC) - _EPOCH) // timedelta(microseconds=1)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+EARLIEST = (datetime(1, 1, 2, tzinfo=UTC) - EPOCH) // timedelta(microseconds=1)
+_LAST = (datetime(9999, 1, 1, tzinfo=UTC) - EPOCH) // timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """A valid batch, and the bytes of its stream."""
+    """A valid batch, and the bytes of its stream. `span`: its first and last time in microseconds since 1970, where
+    they are known."""
 
     batch: pa.RecordBatch
     table: bytes
+    span: tuple[int, int] | None = None
 
 
 def opened(body: bytes) -> pa.RecordBatch:
@@ -217,10 +219,15 @@ def _text(column: Any, name: str, faults: Faults) -> Any:
     if cast is None:
         faults.add(name, f"must be text, not {column.type}")
         return column
-    longest = pc.max(pc.utf8_length(cast)).as_py() or 0
-    if longest > 200 or (pc.min(pc.utf8_length(cast)).as_py() == 0):
+    if not text_fits(cast):
         faults.add(name, "must have 1 to 200 characters")
     return cast
+
+
+def text_fits(column: Any) -> bool:
+    """Whether every text of a column has 1 to 200 characters."""
+    found = pc.min_max(pc.utf8_length(column)).as_py()
+    return found["min"] is None or (found["min"] > 0 and found["max"] <= 200)
 
 
 def _is_text(kind: Any) -> bool:
@@ -251,6 +258,6 @@ def _check_span(at: Any, present: datetime, skew: float) -> None:
         return
     values = at.view(pa.int64()).to_numpy()
     least, most = int(values.min()), int(values.max())
-    if least < _FIRST or most > _LAST:
+    if least < EARLIEST or most > _LAST:
         raise Problem(422, "invalid-rows", "at: holds a time outside the years 1 to 9998.")
-    check_future(_EPOCH + timedelta(microseconds=most), present, skew, f"at/{int(values.argmax())}")
+    check_future(EPOCH + timedelta(microseconds=most), present, skew, f"at/{int(values.argmax())}")

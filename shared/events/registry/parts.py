@@ -1,5 +1,6 @@
 """Words and values that several facts of the registry hold."""
 
+from functools import cached_property
 from typing import ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -98,12 +99,12 @@ class Signature(Part):
     outputs: tuple[Field, ...]
     subject: str | None = None
 
-    @property
+    @cached_property
     def personal(self) -> tuple[str, ...]:
         """The inputs that reach the log encrypted: those marked, and the one that names the subject."""
         return tuple(one.name for one in self.inputs if one.personal or one.name == self.subject)
 
-    @property
+    @cached_property
     def about(self) -> str | None:
         """What names the person that a prediction is about; None where no person is declared."""
         return self.subject or ("entity" if self.personal else None)
