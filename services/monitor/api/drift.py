@@ -45,15 +45,12 @@ class _Asked:
 def add(router: APIRouter, service: Service) -> None:
     """GET /deployments/{name}/drift and /integrity."""
     figures = Reading.of(service, Facts())
-    settings = service.settings
-    read = reading(service)
+    _drift(router, service, figures)
+    _integrity(router, service, figures)
 
-    async def asked(name: str, version: int | None, since: datetime | None, until: datetime | None) -> _Asked:
-        row = await figures.deployment(name)
-        number = version if version is not None else row["traffic"]["champion"]
-        span = Span(name, number, utc(since), utc(until))
-        totals = await figures.total(span)
-        return _Asked(row, number, span, totals.get(number, EMPTY), await figures.version(row["model"], number))
+
+def _drift(router: APIRouter, service: Service, figures: Reading) -> None:
+    read, auc = reading(service), service.settings.drift_auc_threshold
 
     @router.get("/deployments/{name}/drift")
     async def get_drift(
@@ -66,7 +63,7 @@ def add(router: APIRouter, service: Service) -> None:
     ) -> Answer:
         """Each feature and all together over the range (default version: the champion). What the figures mean, and how
         exact they are: docs/reference/statistics.md."""
-        found = await asked(name, version, since, until)
+        found = await _asked(figures, name, version, since, until)
         base = await _base(figures, found, against)
         bins = found.known.bins if found.known is not None else {}
         items: list[dict[str, Any]] = []
@@ -81,10 +78,14 @@ def add(router: APIRouter, service: Service) -> None:
                 "rows": found.sketch.predictions,
                 "base_rows": base.sketch.predictions if base is not None else 0,
                 "items": items,
-                "multivariate": multivariate_item(all_features, settings.drift_auc_threshold, figures.rule.level),
+                "multivariate": multivariate_item(all_features, auc, figures.rule.level),
                 "next": None,
             }
         )
+
+
+def _integrity(router: APIRouter, service: Service, figures: Reading) -> None:
+    read = reading(service)
 
     @router.get("/deployments/{name}/integrity")
     async def get_integrity(
@@ -96,7 +97,7 @@ def add(router: APIRouter, service: Service) -> None:
     ) -> Answer:
         """Whether the data of the range are what the version was made for: faults against the signature, values out of
         the reference's range, missing and new values, constant and repeated inputs. Traffic is compared per window."""
-        found = await asked(name, version, since, until)
+        found = await _asked(figures, name, version, since, until)
         known = found.known
         told = [] if known is None else checks(found.sketch, known.reference, known.bins, figures.limits)
         silent = await service.store.get("silences", name)
@@ -110,6 +111,17 @@ def add(router: APIRouter, service: Service) -> None:
                 "next": None,
             }
         )
+
+
+async def _asked(
+    figures: Reading, name: str, version: int | None, since: datetime | None, until: datetime | None
+) -> _Asked:
+    """Raises Problem 404."""
+    row = await figures.deployment(name)
+    number = version if version is not None else row["traffic"]["champion"]
+    span = Span(name, number, utc(since), utc(until))
+    totals = await figures.total(span)
+    return _Asked(row, number, span, totals.get(number, EMPTY), await figures.version(row["model"], number))
 
 
 async def _base(figures: Reading, found: _Asked, against: str) -> Base | None:
