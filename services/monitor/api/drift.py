@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import reduce
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query
@@ -9,12 +10,14 @@ from fastapi import APIRouter, Depends, Query
 from services.monitor.api.windows import Since, Until, VersionNumber
 from services.monitor.comparing import drift_items, integrity_items, multivariate_item, together
 from services.monitor.domain.drift import Base
-from services.monitor.domain.integrity import checks
+from services.monitor.domain.integrity import checks, refusals
+from services.monitor.domain.refusals import Refused
 from services.monitor.domain.sketch import EMPTY, Sketch
 from services.monitor.facts import Facts, Version
 from services.monitor.reading import Reading
 from services.monitor.span import Span
-from shared.log.tables import Row
+from shared.log.tables import Query as Rows
+from shared.log.tables import Row, Where, equal
 from shared.runtime.http import Answer, Call, reading
 from shared.runtime.problems import Problem, not_found
 from shared.runtime.service import Service
@@ -28,6 +31,9 @@ Against = Annotated[
         "`window:START` (this version's window that starts then, RFC 3339).",
     ),
 ]
+MAX_REFUSALS = 10_000
+"""Windows of refusals that are added up, the newest first."""
+
 MICROSECOND = timedelta(microseconds=1)
 
 
@@ -96,21 +102,35 @@ def _integrity(router: APIRouter, service: Service, figures: Reading) -> None:
         call: Call = Depends(read),
     ) -> Answer:
         """Whether the data of the range are what the version was made for: faults against the signature, values out of
-        the reference's range, missing and new values, constant and repeated inputs. Traffic is compared per window."""
+        the reference's range, missing and new values, constant and repeated inputs. Traffic is compared per window.
+        `refused`: what intake did not take, with a check of each reason, by the window in which it arrived, since the
+        rows' own times may be what was wrong."""
         found = await _asked(figures, name, version, since, until)
         known = found.known
         told = [] if known is None else checks(found.sketch, known.reference, known.bins, figures.limits)
+        refused = await _refused(service, found.span)
+        told = refusals(refused, found.sketch.predictions) + told
         silent = await service.store.get("silences", name)
         return Answer(
             {
                 "version": found.version,
                 "rows": found.sketch.predictions,
                 "distinct_rows": round(found.sketch.rows.distinct()),
+                "refused": {"bodies": refused.bodies, "rows": refused.rows},
                 "silent_since": None if silent is None else silent["since"],
                 "items": integrity_items(told),
                 "next": None,
             }
         )
+
+
+async def _refused(service: Service, span: Span) -> Refused:
+    """What was refused in windows of arrival that begin in the range."""
+    where = equal(deployment=span.deployment, version=span.version)
+    where += (Where("window_start", ">=", span.since),) if span.since is not None else ()
+    where += (Where("window_start", "<", span.until),) if span.until is not None else ()
+    rows = await service.store.find(Rows("refusals", where, ("-window_start",), MAX_REFUSALS))
+    return reduce(Refused.plus, (Refused(row["bodies"], row["rows"], row["reasons"]) for row in rows), Refused())
 
 
 async def _asked(
