@@ -19,6 +19,7 @@ from uuid_utils.compat import uuid7
 from muniment.errors import ProblemError, UnreachableError
 from muniment.inference import Inference, infer_body, read_inference
 from muniment.routes import ServiceUrls
+from muniment.streams import StreamEvent, read_events
 
 __all__ = ["Client", "Inference", "ProblemError", "UnreachableError"]
 
@@ -26,6 +27,8 @@ ARROW = "application/vnd.apache.arrow.stream"
 JSON = "application/json"
 _AGAIN = frozenset({502, 503, 504})
 _IN_FLIGHT = 409
+_AGAIN_SECONDS = 0.5
+"""Pause before a stream that broke off is taken up again."""
 
 
 @dataclass(slots=True)
@@ -162,6 +165,29 @@ class Client:
                 yield _checked(answer).iter_bytes()
         except httpx.TransportError as error:
             _give_up(error, self.url(path))
+
+    def events(self, path: str, last: str | None = None) -> Iterator[StreamEvent]:
+        """Server-sent events as they are made, without end; taken up again behind the last one where the connection
+        breaks. `last`: the id of an event from where to begin. Raises ProblemError, UnreachableError after `patience`.
+        """
+        deadline, failure = time.monotonic() + self.patience, None
+        while failure is None or time.monotonic() < deadline:
+            headers = self._headers("GET", None, JSON, None) | ({"Last-Event-ID": last} if last else {})
+            try:
+                with self.http.stream("GET", self.url(path), headers=headers, timeout=self.timeout) as answer:
+                    if not answer.is_success:
+                        answer.read()
+                    if not _worth_another_try(answer):
+                        for event in read_events(_checked(answer).iter_lines()):
+                            last, deadline = event.id or last, time.monotonic() + self.patience
+                            yield event
+                failure = answer
+            except httpx.TransportError as error:
+                failure = error
+            time.sleep(_AGAIN_SECONDS)
+        if isinstance(failure, httpx.Response) and failure.is_success:
+            raise UnreachableError(f"{self.url(path)} keeps closing the stream")
+        _give_up(failure, self.url(path))
 
     def _headers(self, method: str, content: bytes | None, media_type: str, key: str | None) -> dict[str, str]:
         headers: dict[str, str] = {}

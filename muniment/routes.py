@@ -19,7 +19,7 @@ _ROUTES = tuple(
             r"/v1/(lineage|dossier|touched|estate|timeline|events|reports|issued-reports|verifications|proofs|export|keys)\b|/checkpoint$|/tile/",
             "audit",
         ),
-        (r"/v1/(goals|kpis|datasets|pipelines|decisions|policies|models)\b|/api/v1/lineage$", "registry"),
+        (r"/v1/(goals|kpis|datasets|pipelines|decisions|policies|models)\b|/api/v1/lineage(/batch)?$", "registry"),
         (r"/v1/(webhooks|webhook-deliveries)\b", "registry"),
     )
 )

@@ -47,6 +47,7 @@ def flag(
 def verify(
     bundle: Annotated[Path | None, typer.Option(help="A proof bundle to verify offline.")] = None,
     record: Annotated[Path | None, typer.Option(help="A folder of `muniment record` to verify offline.")] = None,
+    parts: Annotated[str | None, typer.Option(help="A place of the ledger's cold parts to verify offline.")] = None,
     trusted: Annotated[str | None, typer.Option(help="Offline: the verifier key that you trust.")] = None,
     seen: Annotated[list[str] | None, typer.Option(help="Offline: file of a checkpoint seen before.")] = None,
     witness: Annotated[list[str] | None, typer.Option(help="Offline: verifier key of a witness.")] = None,
@@ -56,9 +57,9 @@ def verify(
     as_json: AsJson = False,
 ) -> None:
     """Replay the log from zero beside the live views and the Merkle tree, and compare; or, offline, verify a proof
-    bundle or a whole record. Exit 1 where something differs."""
-    if bundle or record:
-        offline(bundle, record, trusted, seen or [], witness or [])
+    bundle, a whole record or cold parts. Exit 1 where something differs."""
+    if bundle or record or parts:
+        offline(bundle, record, parts, trusted, seen or [], witness or [])
     with connected(url, actor, key) as client:
         answer = run_verification(client)
 

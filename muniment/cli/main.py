@@ -4,6 +4,7 @@ import typer
 
 from muniment.cli import (
     bundles,
+    flags,
     gating,
     inspect,
     keys,
@@ -14,6 +15,8 @@ from muniment.cli import (
     predictions,
     proofs,
     reports,
+    reviews,
+    rules,
     start,
     testing,
 )
@@ -25,7 +28,22 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (start, gating, models, bundles, testing, inspect, lineage, proofs, reports, predictions, operate):
+for module in (
+    start,
+    gating,
+    models,
+    bundles,
+    testing,
+    inspect,
+    lineage,
+    proofs,
+    reports,
+    predictions,
+    operate,
+    flags,
+    reviews,
+    rules,
+):
     module.add(app)
 app.add_typer(keys.app, name="keys")
 app.add_typer(policies.app, name="policy")

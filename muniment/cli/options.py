@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import orjson
 import typer
@@ -62,7 +62,7 @@ def tell(problem: ProblemError) -> None:
         errors.print(f"  {escape(str(one))}")
 
 
-def fail(message: str, code: int) -> None:
+def fail(message: str, code: int) -> NoReturn:
     errors.print(f"[red]{escape(message)}[/red]")
     raise typer.Exit(code)
 

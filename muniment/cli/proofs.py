@@ -10,7 +10,7 @@ import typer
 
 from muniment import verify_standalone
 from muniment.cli.options import DEFAULT_URL as URL
-from muniment.cli.options import UNKNOWN, Actor, AsJson, Key, Url, connected, console, fail, show
+from muniment.cli.options import NO, UNKNOWN, Actor, AsJson, Key, Url, connected, console, fail, show
 from muniment.client import Client
 from muniment.errors import ProblemError
 
@@ -78,14 +78,41 @@ def rotate(
 
 
 def offline(
-    bundle: Path | None, folder: Path | None, trusted: str | None, seen: list[str], witness: list[str]
+    bundle: Path | None,
+    folder: Path | None,
+    parts: str | None,
+    trusted: str | None,
+    seen: list[str],
+    witness: list[str],
 ) -> NoReturn:
     """Verify without any server, as `verify_standalone.py` does, and end with its exit code."""
-    if trusted is None or (bundle and folder):
-        fail("offline, verify takes one of --bundle and --record, and --trusted KEY", UNKNOWN)
+    if trusted is None or len([one for one in (bundle, folder, parts) if one]) > 1:
+        fail("offline, verify takes one of --bundle, --record and --parts, and --trusted KEY", UNKNOWN)
+    if parts:
+        verify_parts(parts, trusted)
     kind = "bundle" if bundle else "record"
     asked = Namespace(kind=kind, path=bundle or folder, key=trusted, seen=seen, witness=witness)
     raise typer.Exit(verify_standalone.run(asked))
+
+
+def verify_parts(url: str, trusted: str) -> NoReturn:
+    """Verify the cold parts of a place without any server: exit 0 where all hold, 1 where one does not, 2 where that
+    cannot be told."""
+    from services.audit.domain.note import BadNote
+    from services.audit.parts.offline import verify
+    from services.audit.parts.place import Place
+
+    try:
+        found = verify(Place.at(url), trusted)
+    except (BadNote, OSError, ValueError) as error:
+        fail(str(error), UNKNOWN)
+    for problem in found.problems:
+        console.print(problem, markup=False, highlight=False, soft_wrap=True)
+    if not found.parts:
+        fail(f"{url} holds no parts", UNKNOWN)
+    if not found.problems:
+        console.print(f"Holds: {found.parts} parts, leaves 0 to {found.end - 1}", highlight=False)
+    raise typer.Exit(NO if found.problems else 0)
 
 
 def bundle_of(client: Client, **query: Any) -> dict[str, Any]:

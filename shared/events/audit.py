@@ -115,7 +115,7 @@ class TreeVerified(Payload):
     """The Merkle tree compared with the ledger, its own checkpoints and their copies outside, leaf by leaf.
 
     `root` (base64) is the one that the ledger gives for the `size` leaves; `leaf` and `place` tell where the first
-    difference lies, as far as one leaf or record can be named.
+    difference lies, as far as one leaf or record can be named. `parts`: cold parts of the ledger that were read whole.
     """
 
     OWNER: ClassVar[str] = "audit"
@@ -128,3 +128,24 @@ class TreeVerified(Payload):
     leaf: int | None = None
     place: LogOffset | None = None
     first_difference: str | None = None
+    parts: int = 0
+
+
+class LedgerPartArchived(Payload):
+    """The entries of the leaves `first` up to, not including, `end` lie in a Parquet file, as they were hashed, and the
+    ledger need not hold them any more.
+
+    `part` counts from 1. The leaves are one perfect subtree of the Merkle tree, whose root is `root` (base64). `file`:
+    its name where parts are kept; `sha256` (hex) and `length` of its bytes; `size`: leaves of the signed checkpoint to
+    which the proof in the file leads.
+    """
+
+    OWNER: ClassVar[str] = "audit"
+    part: int
+    first: int
+    end: int
+    root: str
+    file: str
+    sha256: str
+    length: int
+    size: int

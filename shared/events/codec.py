@@ -27,6 +27,9 @@ ARROW = b"application/vnd.apache.arrow.stream"
 MAX_JSON_BYTES = 15 * 2**20
 """So that an event fits into a record of the log (`Settings.kafka_max_message_bytes`) together with its headers."""
 
+_BATCH = "ce_batch"
+"""The last header, where there is one."""
+
 _VAST = re.compile(rb"[:,[]-?\d{19}")
 """A whole number that may go beyond 64 bits; a text may look like one, which costs only time."""
 
@@ -78,13 +81,19 @@ def encode(event: Event) -> Outgoing:
         headers.append(("ce_causationid", event.causationid.encode()))
     if event.correlationid:
         headers.append(("ce_correlationid", event.correlationid.encode()))
-    if event.recorded:
-        headers.append(("ce_recordedtime", rfc3339(event.recorded).encode()))
     body = payload_json(event.data)
-    if not batch:
-        return Outgoing(event.subject, tuple(headers), body)
-    headers.append(("ce_batch", body))
-    return Outgoing(event.subject, tuple(headers), event.table or b"")
+    if batch:
+        headers.append((_BATCH, body))
+    outgoing = Outgoing(event.subject, tuple(headers), (event.table or b"") if batch else body)
+    return recorded_at(outgoing, event.recorded) if event.recorded else outgoing
+
+
+def recorded_at(outgoing: Outgoing, recorded: datetime) -> Outgoing:
+    """The record of an event that bore no record time, with this one."""
+    headers = outgoing.headers
+    place = len(headers) - (headers[-1][0] == _BATCH)
+    header = ("ce_recordedtime", rfc3339(recorded).encode())
+    return Outgoing(outgoing.key, (*headers[:place], header, *headers[place:]), outgoing.value)
 
 
 def decode(record: Record) -> Event:
@@ -101,7 +110,7 @@ def decode(record: Record) -> Event:
             datetime.fromisoformat(names["ce_time"].decode()),
             int(names["ce_sequence"]),
             names["ce_actor"].decode(),
-            _payload(cls, version, names["ce_batch"] if batch else record.value),
+            _payload(cls, version, names[_BATCH] if batch else record.value),
             cause.decode() if cause is not None else None,
             correlation.decode() if correlation is not None else None,
             datetime.fromisoformat(recorded.decode()) if recorded is not None else record.recorded,

@@ -22,7 +22,8 @@ from shared.log.records import Bounds, Record, TopicPartition
 FETCH_WAIT_MS = 10
 """Short, since a seek waits for the fetch under way."""
 
-PARTITION_FETCH_BYTES = 2**20
+PARTITION_FETCH_BYTES = 2**18
+"""Of one answer; a larger record comes whole. Most reads want one record, and the rest is dropped."""
 READ_SECONDS = 10.0
 METADATA_SECONDS = 30.0
 
@@ -86,6 +87,9 @@ class KafkaReader:
             return await self._fetch(consumer, at, wanted)
         finally:
             consumer.pause(at)
+            # drops what was fetched beyond: a consumer that holds records of one partition asks the same broker for no
+            # others until a tenth of a second has passed
+            consumer.seek(at, offset)
 
     async def _fetch(self, consumer: Any, at: KafkaPlace, wanted: int) -> list[Record]:
         records: list[Record] = []
@@ -99,8 +103,8 @@ class KafkaReader:
         asked = [KafkaPlace(*place) for place in places]
         if not asked:
             return {}
-        begin = await consumer.beginning_offsets(asked)
-        end = await consumer.end_offsets(asked)
+        ends: list[Any] = [consumer.beginning_offsets(asked), consumer.end_offsets(asked)]
+        begin, end = await asyncio.gather(*ends)
         found = {TopicPartition(*place): Bounds(begin[place], end[place]) for place in asked}
         self._known |= found
         return found

@@ -116,7 +116,7 @@ class MemoryStore:
         return None
 
     @asynccontextmanager
-    async def begin(self) -> AsyncGenerator[UnitOfWork, None]:
+    async def begin(self, together: bool = False) -> AsyncGenerator[UnitOfWork, None]:
         unit = MemoryUnit(self.committed)
         try:
             yield unit
@@ -211,8 +211,8 @@ def select(table: Table, rows: Any, query: Query) -> list[Row]:
     """The rows that a query asks for. Null matches no condition but `= None`; nulls come last in any order."""
     if query.each is not None:
         found: list[Row] = []
-        for group in query.each.groups:
-            terms = tuple(Where(*term, value) for term, value in zip(query.each.terms, group, strict=True))
+        for group in query.each.all_groups:
+            terms = tuple(Where(*term, value) for term, value in zip(query.each.all_terms, group, strict=True))
             found += select(table, rows, replace(query, each=None, where=(*query.where, *terms)))
         return found
 

@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
+from shared.log.postgres.appending import Appender
 from shared.log.postgres.connection import Connection, Pool, close_pool, connect, open_pool, unavailable_as
 from shared.log.postgres.ddl import (
     indexes_ddl,
@@ -16,8 +17,10 @@ from shared.log.postgres.ddl import (
     tables_ddl,
     view_name,
 )
+from shared.log.postgres.grouped import grouped
 from shared.log.postgres.reading import read_records
 from shared.log.postgres.roles import let_log_read, prepare_schema
+from shared.log.postgres.transaction import flush, transaction
 from shared.log.postgres.unit import PostgresUnit, find_rows, get_row
 from shared.log.postgres.values import clean
 from shared.log.postgres.wakes import NOTIFY, Wakes, channel
@@ -49,6 +52,7 @@ class PostgresStore:
         self._marked = self._answers_kept = 0
         self._role: str | None = None
         self._opened: Pool | None = None
+        self._appending: Appender | None = None
 
     async def setup(self) -> None:
         """Create or extend schema, role and tables, and connect; safe to repeat. Raises StoreUnavailable."""
@@ -67,23 +71,30 @@ class PostgresStore:
             finally:
                 await connection.close()
             self._opened = await open_pool(self._dsn, self._role)
+            self._appending = Appender(self._schema, await open_pool(self._dsn, self._role, 1), self._rang)
             await self._wakes.start()
 
     async def close(self) -> None:
         await self._wakes.stop()
+        appender, self._appending = self._appending, None
+        if appender is not None:
+            await appender.close()
         pool, self._opened = self._opened, None
         if pool is not None:
             await close_pool(pool)
 
     @asynccontextmanager
-    async def begin(self) -> AsyncGenerator[UnitOfWork, None]:
+    async def begin(self, together: bool = False) -> AsyncGenerator[UnitOfWork, None]:
         with unavailable_as(StoreUnavailable):
-            async with self._pool.acquire() as connection:
-                unit = PostgresUnit(connection, self._schema, self.tables)
-                async with connection.transaction():
+            if together:
+                async with grouped(self._pool, self._appender, self._schema, self.tables) as unit:
                     yield unit
-                with contextlib.suppress(Exception):  # it has committed: what follows only hastens or tidies
-                    await self._committed(connection, unit)
+                return
+            async with self._pool.acquire() as connection:
+                async with transaction(connection) as written:
+                    unit = PostgresUnit(written, self._schema, self.tables)
+                    yield unit
+                await self._committed(connection, unit)
 
     async def claim(self, consumer: str, places: Sequence[TopicPartition]) -> dict[TopicPartition, Claim]:
         rows = await self._fetch(
@@ -122,7 +133,10 @@ class PostgresStore:
 
     async def outbox(self, topic: str, after: int, limit: int) -> list[Record]:
         with unavailable_as(StoreUnavailable):
-            return await read_records(self._pool, f"{self._sql}.events", topic, after, limit)
+            records = await read_records(self._pool, f"{self._sql}.events", topic, after, limit)
+            if records:
+                await flush(self._pool)  # what goes out into the log must not get lost here
+            return records
 
     async def relayed(self, topic: str) -> int:
         rows = await self._fetch(f"SELECT next_offset FROM {self._sql}.relayed WHERE topic = $1", topic)
@@ -199,6 +213,12 @@ class PostgresStore:
             raise StoreUnavailable(f"the store of {self._schema} is not open")
         return self._opened
 
+    @property
+    def _appender(self) -> Appender:
+        if self._appending is None:
+            raise StoreUnavailable(f"the store of {self._schema} is not open")
+        return self._appending
+
     async def _index(self, tables: Sequence[Table]) -> None:
         """Build the indexes, INDEXED_AT_ONCE at a time: each keeps one process of the server at work."""
         free = asyncio.Semaphore(INDEXED_AT_ONCE)
@@ -224,20 +244,25 @@ class PostgresStore:
             return await self._pool.fetch(sql, *parameters)
 
     async def _committed(self, connection: Connection, unit: PostgresUnit) -> None:
-        """Wake who waits, outside the transaction: a commit that notifies keeps every other from committing."""
-        rings = [(self._appended, topic) for topic in sorted(unit.topics)]
-        if unit.marked:
+        with contextlib.suppress(Exception):  # it has committed: what follows only hastens or tidies
+            await self._rang(connection, unit.topics, unit.answers_kept, unit.marked)
+
+    async def _rang(self, connection: Connection, topics: set[str], answers: int, marked: int = 0) -> None:
+        """Wake who waits, outside the transaction: a commit that notifies keeps every other from committing. And forget
+        what is too old."""
+        rings = [(self._appended, topic) for topic in sorted(topics)]
+        if marked:
             rings.append((self._seen, ""))
         if rings:
             await connection.execute(NOTIFY, [ring[0] for ring in rings], [ring[1] for ring in rings])
-        self._marked += unit.marked
+        self._marked += marked
         if self._marked >= PRUNE_EVERY:
             self._marked = 0
             await connection.execute(
                 f"DELETE FROM {self._sql}.seen WHERE position <= (SELECT max(position) FROM {self._sql}.seen) - $1",
                 SEEN_KEPT,
             )
-        self._answers_kept += unit.answers_kept
+        self._answers_kept += answers
         if self._answers_kept >= PRUNE_EVERY:
             self._answers_kept = 0
             await connection.execute(

@@ -145,7 +145,11 @@ class Store(Protocol):
         """Create or extend what this service keeps; safe to repeat."""
         ...
 
-    def begin(self) -> AbstractAsyncContextManager[UnitOfWork]: ...
+    def begin(self, together: bool = False) -> AbstractAsyncContextManager[UnitOfWork]:
+        """One unit of work. `together`: for those that only append and keep an answer; it is written when the block
+        ends, together with what others bring at that moment, so that many at once are fast. Conflict may then come at
+        the end of the block, and an appended event bears the time of its record only once it is read again."""
+        ...
 
     async def claim(self, consumer: str, places: Sequence[TopicPartition]) -> dict[TopicPartition, Claim]:
         """Become the owner of these partitions and learn where to go on; older claims are fenced."""

@@ -78,10 +78,21 @@ Comparison = Literal["=", "<", "<=", ">", ">="]
 @dataclass(frozen=True, slots=True)
 class Each:
     """Groups that one query asks about in turn. `terms`: columns of the table with how each compares; `groups`: for
-    every group a value per term, none of them null."""
+    every group a value per term, none of them null. `either`: further terms, and the few sets of values with each of
+    which every group is asked in turn: as if all groups were there once for each, but said once."""
 
     terms: tuple[tuple[str, Comparison], ...]
     groups: tuple[tuple[Any, ...], ...]
+    either: tuple[tuple[tuple[str, Comparison], ...], tuple[tuple[Any, ...], ...]] = ((), ((),))
+
+    @property
+    def all_terms(self) -> tuple[tuple[str, Comparison], ...]:
+        return (*self.terms, *self.either[0])
+
+    @property
+    def all_groups(self) -> tuple[tuple[Any, ...], ...]:
+        """A value for each of `all_terms`."""
+        return tuple((*group, *further) for group in self.groups for further in self.either[1])
 
 
 @dataclass(frozen=True, slots=True)

@@ -85,11 +85,11 @@ class CommandLoop:
         """
         for _ in range(MAX_ATTEMPTS - 1):
             try:
-                async with self.store.begin() as unit:
+                async with self.store.begin(together=True) as unit:
                     return await self.handle_in(unit, decider, subject, command, context)
             except Conflict:
                 continue
-        async with self.store.begin() as unit:
+        async with self.store.begin(together=True) as unit:
             return await self.handle_in(unit, decider, subject, command, context)
 
     async def handle_in(

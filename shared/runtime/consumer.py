@@ -85,6 +85,9 @@ class Consumer:
     loads: tuple[str, ...] = ()
     """Views whose indexes wait while this consumer is more than `consumer_load_lag` behind, as in a rebuild."""
 
+    applied: Callable[[], Awaitable[None]] | None = None
+    """Called when a unit of work of `handle` has been committed: to tell what may be told from then on."""
+
     loading: bool = False
     problem: str | None = None
     _claims: dict[TopicPartition, Claim] = field(default_factory=dict[TopicPartition, Claim])
@@ -286,6 +289,8 @@ class Consumer:
             if letters:
                 await unit.park(letters)
             advanced = await unit.advance(self.name, {claim: mine[-1].offset + 1 for claim, mine in owned})
+        if self.applied is not None:
+            await self.applied()
         self._parked |= {(letter.record.topic, letter.record.key) for letter in letters}
         for claim in advanced:
             self._claims[claim.place] = claim

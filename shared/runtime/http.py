@@ -12,6 +12,7 @@ import orjson
 from fastapi import Request
 from fastapi.responses import JSONResponse, Response
 from fastapi.routing import APIRoute
+from starlette.types import Receive, Scope, Send
 
 from shared.events.batches import parse_prediction_id
 from shared.events.envelope import Event
@@ -23,7 +24,7 @@ from shared.runtime.problems import Problem
 from shared.runtime.service import Service
 from shared.runtime.times import with_offset
 
-__all__ = ["Answer", "Call", "EarlyRoute", "PlainRoute", "page", "reading", "stated", "writing"]
+__all__ = ["Answer", "Call", "EarlyRoute", "Json", "PlainRoute", "page", "reading", "stated", "writing"]
 
 Answered = tuple[int, dict[str, Any]]
 """HTTP status and body."""
@@ -40,7 +41,7 @@ class EarlyRoute(APIRoute):
 
 class PlainRoute(EarlyRoute):
     """A route whose endpoint takes the request and gives the response: nothing is declared, so that nothing has to be
-    resolved, which costs a small request a fifth of its time."""
+    resolved, which costs a small request a fifth of its time. `plain.Plain` answers such routes before the router."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """The endpoint itself."""
@@ -52,6 +53,19 @@ class Answer(JSONResponse):
 
     def render(self, content: Any) -> bytes:
         return encoded(content)
+
+
+class Json(Response):
+    """An answer that is JSON already, with no further headers: what a plain response does once more for each request
+    is left out."""
+
+    def __init__(self, body: bytes) -> None:
+        self.body, self.status_code, self.background = body, 200, None
+        self.raw_headers = [(b"content-length", b"%d" % len(body)), (b"content-type", b"application/json")]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+        await send({"type": "http.response.body", "body": self.body})
 
 
 def encoded(content: Any) -> bytes:
@@ -133,7 +147,7 @@ class Call:
         """
         for _ in range(MAX_ATTEMPTS):
             try:
-                async with self.service.store.begin() as unit:
+                async with self.service.store.begin(together=True) as unit:
                     return await self._once(unit, work)
             except Conflict:
                 continue

@@ -26,7 +26,7 @@ class MemoryLive:
                 listener.put(message)
 
     def listen(self, channel: str) -> AsyncMessages:
-        return MemoryMessages(self._listeners.setdefault(channel, set()))
+        return MemoryMessages(self._listeners, channel)
 
     async def count(self, name: str, seconds: int, by: int = 1) -> tuple[int, int]:
         now = monotonic()
@@ -43,18 +43,21 @@ class MemoryLive:
 
 
 class MemoryMessages:
-    """One listener of a channel."""
+    """One listener of a channel; the last to leave takes the channel along."""
 
-    def __init__(self, listeners: "set[MemoryMessages]") -> None:
-        self._listeners = listeners
+    def __init__(self, listeners: "dict[str, set[MemoryMessages]]", channel: str) -> None:
+        self._listeners, self._channel = listeners, channel
         self._queue: asyncio.Queue[str] = asyncio.Queue(MAX_WAITING)
 
     async def __aenter__(self) -> "MemoryMessages":
-        self._listeners.add(self)
+        self._listeners.setdefault(self._channel, set()).add(self)
         return self
 
     async def __aexit__(self, *details: object) -> None:
-        self._listeners.discard(self)
+        here = self._listeners.get(self._channel, set())
+        here.discard(self)
+        if not here:
+            self._listeners.pop(self._channel, None)
 
     def put(self, message: str) -> None:
         """Queue a message; a listener that does not keep up loses the oldest."""

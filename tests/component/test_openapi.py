@@ -22,7 +22,7 @@ from shared.runtime.app import create_app
 from tests.component.whole_story import DEFINITIONS, Story, told
 
 EXAMPLES = 8
-ENDLESS = ("/v1/stream",)
+ENDLESS = ("/v1/stream", "/v1/notices/stream")
 CHECKS = [
     checks.status_code_conformance,
     checks.content_type_conformance,

@@ -101,7 +101,9 @@ async def test_api_and_worker_apart_survive_a_kill(environment: dict[str, str]):
     code, said, errors = await verified(environment)
     assert code == 0, errors.decode()
     (outcome,) = orjson.loads(said)["services"]
-    assert (outcome["verdict"], outcome["tables"][0]["replayed_rows"]) == ("equal", 2)
+    goals = outcome["tables"][0]  # of the whole topic, which other tests on this broker may have written to as well
+    assert (outcome["verdict"], goals["live_rows"]) == ("equal", goals["replayed_rows"])
+    assert goals["replayed_rows"] >= 2
     assert [await one.end(signal.SIGTERM) for one in (api, worker)] == [0, 0]
 
 

@@ -1,6 +1,7 @@
 """Stores and logs of every adapter, made alike."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
@@ -23,6 +24,15 @@ def _params(names: Sequence[Any]) -> list[Any]:
 def _stores(kind: str, request: pytest.FixtureRequest) -> StoreFactory:
     if kind == "postgres":
         return request.getfixturevalue("postgres").store
+    if kind == "postgres-together":
+        postgres = request.getfixturevalue("postgres")
+
+        async def together(tables: Sequence[Table] = (), name: str = "registry") -> Store:
+            store = await postgres.store(tables, name)
+            store.begin = partial(store.begin, together=True)
+            return store
+
+        return together
 
     async def make(tables: Sequence[Table] = (), name: str = "registry") -> Store:
         return MemoryStore(name, tables)

@@ -1,5 +1,6 @@
 """What the suites of the store keep in it."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from shared.events.envelope import Event
@@ -42,6 +43,11 @@ ROW = {
 def goal(subject: str = "goal/warn", question: str = "Late?") -> Event:
     data = GoalStated(goal=subject, question=question, owner="ana")
     return Event(new_id(), "/muniment/registry", subject, AT, 0, "ana", data, correlationid="req-1")
+
+
+def timeless(*events: Event) -> list[Event]:
+    """The same without record time: a unit of work that is written with others' learns it only afterwards."""
+    return [replace(event, recorded=None) for event in events]
 
 
 async def append(store: Store, subject: str, expected: int | None, *events: Event) -> list[Event]:

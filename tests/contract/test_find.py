@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, get_args
 from uuid import uuid4
 
 import asyncpg
@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from shared.log.memory import MemoryStore
 from shared.log.postgres_store import PostgresStore
-from shared.log.tables import Delete, Each, Put, Query, Row, Table, Where, cursor_of
+from shared.log.tables import Comparison, Delete, Each, Put, Query, Row, Table, Where, cursor_of
 
 AT = datetime(2013, 4, 1, tzinfo=UTC)
 TABLE = Table(
@@ -126,9 +126,15 @@ def test_the_answer_is_that_of_plain_python(
 
 @st.composite
 def eaches(draw: st.DrawFn) -> Each:
-    columns = draw(st.lists(st.sampled_from([*VALUES]), min_size=1, max_size=3, unique=True))
-    terms = tuple((column, draw(st.sampled_from(["=", "<", "<=", ">", ">="]))) for column in columns)
-    return Each(terms, tuple(draw(st.lists(st.tuples(*(VALUES[column] for column in columns)), max_size=4))))
+    columns = draw(st.lists(st.sampled_from([*VALUES]), min_size=1, max_size=4, unique=True))
+    compared = st.sampled_from(get_args(Comparison))
+    terms: tuple[tuple[str, Comparison], ...] = tuple((column, draw(compared)) for column in columns)
+    own = draw(st.integers(1, len(columns)))
+    groups = draw(st.lists(st.tuples(*(VALUES[column] for column in columns[:own])), max_size=4))
+    if own == len(columns):
+        return Each(terms, tuple(groups))
+    further = draw(st.lists(st.tuples(*(VALUES[column] for column in columns[own:])), min_size=1, max_size=3))
+    return Each(terms[:own], tuple(groups), (terms[own:], tuple(further)))
 
 
 @given(CHANGES, QUERIES, eaches())
@@ -141,8 +147,8 @@ def test_a_query_asked_for_each_group_answers_as_asked_one_by_one(
         async with on_postgres.begin() as unit:
             await unit.apply(changes)
         alone: list[Row] = []
-        for group in each.groups:
-            terms = (Where(*term, value) for term, value in zip(each.terms, group, strict=True))
+        for group in each.all_groups:
+            terms = (Where(*term, value) for term, value in zip(each.all_terms, group, strict=True))
             alone += await on_postgres.find(replace(query, where=(*query.where, *terms)))
         assert await on_postgres.find(replace(query, each=each)) == alone
 

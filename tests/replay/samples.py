@@ -411,6 +411,16 @@ PAYLOADS: tuple[Payload, ...] = (
         place=audit.LogOffset(topic="muniment.registry", partition=0, offset=2),
         first_difference="leaf 2",
     ),
+    audit.LedgerPartArchived(
+        part=1,
+        first=0,
+        end=256,
+        root="q6urq6urq6urq6urq6urq6urq6urq6urq6urq6urq6s=",
+        file="000000000000-000000000256-abababababababab.parquet",
+        sha256="ab" * 32,
+        length=40_000,
+        size=300,
+    ),
     every.ViewsVerified(
         service="monitor",
         verification=BATCH,

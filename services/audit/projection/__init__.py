@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
-from services.audit.projection import tree
+from services.audit.projection import parts, tree
 from services.audit.projection.client_ids import client_ids
 from services.audit.projection.entry import entry, leaf_hash
 from services.audit.projection.lineage import said
@@ -44,6 +44,7 @@ LEDGER = Table(
         "leaf": "bytes",
         "entry": "text",
         "late": "boolean",
+        "cold": "bigint",
     },
     indexes=(
         ("topic", "partition", "offset"),
@@ -58,7 +59,8 @@ LEDGER = Table(
 )
 """`node`: the thing the event is about; `entry`: its canonical JSON (of a batch without the rows, which the log keeps
 at `topic`, `partition`, `offset`); `leaf`: SHA-256(0x00 || entry); `late`: recorded longer after it happened than
-BACKDATED, so that who asks about a time need not look for it through all that was recorded since."""
+BACKDATED, so that who asks about a time need not look for it through all that was recorded since; `cold`: null, or the
+leaf under which a cold part holds the entry, which is then null here (`parts`)."""
 
 EDGES = Table(
     "edges",
@@ -117,10 +119,12 @@ VERIFICATIONS = Table(
 """Requests for a verification and how far they are: work in hand, not a view; results are events."""
 
 FOLDED = (LEDGER, EDGES, PREDICTION_IDS)
-TABLES: tuple[Table, ...] = (*FOLDED, *tree.TABLES, VERIFICATIONS)
+TABLES: tuple[Table, ...] = (*FOLDED, *tree.TABLES, parts.PARTS, VERIFICATIONS)
 
 
-COLUMNS: dict[str, tuple[str, ...]] = {table.name: tuple(table.columns) for table in FOLDED}
+COLUMNS: dict[str, tuple[str, ...]] = {
+    table.name: tuple(column for column in table.columns if column != "cold") for table in FOLDED
+}
 """The order of the values in a folded row."""
 
 Folded = dict[str, list[tuple[Any, ...]]]

@@ -34,11 +34,13 @@ class Differs(Exception):
 
 @dataclass(slots=True)
 class TreeCheck:
-    """What the check has found. `known`: checkpoint sizes and the root that each was verified to have."""
+    """What the check has found. `known`: checkpoint sizes and the root that each was verified to have; `parts`: cold
+    parts that were read."""
 
     size: int = 0
     checkpoints: int = 0
     copies: int = 0
+    parts: int = 0
     frontier: Frontier = field(default_factory=Frontier)
     edge: dict[Tile, bytes] = field(default_factory=dict[Tile, bytes])
     known: dict[int, bytes] = field(default_factory=dict[int, bytes])
@@ -53,6 +55,12 @@ class TreeCheck:
             head = f"tree leaf {leaf}{where}: " if leaf is not None else ""
             self.first_difference, self.leaf, self.place = head + text, leaf, place
         return Differs(self.first_difference)
+
+    def take(self, parts: "TreeCheck") -> None:
+        """Take in what a check of the cold parts found: a part that is lost says more than what is missing for it."""
+        self.parts = parts.parts
+        if parts.first_difference is not None:
+            self.first_difference, self.leaf, self.place = parts.first_difference, parts.leaf, parts.place
 
     @property
     def root(self) -> str:

@@ -102,14 +102,15 @@ class TreeReader:
         found += await self.finder.find(Query("tree_runs", within, ("first",), limit))
         return [cut for run in found[:limit] if (cut := _cut(run, leaves))]
 
-    async def leaves(self, wanted: Range) -> list[Leaf]:
-        """These leaves with their ledger rows, in order; a row that the ledger lacks is left out."""
+    async def leaves(self, wanted: Range, columns: tuple[str, ...] = ()) -> list[Leaf]:
+        """These leaves with their ledger rows (all columns, or `offset` and others), in order; a row that the ledger
+        lacks is left out."""
         found: list[Leaf] = []
         for run in await self.runs(wanted):
             count = run["end"] - run["begin"]
             where = (*equal(topic=run["topic"], partition=run["partition"]), Where("offset", ">=", run["begin"]))
             where += (Where("offset", "<", run["end"]),)
-            rows = await self.finder.find(Query("ledger", where, ("offset",), count))
+            rows = await self.finder.find(Query("ledger", where, ("offset",), count, columns=columns))
             found += [Leaf(run["first"] + row["offset"] - run["begin"], row) for row in rows]
         return found
 

@@ -2,8 +2,10 @@
 
 from collections.abc import Sequence
 
+from services.audit.parts.store import with_parts
 from services.audit.projection import FOLDED, Folded, fold, inserts
 from services.audit.reports.press import Press
+from services.audit.worker.archiving import Archiver
 from services.audit.worker.publishing import Publisher
 from services.audit.worker.reports import Issuer
 from services.audit.worker.sequencing import Sequencer
@@ -29,12 +31,14 @@ def consumers(service: Service) -> list[Consumer]:
 def periodic(service: Service) -> list[Periodic]:
     """Looks once a second for a verification to run, and now and then for a report that is due; runs of all processes
     exclude one another in the store."""
-    verifier = Verifier(service, LEDGER)
-    issuer = Issuer(service, Press(service))
+    reading = with_parts(service)
+    verifier = Verifier(reading, LEDGER)
+    issuer = Issuer(reading, Press(reading))
     sequencer = Sequencer(service, LEDGER, Signing(service))
     return [
         Periodic("audit.tree", service.settings.checkpoint_seconds, sequencer.run),
-        Periodic("audit.publishing", service.settings.publish_seconds, Publisher(service).run),
+        Periodic("audit.publishing", service.settings.publish_seconds, Publisher(reading).run),
+        Periodic("audit.parts", service.settings.ledger_archive_seconds, Archiver(reading, LEDGER).run),
         Periodic("audit.schedule", 60.0, verifier.ask_when_due),
         Periodic("audit.verifications", 1.0, verifier.run_waiting),
         Periodic("audit.reports", service.settings.report_check_seconds, issuer.run),

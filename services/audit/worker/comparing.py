@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 
-from services.audit.projection import FOLDED, project
+from services.audit.projection import COLUMNS, FOLDED, project
 from shared.events.catalog import DATA_TOPICS, TOPICS
 from shared.events.codec import Undecodable, decode
 from shared.log.log import EventLog
@@ -177,7 +177,7 @@ def _difference(table: Table, wanted: Row | None, held: Row | None) -> str | Non
         return "the view holds a row that the log does not account for"
     if held is None:
         return "the log accounts for a row that the view does not hold"
-    for name in table.columns:
+    for name in COLUMNS[table.name]:
         if _plain(wanted.get(name)) != _plain(held.get(name)):
             return f"column {name} is {_short(held.get(name))} in the view and {_short(wanted.get(name))} by the log"
     return None
@@ -219,7 +219,7 @@ def _named(table: Table, key: tuple[Any, ...]) -> str:
 
 def _bytes(table: Table, row: Row) -> bytes:
     """A row as bytes, the same from whatever store it comes."""
-    values = [table.name, *(_plain(row.get(name)) for name in table.columns)]
+    values = [table.name, *(_plain(row.get(name)) for name in COLUMNS[table.name])]
     return orjson.dumps(values, option=orjson.OPT_SORT_KEYS | orjson.OPT_UTC_Z) + b"\n"
 
 

@@ -1,15 +1,20 @@
 """Runs the verifications that were asked for, one at a time, and states what came out."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
 from services.audit.domain import verification as domain
+from services.audit.parts.checking import check_parts
+from services.audit.parts.place import Place
+from services.audit.parts.store import LOST, lenient
 from services.audit.proofs.checking import TreeCheck, check_tree
 from services.audit.worker.comparing import Comparison, compare
 from shared.events.audit import TreeVerified
 from shared.log.records import TopicPartition
 from shared.log.tables import Put, Query, Row, Where, equal
 from shared.runtime.commands import Context, new_id, now
+from shared.runtime.problems import Problem
 from shared.runtime.service import Service
 
 SCHEDULE = "schedule"
@@ -59,17 +64,21 @@ class Verifier:
         async def progress(found: Comparison) -> None:
             await self._put(name, {"events_done": found.events, "rows": found.rows, "heartbeat": now()})
 
-        found = await compare(self.service.log, self.service.store, frozen, progress)
-        tree = await check_tree(
-            self.service.store, self.service.settings.checkpoint_urls, lambda: self._put(name, {"heartbeat": now()})
-        )
+        async def alive() -> None:
+            await self._put(name, {"heartbeat": now()})
+
+        parts = TreeCheck()
+        seen = lenient(self.service.store)
+        await check_parts(seen, Place.of(self.service.settings), parts, alive)
+        found = await compare(self.service.log, seen, frozen, progress)
+        tree = await self._tree(parts, alive)
         command = domain.Complete(
             verification=name,
             events=found.events,
             rows=found.rows,
             digest_live=found.live.hexdigest(),
             digest_replayed=found.replayed.hexdigest(),
-            first_difference=found.first_difference,
+            first_difference=parts.first_difference or found.first_difference,
             tree=tree_event(name, tree),
         )
         context = Context(request["actor"], now(), new_id(), request["correlationid"])
@@ -79,6 +88,18 @@ class Verifier:
             result["tree"] = events[1].data.model_dump(mode="json")
         done: Row = {"state": "completed", "events_done": found.events, "rows": found.rows, "heartbeat": now()}
         await self._put(name, done if result is None else {**done, "result": {**result, "event_id": events[0].id}})
+
+    async def _tree(self, parts: TreeCheck, alive: Callable[[], Awaitable[None]]) -> TreeCheck:
+        """The check of the tree, with what was found of the cold parts: a lost one may hold what the tree rests on."""
+        try:
+            tree = await check_tree(self.service.store, self.service.settings.checkpoint_urls, alive)
+        except Problem as problem:
+            if problem.status != LOST:
+                raise
+            tree = TreeCheck()
+            tree.differ(problem.detail)
+        tree.take(parts)
+        return tree
 
     async def ask_when_due(self) -> None:
         """Ask for a verification when the last one was asked for `verification_seconds` ago, or never."""
@@ -114,4 +135,5 @@ def tree_event(verification: str, found: TreeCheck) -> TreeVerified:
         leaf=found.leaf,
         place=found.place,
         first_difference=found.first_difference,
+        parts=found.parts,
     )

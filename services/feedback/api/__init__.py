@@ -2,10 +2,22 @@
 
 from fastapi import APIRouter
 
-from services.feedback.api import attachments, bulk, exports, flags, limits, links, reviews, rules, summary, triage
+from services.feedback.api import (
+    attachments,
+    bulk,
+    exports,
+    flags,
+    limits,
+    links,
+    notices,
+    reviews,
+    rules,
+    summary,
+    triage,
+)
 from shared.runtime.service import Service
 
-_ROOMS = (bulk, summary, links, attachments, limits, exports, reviews, rules, flags, triage)
+_ROOMS = (bulk, summary, links, attachments, limits, exports, reviews, rules, flags, triage, notices)
 """Fixed paths before /v1/flags/{flag}."""
 
 

@@ -15,11 +15,13 @@ from services.feedback.api.roles import FLAGGERS
 from services.feedback.domain import bulk as decider
 from services.feedback.domain.bulk import Request as Requested
 from services.feedback.domain.conditions import check
+from services.feedback.worker.places import in_chunks
+from shared.events import batches
 from shared.events.catalog import TOPIC_PREDICTIONS
 from shared.events.feedback import BulkFlagRequested, LogEnd, Severity
 from shared.events.plain import not_plain
 from shared.log.store import UnitOfWork
-from shared.log.tables import Put, Query, equal
+from shared.log.tables import Put, Query, Row, equal
 from shared.runtime.commands import Context
 from shared.runtime.http import Call, page, reading, stated, writing
 from shared.runtime.openapi import also
@@ -65,7 +67,7 @@ def add(routes: APIRouter, service: Service) -> None:
         query = query_of(body.query, call.moment) if body.query is not None else None
         if query is not None:
             check(query.where)
-        table = lists.of_ids(list(dict.fromkeys(body.predictions))) if body.predictions is not None else None
+        table = await _once(service, lists.of_ids(body.predictions), "") if body.predictions is not None else None
         asked = BulkFlagRequested(
             bulk=context.event_id,
             category=body.category or "",
@@ -94,6 +96,7 @@ def add(routes: APIRouter, service: Service) -> None:
         table = await asyncio.to_thread(lists.of_file, await request.body(), content, most)
         if category is None and ("category" not in table.schema.names or table.column("category").null_count):
             raise Problem(422, "no-category", "Rows without a category need one: ?category=, or a column of it.")
+        table = await _once(service, table, category or "")
         context = call.context()
         asked = BulkFlagRequested(
             bulk=context.event_id,
@@ -118,20 +121,22 @@ def add(routes: APIRouter, service: Service) -> None:
         """How far a bulk is: `state` (requested, running, completed, failed with `reason`), predictions `looked` at,
         `flagged`, `pending` (not known yet; each a flag that waits) and `refused`; `flags` names its flags, one for
         each version, category and severity."""
-        row = await service.store.get("bulks", bulk)
-        if row is not None:
-            return row
-        if await service.store.get("bulk_work", bulk, 0) is not None:
-            return {
-                "id": bulk,
-                "state": "requested",
-                "looked": 0,
-                "flagged": 0,
-                "pending": 0,
-                "refused": 0,
-                "flags": {},
-            }
-        raise Problem(404, "unknown-bulk", f"There is no bulk '{bulk}'.", f"List them with GET {PATH}.")
+        row = await service.store.get("bulks", bulk) or await _from_stream(service, bulk)
+        if row is None:
+            raise Problem(404, "unknown-bulk", f"There is no bulk '{bulk}'.", f"List them with GET {PATH}.")
+        return row
+
+
+async def _from_stream(service: Service, name: str) -> Row | None:
+    """A bulk that the view does not show yet, though it may have ended already."""
+    async with service.store.begin() as unit:
+        _, state = await service.commands.state_in(unit, decider, f"bulk/{name}")
+    if state.requested is None:
+        return None
+    began = state.looked or state.listed
+    said = "running" if began or state.ended else "requested"
+    counts = {count: getattr(state, count) for count in _COUNTS}
+    return {"id": name, "state": said, **counts, "flags": dict(state.flags)}
 
 
 async def _at_once(service: Service, call: Call, bodies: list[FlagBody]) -> JSONResponse:
@@ -143,6 +148,14 @@ async def _at_once(service: Service, call: Call, bodies: list[FlagBody]) -> JSON
         return 201, {"event_id": raised[-1]["event_id"], "accepted": len(raised), "items": raised}
 
     return await call.in_unit(work)
+
+
+async def _once(service: Service, table: Any, category: str) -> Any:
+    """A list that names each prediction once in a category: its parts are done one after another, and none looks into
+    what the last one flagged."""
+    known = await in_chunks(service.store, "client_ids", "id", await asyncio.to_thread(lists.own_ids, table))
+    named = {row["id"]: batches.prediction_id(row["batch"], row["row"]) for row in known}
+    return await asyncio.to_thread(lists.once, table, category, named)
 
 
 async def _ends(service: Service) -> tuple[LogEnd, ...]:

@@ -107,7 +107,7 @@ async def _use(service: Service, link: Link) -> JSONResponse:
     body = FlagBody.model_validate(link.body)
     for _ in range(MAX_ATTEMPTS):
         try:
-            async with service.store.begin() as unit:
+            async with service.store.begin(together=True) as unit:
                 _, state = await service.commands.state_in(unit, flags, f"flag/{link.flag}")
                 if state.state != "none":
                     detail = f"This link has raised its flag already: {link.flag}."

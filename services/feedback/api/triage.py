@@ -1,4 +1,4 @@
-"""What becomes of a flag: owner, state, talk, merge, answer; and who is told of it."""
+"""What becomes of a flag: owner, state, talk, merge, answer."""
 
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -74,13 +74,6 @@ def add(routes: APIRouter, service: Service) -> None:
         where = [Where("state", "in", sorted(OPEN_STATES)), Where("due", "<" if overdue else ">=", _time(overdue))]
         where += equal(assignee=assignee) if assignee is not None else ()
         return await page(service, Query("flags", tuple(where), ("due",), limit), cursor)
-
-    @routes.get("/v1/notices")
-    async def notices(call: Annotated[Call, seeing], limit: Limit = 100, cursor: str | None = None) -> dict[str, Any]:
-        """What became of the caller's flags, and what was said about those that the caller has to answer; the newest
-        first."""
-        query = Query("notices", equal(recipient=call.caller.actor), ("-at",), limit)
-        return await page(service, query, cursor)
 
 
 def _time(overdue: bool) -> datetime:

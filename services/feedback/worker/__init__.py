@@ -2,15 +2,14 @@
 
 from collections.abc import Sequence
 
-import orjson
-
 from services.feedback.worker.bulks import Bulks
 from services.feedback.worker.folding import TOPIC, VIEWS, Folding
 from services.feedback.worker.lapsing import Lapsing
-from services.feedback.worker.notices import CHANNEL
+from services.feedback.worker.notices import tell
 from services.feedback.worker.places import logged
 from shared.events.catalog import TOPIC_PREDICTIONS
 from shared.log.store import Conflict, UnitOfWork
+from shared.log.tables import Row
 from shared.runtime.consumer import Consumer, NotYet, Received
 from shared.runtime.service import Service
 from shared.runtime.tasks import Periodic
@@ -21,20 +20,24 @@ TOPICS = (TOPIC, TOPIC_PREDICTIONS)
 def consumers(service: Service) -> list[Consumer]:
     """One consumer: a flag and its prediction meet in the same views, whichever comes first."""
 
-    behind = True
+    behind, told = True, list[Row]()
 
     async def handle(unit: UnitOfWork, received: Sequence[Received]) -> None:
-        nonlocal behind
+        nonlocal behind, told
         folding, behind = Folding(service, unit, behind), True  # what fails is done again
         try:
             await folding.handle(received)
         except Conflict as error:
             raise NotYet(f"somebody else writes to the same flag: {error}") from error
-        behind = folding.behind
-        await service.live.send(CHANNEL, *(orjson.dumps(row).decode() for row in folding.told))
+        behind, told = folding.behind, folding.told
+
+    async def applied() -> None:
+        nonlocal told
+        notices, told = told, []
+        await tell(service.live, notices)  # from here on a listener who looks back finds them, too
 
     ports = (service.log, service.store)
-    return [Consumer(VIEWS, TOPICS, *ports, handle, service.settings, together=True, fold=logged)]
+    return [Consumer(VIEWS, TOPICS, *ports, handle, service.settings, together=True, fold=logged, applied=applied)]
 
 
 def periodic(service: Service) -> list[Periodic]:

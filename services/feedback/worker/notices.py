@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+import orjson
+
 from shared.events.envelope import Event
 from shared.events.feedback import (
     FlagCommented,
@@ -12,8 +14,26 @@ from shared.events.feedback import (
     FlagTriaged,
 )
 from shared.log.tables import Put, Row
+from shared.runtime.service import Live
 
-CHANNEL = "feedback.notices"
+
+def channel_of(recipient: str) -> str:
+    """Where notices for somebody are sent, for listeners of server-sent events."""
+    return f"feedback.notices.{recipient}"
+
+
+def message_of(notice: Row) -> str:
+    """A notice as one line of JSON."""
+    return orjson.dumps(notice, option=orjson.OPT_UTC_Z).decode()
+
+
+async def tell(live: Live, notices: Sequence[Row]) -> None:
+    """Send these notices to whoever listens for them, each recipient's in order."""
+    messages: dict[str, list[str]] = {}
+    for notice in notices:
+        messages.setdefault(notice["recipient"], []).append(message_of(notice))
+    for recipient, mine in messages.items():
+        await live.send(channel_of(recipient), *mine)
 
 
 def notices_of(event: Event, row: Row, merged: Sequence[Row] = ()) -> list[Put]:

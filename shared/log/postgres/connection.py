@@ -42,13 +42,13 @@ class Executor(Protocol):
 
     async def fetchval(self, query: str, *args: Any) -> Any: ...
 
-
-class Connection(Executor, Protocol):
-    def transaction(self) -> AbstractAsyncContextManager[object]: ...
-
     async def copy_records_to_table(
         self, table_name: str, *, schema_name: str, columns: Sequence[str], records: Iterable[Any]
     ) -> str: ...
+
+
+class Connection(Executor, Protocol):
+    def transaction(self) -> AbstractAsyncContextManager[object]: ...
 
     async def add_listener(self, channel: str, callback: Any) -> None: ...
 

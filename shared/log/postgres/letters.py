@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
-from shared.log.postgres.connection import Connection
 from shared.log.postgres.ddl import quoted
 from shared.log.postgres.reading import pack, record_of
+from shared.log.postgres.transaction import Written
 from shared.log.postgres.values import clean
 from shared.log.records import TopicPartition
 from shared.log.store import DeadLetter
@@ -14,7 +14,7 @@ from shared.log.store import DeadLetter
 class Letters:
     """The part of a unit of work that keeps dead letters."""
 
-    def __init__(self, connection: Connection, schema: str) -> None:
+    def __init__(self, connection: Written, schema: str) -> None:
         self._connection, self._sql = connection, quoted(schema)
 
     async def park(self, letters: Sequence[DeadLetter]) -> None:

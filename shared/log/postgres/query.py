@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from shared.log.postgres.ddl import SQL_TYPES, quoted, view_name
-from shared.log.postgres.values import clean, json_text
+from shared.log.postgres.values import clean, clean_all
 from shared.log.tables import Comparison, Each, Query, Table, Where
 
 
@@ -19,8 +19,7 @@ class _Parameters:
         if not many:
             self.values.append(clean(value))
             return f"${len(self.values)}::{kind}"
-        given = [item for item in value if item is not None]
-        self.values.append(list(map(json_text if kind == "jsonb" else clean, given)))
+        self.values.append(clean_all(kind, [item for item in value if item is not None]))
         return f"${len(self.values)}::{'text[]::' if kind == 'jsonb' else ''}{kind}[]"
 
 
@@ -30,11 +29,12 @@ def select_sql(schema: str, table: Table, query: Query) -> tuple[str, list[Any]]
     groups = _groups(parameters, query.each) if query.each is not None else ""
     conditions = [_condition(parameters, where) for where in query.where]
     if query.each is not None:
-        conditions += [_term(table, place, *term) for place, term in enumerate(query.each.terms)]
+        conditions += [_term(table, f"g.c{place}", *term) for place, term in enumerate(query.each.terms)]
+        conditions += [_term(table, f"h.c{place}", *term) for place, term in enumerate(query.each.either[0])]
     order = [(name.removeprefix("-"), name.startswith("-")) for name in query.order]
     order += [(name, False) for name in table.key]
     never_null = {*table.key, *(one.column for one in query.where if one.value is not None)}
-    never_null |= {column for column, _ in query.each.terms} if query.each is not None else set()
+    never_null |= {column for column, _ in query.each.all_terms} if query.each is not None else set()
     if query.after is not None:
         conditions.append(_behind(table, parameters, order, query.after, never_null))
     columns = ", ".join(map(quoted, query.columns or tuple(table.columns)))
@@ -44,22 +44,35 @@ def select_sql(schema: str, table: Table, query: Query) -> tuple[str, list[Any]]
     if not groups:
         return f"SELECT {columns} FROM {source}{where} ORDER BY {ordered} LIMIT {int(query.limit)}", parameters.values
     found = f"SELECT * FROM {source}{where} ORDER BY {ordered} LIMIT {int(query.limit)}"
-    return f"SELECT {columns} FROM {groups}, LATERAL ({found}) AS found ORDER BY g.place, {ordered}", parameters.values
+    asked = f"SELECT {columns} FROM {groups}, LATERAL ({found}) AS found ORDER BY g.place, h.turn, {ordered}"
+    return asked, parameters.values
 
 
 def _groups(parameters: _Parameters, each: Each) -> str:
-    """The groups as a relation g(c0, c1, …, place)."""
+    """The groups as relations g(c0, c1, …, place) and h(c0, …, turn), the second of what is `either`."""
     arrays = [
         parameters.add(column, [group[place] for group in each.groups], many=True)
         for place, (column, _) in enumerate(each.terms)
     ]
-    names = ", ".join(f"c{place}" for place in range(len(arrays)))
-    return f"unnest({', '.join(arrays)}) WITH ORDINALITY AS g({names}, place)"
+    terms, sets = each.either
+    turns = [
+        [*(parameters.add(column, value) for (column, _), value in zip(terms, values, strict=True)), str(turn)]
+        for turn, values in enumerate(sets)
+    ]
+    listed = ", ".join(f"({', '.join(turn)})" for turn in turns)
+    return (
+        f"unnest({', '.join(arrays)}) WITH ORDINALITY AS g({_names(each.terms)}place),"
+        f" (VALUES {listed}) AS h({_names(terms)}turn)"
+    )
 
 
-def _term(table: Table, place: int, column: str, operator: Comparison) -> str:
+def _names(terms: Sequence[Any]) -> str:
+    return "".join(f"c{place}, " for place in range(len(terms)))
+
+
+def _term(table: Table, value: str, column: str, operator: Comparison) -> str:
     kind = SQL_TYPES[table.columns[column]]
-    return f"{quoted(column)} {operator} g.c{place}" + (' COLLATE "C"' if kind == "text" else "")
+    return f"{quoted(column)} {operator} {value}" + (' COLLATE "C"' if kind == "text" else "")
 
 
 def get_sql(schema: str, table: Table) -> str:

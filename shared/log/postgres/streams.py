@@ -8,9 +8,9 @@ import asyncpg  # pyright: ignore[reportMissingTypeStubs]
 from shared.events.catalog import topic_of
 from shared.events.codec import decode, encode
 from shared.events.envelope import Event
-from shared.log.postgres.connection import Connection
 from shared.log.postgres.ddl import quoted
 from shared.log.postgres.reading import pack, record_of
+from shared.log.postgres.transaction import Written
 from shared.log.postgres.values import clean
 from shared.log.store import Conflict
 
@@ -18,7 +18,7 @@ from shared.log.store import Conflict
 class Streams:
     """The part of a unit of work that reads and appends events. `topics`: those it has appended to."""
 
-    def __init__(self, connection: Connection, schema: str) -> None:
+    def __init__(self, connection: Written, schema: str) -> None:
         self._connection, self._schema, self._sql = connection, schema, quoted(schema)
         self.appended: set[str] = set()
         self.topics: set[str] = set()
@@ -45,7 +45,8 @@ ORDER BY e.key, e.sequence""",
         return [decode(record_of(row)) for row in rows]
 
     async def append(self, subject: str, expected: int | None, events: Sequence[Event]) -> list[Event]:
-        # Who holds this row is alone in taking positions, until it commits: no position shows before an earlier one.
+        # Who holds this row is alone in taking positions until it commits, which does not wait for the disk
+        # (`transaction`): no position shows before an earlier one.
         recorded: Any = await self._connection.fetchval(
             f"UPDATE {self._sql}.turn SET recorded = greatest(recorded, clock_timestamp()) RETURNING recorded"
         )

@@ -7,11 +7,12 @@ from typing import Any, cast
 import asyncpg  # pyright: ignore[reportMissingTypeStubs]
 
 from shared.log.postgres.changes import records, statements
-from shared.log.postgres.connection import Connection, Executor
+from shared.log.postgres.connection import Executor
 from shared.log.postgres.ddl import number, view_name
 from shared.log.postgres.letters import Letters
 from shared.log.postgres.query import get_sql, select_sql
 from shared.log.postgres.streams import Streams
+from shared.log.postgres.transaction import Written
 from shared.log.postgres.values import clean
 from shared.log.store import Claim, Fenced, IdempotencyRecord, InFlight
 from shared.log.tables import Change, Delete, DuplicateKey, Insert, Put, Query, Row, Table
@@ -20,7 +21,7 @@ from shared.log.tables import Change, Delete, DuplicateKey, Insert, Put, Query, 
 class PostgresUnit(Streams, Letters):
     """The transaction open on `connection`. `topics` and `marked` tell whom to wake once it has committed."""
 
-    def __init__(self, connection: Connection, schema: str, tables: dict[str, Table]) -> None:
+    def __init__(self, connection: Written, schema: str, tables: dict[str, Table]) -> None:
         super().__init__(connection, schema)
         self._tables = tables
         self.marked = 0
@@ -123,7 +124,7 @@ WHERE c.consumer = $1 AND c.topic = n.topic AND c.partition = n.partition AND c.
 
     async def lock(self, names: Sequence[str]) -> None:
         numbers = sorted({number(self._schema, "name", name) for name in names})
-        await self._connection.execute("SELECT pg_advisory_xact_lock(n) FROM unnest($1::bigint[]) AS n", numbers)
+        await self._connection.fetch("SELECT pg_advisory_xact_lock(n) FROM unnest($1::bigint[]) AS n", numbers)
 
 
 async def get_row(connection: Executor, schema: str, table: Table, key: Sequence[Any]) -> Row | None:

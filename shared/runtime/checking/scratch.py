@@ -56,8 +56,8 @@ class _Store:
         self._ends: dict[str, int] = {}
 
     @asynccontextmanager
-    async def begin(self) -> AsyncGenerator[UnitOfWork, None]:
-        async with self._scratch.begin() as unit:
+    async def begin(self, together: bool = False) -> AsyncGenerator[UnitOfWork, None]:
+        async with self._scratch.begin(together) as unit:
             yield cast(UnitOfWork, _Unit(unit, self._own, self._ends))
 
     def __getattr__(self, name: str) -> Any:

@@ -18,6 +18,7 @@ Limit = Annotated[int, Parameter(ge=1, description="Items of one page.")]
 
 def add_routes(router: APIRouter, service: Service) -> None:
     _checkpoints(router, service)
+    _parts(router, service)
 
     @router.get("/v1/proofs/entries")
     async def entries(
@@ -63,6 +64,17 @@ def add_routes(router: APIRouter, service: Service) -> None:
         """Places outside and witnesses: the size each has got, when, and what went wrong since."""
         rows = await service.store.find(Query("tree_published", limit=service.settings.max_page))
         return Answer({"items": rows, "next": None})
+
+
+def _parts(router: APIRouter, service: Service) -> None:
+    @router.get("/v1/proofs/parts")
+    async def parts(
+        call: Annotated[Call, Depends(reading(service))], cursor: str | None = None, limit: Limit = 100
+    ) -> Answer:
+        """The cold parts of the ledger, the newest first: leaves (`end` not included), root of their subtree, file with
+        its digest and length, and how many of their entries have left the ledger."""
+        query = Query("ledger_parts", order=("-part",), limit=limit)
+        return Answer(await page(service, query, cursor, lambda row: {**row, "root": base64(row["root"])}))
 
 
 def _checkpoints(router: APIRouter, service: Service) -> None:

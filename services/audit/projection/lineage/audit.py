@@ -18,6 +18,10 @@ def _signing_key(event: Event, data: audit.SigningKeyAdopted) -> Said:
     return node, [Edge(node, DERIVED, f"key/{data.replaces.split('+')[1]}", "replaces")] if data.replaces else []
 
 
+def _ledger_part(event: Event, data: audit.LedgerPartArchived) -> Said:
+    return f"ledger-part/{data.part}", []
+
+
 def _report(event: Event, data: audit.ReportIssued) -> Said:
     node = f"report/{data.report}"
     return node, [Edge(node, DERIVED, f"model/{data.model}", "report")] if data.model else []
@@ -29,6 +33,7 @@ SAYS: Says = {
     audit.CheckpointCosigned: _checkpoint,
     audit.SigningKeyAdopted: _signing_key,
     audit.TreeVerified: _verification,
+    audit.LedgerPartArchived: _ledger_part,
     audit.ReportIssued: _report,
     every.ViewsVerified: _verification,
 }
