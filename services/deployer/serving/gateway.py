@@ -23,7 +23,7 @@ from services.deployer.serving.versions import CONSTANT, Part, Versions
 from shared.events.batches import prediction_id
 from shared.keyring.sealing import ENTITY
 from shared.runtime.commands import now
-from shared.runtime.predictions import PredictionWriter
+from shared.runtime.predictions import Fallback, PredictionWriter, Target
 from shared.runtime.problems import Problem
 from shared.runtime.settings import Settings
 
@@ -115,15 +115,15 @@ class Gateway:
         return frames
 
     async def _log(self, route: Route, parts: list[Part], rows: Rows, asking: Asking) -> list[str]:
-        """Row by row the id that names its place in the log; "" of a constant, which no model predicted."""
-        if rows.count == 1 and asking.alone and parts[0].version != CONSTANT:
+        """Row by row the id that names its place in the log."""
+        target, fallback = _logged(route, parts[0])
+        if rows.count == 1 and asking.alone and not (fallback and self.journal.waits(target)):
             (part,) = parts
-            shape = shape_of(route.served[part.version].target, part.frame, part.outputs)
-            return [await self._line(self.journal.kept(shape), line_of(part.frame, part.outputs, rows), asking.actor)]
-        told = [part for part in parts if part.version != CONSTANT]
-        batches = await asyncio.gather(*(self._batch(route, part, rows, asking) for part in told))
+            shape = self.journal.kept(shape_of(target, part.frame, part.outputs, fallback))
+            return [await self._line(shape, line_of(part.frame, part.outputs, rows), asking.actor)]
+        batches = await asyncio.gather(*(self._batch(route, part, rows, asking) for part in parts))
         ids = [""] * rows.count
-        for part, batch in zip(told, batches, strict=True):
+        for part, batch in zip(parts, batches, strict=True):
             for row, place in enumerate(part.places.tolist()):
                 ids[place] = prediction_id(batch, row)
         return ids
@@ -138,10 +138,10 @@ class Gateway:
 
     async def _batch(self, route: Route, part: Part, rows: Rows, asking: Asking) -> str:
         batch = record_batch(part.frame, part.outputs, rows, part.places)
-        target = route.served[part.version].target
+        target, fallback = _logged(route, part)
         waits = not asking.alone or self.journal.waits(target)
         log = self.writer.batch if waits else self.journal.batch
-        return await log(target, batch, asking.actor, asking.batch_id(part.version), rows.now)
+        return await log(target, batch, asking.actor, asking.batch_id(part.version), rows.now, fallback)
 
     def _shadow(self, route: Route, named: dict[str, Tensor], rows: Rows, actor: str, answered: list[str]) -> None:
         for version in route.state.traffic.shadows:
@@ -151,6 +151,13 @@ class Gateway:
                 self.shadows.failed[route.name, version] += 1
                 continue
             self.shadows.ask(Shadowing(route, version, frame, rows, actor, answered))
+
+
+def _logged(route: Route, part: Part) -> tuple[Target, Fallback]:
+    """Whose prediction these rows are on record: a constant's stand for the champion that failed, and say so."""
+    if part.version == CONSTANT:
+        return route.served[route.state.traffic.champion].target, "constant"
+    return route.served[part.version].target, ""
 
 
 def _answerable(route: Route, version: int | None) -> None:

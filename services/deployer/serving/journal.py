@@ -19,7 +19,7 @@ from services.deployer.serving.tally import Tally
 from shared.events import batches
 from shared.log.log import LogUnavailable
 from shared.runtime.commands import new_id
-from shared.runtime.predictions import PredictionWriter, Target, with_times
+from shared.runtime.predictions import Fallback, PredictionWriter, Target, with_times
 from shared.runtime.settings import Settings
 
 logger = structlog.get_logger()
@@ -39,6 +39,19 @@ class _Gathering:
     lines: list[Line] = field(default_factory=list[Line])
     ids: set[str] = field(default_factory=set[str])
     timer: asyncio.TimerHandle | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """A batch on its way: `make` gives its rows, off the way of the answers."""
+
+    target: Target
+    cell: int
+    rows: int
+    make: Callable[[], pa.RecordBatch]
+    actor: str
+    batch_id: str
+    fallback: Fallback
 
 
 _Key = tuple[Shape, str, bool]
@@ -68,7 +81,8 @@ class Journal:
         """The shape as it is known here already."""
         if len(self._shapes) >= MAX_SHAPES:
             self._shapes.clear()
-        return self._shapes.setdefault((shape.target, shape.features, shape.outputs), shape)
+        key = (shape.target, shape.features, shape.outputs, shape.fallback)
+        return self._shapes.setdefault(key, shape)
 
     async def row(self, shape: Shape, actor: str, line: Line) -> tuple[str, int]:
         """Take one prediction; answers the batch that it will be in and its place there. Raises LogUnavailable where
@@ -94,14 +108,23 @@ class Journal:
             self._flush(key)
         return gathering.batch_id, place
 
-    async def batch(self, target: Target, batch: pa.RecordBatch, actor: str, batch_id: str, at: datetime) -> str:
+    async def batch(
+        self,
+        target: Target,
+        batch: pa.RecordBatch,
+        actor: str,
+        batch_id: str,
+        at: datetime,
+        fallback: Fallback = "",
+    ) -> str:
         """Take a whole batch; rows without a time happened `at`. Raises as `row`."""
         if self.unlogged + batch.num_rows > self.settings.answers_max_unlogged:
             await self._room(batch.num_rows)
         cell = self.tally.cell(target) or 0
         self.tally.answered(cell, batch.num_rows)
         self.unlogged += batch.num_rows
-        self._spawn(self._log(target, cell, batch.num_rows, lambda: with_times(batch, at), actor, batch_id))
+        made = _Made(target, cell, batch.num_rows, lambda: with_times(batch, at), actor, batch_id, fallback)
+        self._spawn(self._log(made))
         return batch_id
 
     async def idle(self) -> None:
@@ -134,29 +157,36 @@ class Journal:
             return
         if one.timer is not None:
             one.timer.cancel()
-        made: Callable[[], pa.RecordBatch] = lambda: batch_of(one.shape, one.lines)  # noqa: E731
-        self._spawn(self._log(one.shape.target, one.cell, len(one.lines), made, one.actor, one.batch_id))
+        shape, lines = one.shape, one.lines
+        made = _Made(
+            shape.target,
+            one.cell,
+            len(lines),
+            lambda: batch_of(shape, lines),
+            one.actor,
+            one.batch_id,
+            shape.fallback,
+        )
+        self._spawn(self._log(made))
 
-    async def _log(
-        self, target: Target, cell: int, rows: int, made: Callable[[], pa.RecordBatch], actor: str, batch_id: str
-    ) -> None:
+    async def _log(self, one: _Made) -> None:
         """Write until the log has it."""
         try:
-            batch = made()
+            batch = one.make()
             table = batches.write(batch)
             while True:
                 try:
-                    await self.writer.written(target, batch, table, actor, batch_id)
-                    self.tally.logged(cell, rows)
+                    await self.writer.written(one.target, batch, table, one.actor, one.batch_id, fallback=one.fallback)
+                    self.tally.logged(one.cell, one.rows)
                     return
                 except LogUnavailable as error:
                     logger.warning("answers wait for the log", rows=self.unlogged, reason=str(error))
                     await asyncio.sleep(RETRY_SECONDS)
         except Exception:
-            self.refused += rows
-            logger.exception("answers that the log does not take", deployment=target.deployment, rows=rows)
+            self.refused += one.rows
+            logger.exception("answers that the log does not take", deployment=one.target.deployment, rows=one.rows)
         finally:
-            self.unlogged -= rows
+            self.unlogged -= one.rows
             self._freed.set()
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:

@@ -11,7 +11,7 @@ import pyarrow as pa
 from services.deployer.serving.frames import Columns, Frame
 from services.deployer.serving.parameters import Rows
 from shared.events import batches
-from shared.runtime.predictions import PredictionRow, Target, Value, times_column
+from shared.runtime.predictions import Fallback, PredictionRow, Target, Value, times_column
 
 _KINDS = {"f": np.float64, "i": np.int64, "b": np.bool_}
 
@@ -24,6 +24,7 @@ class Shape:
     target: Target
     features: tuple[tuple[str, str], ...]
     outputs: tuple[tuple[str, str], ...]
+    fallback: Fallback = ""
 
 
 class Line(NamedTuple):
@@ -37,12 +38,12 @@ class Line(NamedTuple):
     segment: str | None = None
 
 
-def shape_of(target: Target, frame: Frame, outputs: Columns) -> Shape:
+def shape_of(target: Target, frame: Frame, outputs: Columns, fallback: Fallback = "") -> Shape:
     """The shape of these columns."""
     features, found = (
         [(name, one.dtype.kind) for name, one in columns.items()] for columns in (frame.columns, outputs)
     )
-    return Shape(target, tuple(features), tuple(found))
+    return Shape(target, tuple(features), tuple(found), fallback)
 
 
 def batch_of(shape: Shape, lines: Sequence[Line]) -> pa.RecordBatch:
