@@ -3,7 +3,7 @@
 Fifty deployments stay what they are; what grows is what was said about them: traffic that moved, gates, aliases,
 windows, flags, and the entries of batches of 1,000 predictions, one for ten events. Answers keep their size, so cost
 should too. The target speaks of 1,000,000 events and 100,000,000 predictions, which take ten minutes to make: without
-MUNIMENT_BENCH_EVENTS there are 300,000, and the line says so.
+MUNIMENT_BENCH_EVENTS there are 200,000, and the line says so.
 Asked over HTTP of one API process, one question after another, about random times of the year (as the record stands
 now) and about random record times (as it was known then). Batches that are asked about lie in Kafka; of the others the
 ledger has the entry, as it would.
@@ -34,9 +34,9 @@ from shared.runtime.commands import new_id
 from shared.runtime.service import Service
 from shared.runtime.wiring import ports
 
-SMALL, LARGE = 10_000, int(os.environ.get("MUNIMENT_BENCH_EVENTS", "300000"))
+SMALL, LARGE = 10_000, int(os.environ.get("MUNIMENT_BENCH_EVENTS", "200000"))
 BATCHES = LARGE // 10
-DEPLOYMENTS, VERSIONS, ASKED, QUESTIONS, WARM = 50, 4, 100, 200, 20
+DEPLOYMENTS, VERSIONS, ASKED, QUESTIONS, WARM = 50, 4, 100, 150, 20
 CHUNK = 5_000
 START = datetime(2025, 1, 1, tzinfo=UTC)
 YEAR = timedelta(days=365)
