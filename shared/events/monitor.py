@@ -183,6 +183,18 @@ class IntegrityBreached(MonitorPayload):
     threshold: float
 
 
+class PredictionsRefused(MonitorPayload):
+    """Predictions that intake refused for their rows, in the window of their arrival: all of it so far.
+
+    `bodies`: requests, of which nothing was taken; `rows`: what came with them. `reasons`: by fault, `KIND:COLUMN`, the
+    rows of the bodies that had it (kinds: absent, unknown, type, null, value, and codes of problems without a column);
+    beyond a limit of names they are counted as `other`."""
+
+    bodies: int
+    rows: int
+    reasons: dict[str, int]
+
+
 class DeploymentSilent(Payload):
     """No prediction of a deployment was recorded for `seconds`, by the clock, after `last_heard`."""
 

@@ -17,7 +17,7 @@ from starlette.types import Receive, Scope, Send
 from shared.events.batches import parse_prediction_id
 from shared.events.envelope import Event
 from shared.log.store import Conflict, IdempotencyRecord, InFlight, UnitOfWork
-from shared.runtime.commands import MAX_ATTEMPTS, Context, Decider, new_id, now
+from shared.runtime.commands import Context, Decider, new_id, now
 from shared.runtime.identity import Caller, Identity, Role
 from shared.runtime.paging import page
 from shared.runtime.problems import Problem
@@ -143,17 +143,18 @@ class Call:
     async def in_unit(self, work: Callable[[UnitOfWork], Awaitable[Answered]]) -> JSONResponse:
         """Run `work` in one unit of work that also keeps its answer under the Idempotency-Key, if one came.
 
-        A Conflict runs it again, at most MAX_ATTEMPTS times. Raises Problem as `write`.
+        A Conflict runs it again, as `CommandLoop.attempt` tells. Raises Problem as `write`.
         """
-        for _ in range(MAX_ATTEMPTS):
-            try:
-                async with self.service.store.begin(together=True) as unit:
-                    return await self._once(unit, work)
-            except Conflict:
-                continue
-            except InFlight as error:
-                raise in_flight() from error
-        raise Problem(409, "contended", "Others kept changing the same thing first; nothing was written.", "Try again.")
+
+        async def once(unit: UnitOfWork) -> JSONResponse:
+            return await self._once(unit, work)
+
+        try:
+            return await self.service.commands.attempt(once)
+        except InFlight as error:
+            raise in_flight() from error
+        except Conflict as error:
+            raise contended() from error
 
     async def answered(self) -> bool:
         """Whether an answer is kept under the Idempotency-Key already, so that costly work before `in_unit` may be left
@@ -232,6 +233,12 @@ def replayed(kept: IdempotencyRecord, digest: str) -> JSONResponse:
     response.body = kept.body
     response.headers["content-length"] = str(len(kept.body))
     return response
+
+
+def contended() -> Problem:
+    """The answer where others were faster again and again."""
+    detail = "Others kept changing the same thing first; nothing was written."
+    return Problem(409, "contended", detail, "Try again.")
 
 
 def in_flight() -> Problem:

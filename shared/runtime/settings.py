@@ -189,6 +189,9 @@ class Settings(BaseSettings):
     integrity_traffic: float = 3.0
     """So many times the usual rows, or one so manieth of them, breach."""
 
+    refusals_seconds: float = 5.0
+    """How long the monitor's API gathers what it refused before it puts it on record."""
+
     silence_seconds: float = 86_400.0
     """How long no prediction of a deployment may come, by the clock, before it is said to be silent."""
 

@@ -86,8 +86,15 @@ def _lost(state: State, command: StateLoss) -> Sequence[Payload]:
     """Each count of a process is stated once, of a retired deployment too."""
     if (command.process, command.version) in state.lost:
         return []
-    said = {"version": command.version, "rows": command.rows, "process": command.process}
-    return [PredictionsLost(deployment=state.deployment, model=state.model, **said)]
+    return [
+        PredictionsLost(
+            deployment=state.deployment,
+            model=state.model,
+            version=command.version,
+            rows=command.rows,
+            process=command.process,
+        )
+    ]
 
 
 def _set_fallback(state: State, command: SetFallback) -> Sequence[Payload]:

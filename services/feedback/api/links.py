@@ -16,9 +16,9 @@ from services.feedback.api.raising import raise_flag
 from services.feedback.api.roles import FLAGGERS
 from services.feedback.domain import flags
 from services.feedback.domain.links import MAX_TOKEN, Expired, Link, NotGenuine, opened, token
-from shared.log.store import Conflict
-from shared.runtime.commands import MAX_ATTEMPTS, Context, new_id, now
-from shared.runtime.http import Answer, Call, writing
+from shared.log.store import Conflict, UnitOfWork
+from shared.runtime.commands import Context, new_id, now
+from shared.runtime.http import Answer, Call, contended, writing
 from shared.runtime.identity import usable_actor
 from shared.runtime.openapi import also
 from shared.runtime.problems import Problem
@@ -105,21 +105,20 @@ def add(routes: APIRouter, service: Service) -> None:
 
 async def _use(service: Service, link: Link) -> JSONResponse:
     body = FlagBody.model_validate(link.body)
-    for _ in range(MAX_ATTEMPTS):
-        try:
-            async with service.store.begin(together=True) as unit:
-                _, state = await service.commands.state_in(unit, flags, f"flag/{link.flag}")
-                if state.state != "none":
-                    detail = f"This link has raised its flag already: {link.flag}."
-                    raise Problem(410, "link-used", detail, "Ask for a new link.", flag=link.flag)
-                context = Context(link.actor, now(), link.flag)
-                told: dict[str, Any] = await raise_flag(
-                    service, unit, body, context, "link", Raised(link.flag, link.issuer)
-                )
-            return Answer(told, 201)
-        except Conflict:
-            continue  # somebody used it at the same moment
-    raise Problem(409, "contended", "Others kept changing the same thing first.", "Try again.")
+
+    async def work(unit: UnitOfWork) -> dict[str, Any]:
+        _, state = await service.commands.state_in(unit, flags, f"flag/{link.flag}")
+        if state.state != "none":
+            detail = f"This link has raised its flag already: {link.flag}."
+            raise Problem(410, "link-used", detail, "Ask for a new link.", flag=link.flag)
+        return await raise_flag(
+            service, unit, body, Context(link.actor, now(), link.flag), "link", Raised(link.flag, link.issuer)
+        )
+
+    try:
+        return Answer(await service.commands.attempt(work), 201)
+    except Conflict as error:
+        raise contended() from error
 
 
 def _opened(key: bytes, given: str) -> Link:
