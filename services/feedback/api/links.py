@@ -12,7 +12,7 @@ from services.feedback.api.bodies import FlagBody, Name
 from services.feedback.api.keys import link_key
 from services.feedback.api.limiting import limited
 from services.feedback.api.raising import Link as Raised
-from services.feedback.api.raising import raise_flag
+from services.feedback.api.raising import Raising
 from services.feedback.api.roles import FLAGGERS
 from services.feedback.domain import flags
 from services.feedback.domain.links import MAX_TOKEN, Expired, Link, NotGenuine, opened, token
@@ -58,6 +58,7 @@ class LinkBody(FlagBody):
 def add(routes: APIRouter, service: Service) -> None:
     """Mount the endpoints."""
     issuing = Depends(writing(service, *FLAGGERS))
+    raising = Raising(service)
     keys: list[bytes] = []
 
     def key() -> bytes:
@@ -100,23 +101,22 @@ def add(routes: APIRouter, service: Service) -> None:
         `link-not-genuine` where it was changed, 410 `link-expired`, 410 `link-used`."""
         link = _opened(key(), token)
         await limited(service, f"link/{link.issuer}")
-        return await _use(service, link)
+        return await _use(raising, link)
 
 
-async def _use(service: Service, link: Link) -> JSONResponse:
+async def _use(raising: Raising, link: Link) -> JSONResponse:
     body = FlagBody.model_validate(link.body)
 
     async def work(unit: UnitOfWork) -> dict[str, Any]:
-        _, state = await service.commands.state_in(unit, flags, f"flag/{link.flag}")
+        _, state = await raising.service.commands.state_in(unit, flags, f"flag/{link.flag}")
         if state.state != "none":
             detail = f"This link has raised its flag already: {link.flag}."
             raise Problem(410, "link-used", detail, "Ask for a new link.", flag=link.flag)
-        return await raise_flag(
-            service, unit, body, Context(link.actor, now(), link.flag), "link", Raised(link.flag, link.issuer)
-        )
+        context = Context(link.actor, now(), link.flag)
+        return await raising.flag(unit, body, context, "link", Raised(link.flag, link.issuer))
 
     try:
-        return Answer(await service.commands.attempt(work), 201)
+        return Answer(await raising.service.commands.attempt(work), 201)
     except Conflict as error:
         raise contended() from error
 
