@@ -52,6 +52,8 @@ class System:
 
         What is not yet possible (NotYet) stays; raises AssertionError where it never gets quiet.
         """
+        for flush in (one for part in self.parts.values() for one in part.service.flushes):
+            await flush()
         for _ in range(MAX_ROUNDS):
             before = await self._places()
             for part in self.parts.values():

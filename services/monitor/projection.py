@@ -62,6 +62,7 @@ BATCHES = Table(
         "start": "timestamp",
         "end": "timestamp",
         "client_ids": "boolean",
+        "fallback": "text",
     },
 )
 TRUTHS = Table("truths", ("batch",), {"batch": "text", "truth": "bytes"})

@@ -11,7 +11,11 @@ from shared.events.registry import Formula, Part, Task
 
 
 class PredictionLogged(BatchPayload):
-    """A batch of 1 to 10,000 predictions of one model version. Columns: see `shared.events.batches.PREDICTIONS`."""
+    """A batch of 1 to 10,000 predictions of one model version. Columns: see `shared.events.batches.PREDICTIONS`.
+
+    `fallback`: `constant` where the deployment's constant answered in place of `version`, its champion, which failed:
+    what the caller was told, and nothing that the model said.
+    """
 
     OWNER: ClassVar[str] = "monitor"
     deployment: str
@@ -20,6 +24,7 @@ class PredictionLogged(BatchPayload):
     start: datetime
     end: datetime
     client_ids: bool = False
+    fallback: Literal["", "constant"] = ""
 
 
 class OutcomeLogged(BatchPayload):
@@ -176,6 +181,18 @@ class IntegrityBreached(MonitorPayload):
     subject: str
     value: float
     threshold: float
+
+
+class PredictionsRefused(MonitorPayload):
+    """Predictions that intake refused for their rows, in the window of their arrival: all of it so far.
+
+    `bodies`: requests, of which nothing was taken; `rows`: what came with them. `reasons`: by fault, `KIND:COLUMN`, the
+    rows of the bodies that had it (kinds: absent, unknown, type, null, value, and codes of problems without a column);
+    beyond a limit of names they are counted as `other`."""
+
+    bodies: int
+    rows: int
+    reasons: dict[str, int]
 
 
 class DeploymentSilent(Payload):

@@ -2,6 +2,7 @@
 
 # pyright: basic
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -11,7 +12,7 @@ import onnxruntime
 from shared.events.registry import Artifact, Field, Signature
 from shared.models import ModelFailed, Unservable
 from shared.models.artifacts import verified
-from shared.models.frames import Columns, Frame
+from shared.models.frames import DTYPES, Columns, Frame
 from shared.models.outputs import output_columns
 
 _TYPES: dict[str, tuple[Any, tuple[str, ...]]] = {
@@ -48,6 +49,7 @@ class Model:
             raise Unservable(f"the artifact is no ONNX model that runs here: {error}") from error
         self._signature = signature
         self._inputs = _bind(self._session.get_inputs(), signature)
+        self._matrix = _matrix(self._inputs, signature)
         outputs = self._session.get_outputs()
         odd = [one.name for one in outputs if not one.type.startswith("tensor(")]
         if odd:
@@ -58,11 +60,35 @@ class Model:
         """The outputs of these rows. Raises Unservable, ModelFailed; for any number of threads."""
         with np.errstate(over="ignore"):
             feed = {one.name: _feed(one, frame) for one in self._inputs}
+        return self._run(feed, frame.rows)
+
+    def answer_rows(self, rows: Sequence[Sequence[Any]]) -> Columns:
+        """As `answer`, for rows of plain values in the signature's order; None is a double that is missing."""
+        if self._matrix is None:
+            return self.answer(frame_of_rows(rows, self._signature))
+        with np.errstate(over="ignore"):
+            feed = {self._matrix.name: np.array(rows, self._matrix.dtype)}
+        return self._run(feed, len(rows))
+
+    def _run(self, feed: dict[str, np.ndarray], rows: int) -> Columns:
         try:
             answers = self._session.run(self._outputs, feed)
         except Exception as error:
             raise ModelFailed(f"The model fails on this input: {error}") from error
-        return output_columns(self._outputs, cast("list[np.ndarray]", answers), frame.rows, self._signature)
+        return output_columns(self._outputs, cast("list[np.ndarray]", answers), rows, self._signature)
+
+
+def frame_of_rows(rows: Sequence[Sequence[Any]], signature: Signature) -> Frame:
+    """Rows of plain values in the signature's order as columns."""
+    columns = zip(signature.inputs, zip(*rows, strict=True), strict=True)
+    return Frame(len(rows), {one.name: np.array(values, DTYPES[one.type]) for one, values in columns})
+
+
+def _matrix(inputs: list[_Input], signature: Signature) -> _Input | None:
+    """The one input that takes all features as they are, where they are numbers of one kind."""
+    names = tuple(one.name for one in signature.inputs)
+    plain = len(inputs) == 1 and not inputs[0].flat and inputs[0].features == names
+    return inputs[0] if plain and all(one.type == "double" for one in signature.inputs) else None
 
 
 def _feed(one: _Input, frame: Frame) -> np.ndarray:

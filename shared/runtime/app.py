@@ -11,9 +11,10 @@ from shared.runtime import dead_letters, openapi
 from shared.runtime.answers import handle_errors, problem_response
 from shared.runtime.edge import Edge
 from shared.runtime.health import Health
-from shared.runtime.http import EarlyRoute
+from shared.runtime.http import EarlyRoute, PlainRoute
 from shared.runtime.identity import Identity
 from shared.runtime.observability import METRICS_MEDIA_TYPE, Gauges
+from shared.runtime.plain import Plain
 from shared.runtime.problems import Problem
 from shared.runtime.running import Running
 from shared.runtime.settings import Settings
@@ -41,6 +42,7 @@ def create_app(title: str, parts: Sequence[Running], settings: Settings, routes:
         # paths are tried in turn, so those that are asked most come before all others, FastAPI's own too
         app.router.routes[:0] = [route for route in found if isinstance(route, EarlyRoute)]
         app.router.routes.extend(route for route in found if not isinstance(route, EarlyRoute))
+        app.add_middleware(Plain, routes=[route for route in found if isinstance(route, PlainRoute)])
     app.router.routes.extend(dead_letters.router(parts).routes)
     _operations(app, gauges)
     handle_errors(app)

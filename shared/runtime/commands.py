@@ -1,6 +1,7 @@
 """The command loop: load, fold, decide, append, and again on a conflict."""
 
-from collections.abc import Callable, Mapping, Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Protocol, TypeVar
@@ -12,6 +13,7 @@ from shared.events.envelope import Event, Payload
 from shared.events.refusal import Refused
 from shared.log.store import Conflict, Store, UnitOfWork
 
+R = TypeVar("R")
 S = TypeVar("S")
 C = TypeVar("C", contravariant=True)
 
@@ -77,20 +79,41 @@ class CommandLoop:
         default_factory=WeakKeyDictionary[UnitOfWork, dict[str, tuple[int, object, bool]]]
     )
     """Per unit of work and stream: sequence, state, and whether what this unit appended here is in it."""
+    _again: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def handle(self, decider: Decider[S, C], subject: str, command: C, context: Context) -> list[Event]:
         """Decide on the stream `subject` and append what follows, in a unit of work of its own.
 
         Raises Refused when the decision says no, Conflict when MAX_ATTEMPTS other writers came first.
         """
-        for _ in range(MAX_ATTEMPTS - 1):
+
+        async def work(unit: UnitOfWork) -> list[Event]:
+            return await self.handle_in(unit, decider, subject, command, context)
+
+        return await self.attempt(work)
+
+    async def attempt(self, work: Callable[[UnitOfWork], Awaitable[R]]) -> R:
+        """Do `work` in a unit of work of its own, and again where others came first. Those who do it again go one by
+        one: of many who decide on one stream at once, only one can be right each time.
+
+        Raises Conflict when MAX_ATTEMPTS other writers came first.
+        """
+        try:
+            async with self.store.begin(together=True) as unit:
+                return await work(unit)
+        except Conflict:
+            async with self._again:
+                return await self._attempt_again(work)
+
+    async def _attempt_again(self, work: Callable[[UnitOfWork], Awaitable[R]]) -> R:
+        for _ in range(MAX_ATTEMPTS - 2):
             try:
                 async with self.store.begin(together=True) as unit:
-                    return await self.handle_in(unit, decider, subject, command, context)
+                    return await work(unit)
             except Conflict:
                 continue
         async with self.store.begin(together=True) as unit:
-            return await self.handle_in(unit, decider, subject, command, context)
+            return await work(unit)
 
     async def handle_in(
         self,

@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -31,6 +31,7 @@ _SEALED_AT_ONCE = 200
 """Rows whose sealing takes so long that others of this process must not wait for it."""
 
 Value = float | int | bool | str | None
+Fallback = Literal["", "constant"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,14 +78,21 @@ class PredictionWriter:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def batch(
-        self, target: Target, batch: pa.RecordBatch, actor: str, batch_id: str, at_default: datetime
+        self,
+        target: Target,
+        batch: pa.RecordBatch,
+        actor: str,
+        batch_id: str,
+        at_default: datetime,
+        fallback: Fallback = "",
     ) -> str:
         """Log a batch of 1 to MAX_ROWS rows (columns: `shared.events.batches`); rows without `at` get `at_default`.
+        `fallback`: see `PredictionLogged`.
 
         Returns the batch's id, which names its rows (`batches.prediction_id`).
         """
         timed = with_times(batch, at_default)
-        return await self.written(target, timed, batches.write(timed), actor, batch_id)
+        return await self.written(target, timed, batches.write(timed), actor, batch_id, fallback=fallback)
 
     async def written(
         self,
@@ -94,6 +102,7 @@ class PredictionWriter:
         actor: str,
         batch_id: str,
         span: tuple[int, int] | None = None,
+        fallback: Fallback = "",
     ) -> str:
         """The same for a batch that has all its times and that `table` holds already as an Arrow IPC stream.
 
@@ -110,6 +119,7 @@ class PredictionWriter:
             start=_moment(first),
             end=_moment(last),
             client_ids="prediction_id" in batch.schema.names,
+            fallback=fallback,
         )
         event = Event(batch_id, self.source, f"batch/{batch_id}", now(), 0, actor, payload, table=table)
         await self.log.publish(TOPIC_PREDICTIONS, [encode(event)])

@@ -54,6 +54,7 @@ class Service:
     `keyring`: the keys of personal values, the same for all services.
     `collectors`: further figures for `/metrics`.
     `on_start`: called once the process begins its work, within its loop; none may wait.
+    `flushes`: awaited by whoever wants to see on the log all that was answered so far.
     `on_close`: awaited one after another when the last request has ended, before the ports close; a writer puts its
     flush here. `closing` is set as soon as the process is asked to stop, so that endless answers can end.
     """
@@ -68,6 +69,7 @@ class Service:
     collectors: list[Collector] = field(default_factory=list[Collector])
     on_start: list[Callable[[], None]] = field(default_factory=list["Callable[[], None]"])
     on_close: list[Callable[[], Awaitable[None]]] = field(default_factory=list["Callable[[], Awaitable[None]]"])
+    flushes: list[Callable[[], Awaitable[None]]] = field(default_factory=list["Callable[[], Awaitable[None]]"])
     closing: asyncio.Event = field(default_factory=asyncio.Event)
 
 

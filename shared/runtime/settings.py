@@ -96,6 +96,32 @@ class Settings(BaseSettings):
     routes_seconds: float = 0.1
     """How old the deployer's table of routes may get before a request looks for changes of other processes."""
 
+    batch_rows: int = 1_000
+    """Rows of several requests that one run of a model answers together at most."""
+
+    batch_wait_seconds: float = 0.0
+    """How long a request that finds no run under way waits for others; 0: it runs at once, and those that come
+    meanwhile run together after it."""
+
+    batch_max_waiting: int = 10_000
+    """Requests that wait for one model; who comes then is told to try again."""
+
+    inline_seconds: float = 0.002
+    """Models whose run of one row takes longer run in a thread, so that other requests are read meanwhile."""
+
+    answers_wait_for_log: bool = False
+    """Whether an answer waits until the log has acknowledged its prediction; else it is logged behind the answer."""
+
+    answers_seconds: float = 0.01
+    """How long predictions that were answered wait for others, to go to the log as one batch."""
+
+    answers_max_unlogged: int = 10_000
+    """Rows answered that the log has not acknowledged yet; when there are so many, answers wait for the log. A process
+    that is killed loses at most so many, and tells how many it were when it starts again."""
+
+    answers_full_seconds: float = 1.0
+    """How long they wait then, until the answer is refused."""
+
     canary_seconds: float = 1.0
     """How often canaries are looked at for steps that are due."""
 
@@ -162,6 +188,9 @@ class Settings(BaseSettings):
 
     integrity_traffic: float = 3.0
     """So many times the usual rows, or one so manieth of them, breach."""
+
+    refusals_seconds: float = 5.0
+    """How long the monitor's API gathers what it refused before it puts it on record."""
 
     silence_seconds: float = 86_400.0
     """How long no prediction of a deployment may come, by the clock, before it is said to be silent."""

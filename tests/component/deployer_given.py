@@ -135,7 +135,9 @@ def flights(*rows: tuple[float | None, float], **parameters: Any) -> dict[str, A
 
 
 async def logged(system: System) -> list[tuple[Event, pa.RecordBatch]]:
-    """Every batch of predictions on the log, in order."""
+    """Every batch of predictions on the log, in order, once all that was answered is there."""
+    for flush in system.services["deployer"].flushes:
+        await flush()
     records = await system.log.read(TopicPartition(TOPIC_PREDICTIONS, 0), 0, 10_000)
     events = [decode(record) for record in records]
     assert all(isinstance(event.data, PredictionLogged) for event in events)

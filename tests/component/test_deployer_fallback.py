@@ -15,6 +15,7 @@ import pytest
 from services.deployer.service import DEFINITION
 from services.deployer.serving.frames import Frame
 from services.deployer.serving.remote import Limits, RemoteModels
+from shared.events.monitor import PredictionLogged
 from shared.runtime.problems import Problem
 from tests.component.deployer_given import SUM, Registry, deploy, flights, logged, set_traffic
 from tests.support import System, running
@@ -88,15 +89,24 @@ async def test_a_request_at_fault_is_no_ones_failure(tmp_path: Path) -> None:
         assert (await system.client.post(URL, json=body)).status_code == 400
 
 
-async def test_a_constant_answers_where_the_champion_fails_and_is_no_prediction(tmp_path: Path) -> None:
-    async with serving(tmp_path) as system:
+@pytest.mark.parametrize("waits", [False, True])
+@pytest.mark.parametrize("rows", [1, 2])
+async def test_a_constant_answers_where_the_champion_fails_and_is_logged_as_one(
+    tmp_path: Path, rows: int, waits: bool
+) -> None:
+    async with serving(tmp_path, answers_wait_for_log=waits) as system:
         await deploy(system, version=2)
         tamper(tmp_path)
         await fallback(system, "constant", p=0.5)
-        answer = await ask(system, (1.0, 2.0), (3.0, 4.0))
-        assert answer["outputs"] == [{"name": "p", "datatype": "FP64", "shape": [2], "data": [0.5, 0.5]}]
-        assert answer["parameters"] == {"prediction_ids": ["", ""], "versions": [0, 0], "fallback": "constant"}
-        assert await logged(system) == []
+        answer = await ask(system, *[(1.0, 2.0), (3.0, 4.0)][:rows])
+        assert answer["outputs"] == [{"name": "p", "datatype": "FP64", "shape": [rows], "data": [0.5] * rows}]
+        ((event, batch),) = await logged(system)
+        told = [f"{event.id}-{row}" for row in range(rows)]
+        assert answer["parameters"] == {"prediction_ids": told, "versions": [0] * rows, "fallback": "constant"}
+        assert isinstance(event.data, PredictionLogged)
+        assert (event.data.version, event.data.fallback, batch.num_rows) == (2, "constant", rows)
+        assert batch.column("output.p").to_pylist() == [0.5] * rows
+        assert batch.column("feature.delay").to_pylist() == [1.0, 3.0][:rows]
 
 
 @asynccontextmanager
@@ -153,8 +163,8 @@ async def test_a_remote_server_killed_mid_load_leaves_no_request_without_an_answ
         answers = [answer for one in await asyncio.gather(*loads) for answer in one]
         by = {tuple(one["parameters"]["versions"]): one["outputs"][0]["data"] for one in answers}
         assert by == {(1,): [7.0], (0,): [0.5]}
-        remote = [one["parameters"]["prediction_ids"][0] for one in answers if one["parameters"]["versions"] == [1]]
-        assert sum(batch.num_rows for _, batch in await logged(system)) == len(set(remote)) == len(remote)
+        told = [one["parameters"]["prediction_ids"][0] for one in answers]
+        assert sum(batch.num_rows for _, batch in await logged(system)) == len(set(told)) == len(told)
 
 
 def counting(*statuses: int) -> tuple[list[int], httpx.MockTransport]:

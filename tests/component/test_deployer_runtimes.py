@@ -96,6 +96,7 @@ def test_every_type_of_feature_reaches_the_model() -> None:
     model = OnnxModel(
         serialized(helper.make_graph(nodes, "same", inputs, outputs)),
         Signature(inputs=fields[""], outputs=fields["_out"]),
+        Settings(),
     )
     columns = {
         "double": np.array([1.5, np.nan]),
@@ -110,7 +111,7 @@ def test_every_type_of_feature_reaches_the_model() -> None:
 
 @pytest.mark.parametrize("rows", [1, 6_000])
 async def test_many_rows_run_in_a_thread_with_the_same_answer(rows: int) -> None:
-    model = OnnxModel(sum_model(2.0), SUM)
+    model = OnnxModel(sum_model(2.0), SUM, Settings())
     values = np.arange(rows, dtype=np.float64)
     answer = await model.run(Frame(rows, {"delay": values, "hour": values}))
     np.testing.assert_array_equal(answer["p"], values * 4)

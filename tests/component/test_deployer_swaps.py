@@ -11,6 +11,8 @@ from shared.events.batches import prediction_id
 from tests.component.deployer_given import Registry, deploy, flights, logged, set_traffic
 from tests.support import System, running
 
+CLIENTS = 32
+
 
 @pytest.fixture
 async def system(tmp_path: Path) -> AsyncIterator[System]:
@@ -34,7 +36,7 @@ async def test_swap_promotion_and_rollback_drop_no_request_and_no_record(system:
     answered: asyncio.Queue[int] = asyncio.Queue()
 
     async def some_more() -> None:
-        for _ in range(20):
+        for _ in range(2 * CLIENTS):
             await answered.get()
 
     async def load() -> list[tuple[str, int]]:
@@ -49,8 +51,8 @@ async def test_swap_promotion_and_rollback_drop_no_request_and_no_record(system:
             answered.put_nowait(version)
         return found
 
-    loads = [asyncio.create_task(load()) for _ in range(8)]
-    for _ in range(5):
+    loads = [asyncio.create_task(load()) for _ in range(CLIENTS)]
+    for _ in range(3):
         await set_traffic(system, 1, (2, 50.0))
         await some_more()
         assert (await system.client.post("/v1/deployments/late/promote")).status_code == 200

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from services.feedback.api import lists
 from services.feedback.service import DEFINITION
 from services.feedback.worker import bulks
 from services.feedback.worker.bulks import Bulks
@@ -190,6 +191,28 @@ async def test_a_list_names_predictions_by_any_id_and_what_is_not_known_waits() 
         await system.settle()
         [placed] = (await system.client.get("/v1/flags", params={"prediction_id": f"{later}-0"})).json()["items"]
         assert (placed["located"], placed["version"], placed["via"]) == (True, 1, "list")
+
+
+async def test_what_a_list_names_twice_is_flagged_once_in_whichever_part_and_by_whichever_id(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Parts are done before the views show what the last one flagged."""
+    monkeypatch.setattr(lists, "PART", 1)
+    async with running(DEFINITION) as system:
+        batch = await predictions(system, 3, ids=["flight-1", "flight-2", "zz"])
+        await system.settle()
+        names = [f"{batch}-0", "flight-1", "flight-1", "zz", f"{batch}-2", "flight-9"]
+        asked = await ask(system, {"predictions": names})
+        csv = f"prediction_id,category,expected\nflight-2,,1\n{batch}-1,late,2\nflight-2,missed,3\n"
+        path, kind = "/v1/flags:upload?category=late", {"Content-Type": "text/csv"}
+        sent = (await system.client.post(path, content=csv, headers=kind)).json()
+        await Bulks(system.services["feedback"]).run()
+        done = await job(system, asked)
+        assert [done[count] for count in ("looked", "flagged", "pending", "refused")] == [3, 2, 1, 0]
+        assert (await job(system, sent))["flagged"] == 2
+        events = await stated(system, "PredictionsFlagged")
+        rows = [(one.data.category, row["row"]) for one in events for row in batches.read(one.table).to_pylist()]
+        assert sorted(rows) == [("late", 1), ("missed", 0), ("missed", 1), ("missed", 2)]
 
 
 async def test_files_are_read_row_by_row_and_what_is_wrong_is_told_by_its_number() -> None:

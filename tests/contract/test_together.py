@@ -13,6 +13,7 @@ from shared.log.store import Conflict, IdempotencyRecord, InFlight, StoreUnavail
 from shared.log.tables import Put
 from shared.runtime.commands import CommandLoop, Context, new_id
 from tests.component.toy import Goals, StateGoal
+from tests.contract.conftest import StoreFactory
 from tests.contract.facts import AT, GOALS, ROW, TOPIC, append, goal, load
 from tests.postgres_fixture import PostgresMaker
 
@@ -91,6 +92,16 @@ async def test_many_commands_at_once_leave_no_gap_and_lose_nothing(postgres: Pos
     assert {events[0].id for events in stated} == {mine.event_id for mine in context}
     for number in range(12):
         assert [event.sequence for event in await load(stores[0], f"goal/{number}")] == list(range(1, 11))
+
+
+async def test_fifty_commands_on_one_stream_all_come_through(store_factory: StoreFactory):
+    store = await store_factory([GOALS])
+    loop = CommandLoop("registry", store)
+    commands = [StateGoal("a", f"{number}?") for number in range(50)]
+    await asyncio.gather(*(loop.handle(Goals, "goal/a", one, Context("ada", AT, new_id())) for one in commands))
+    events = await load(store, "goal/a")
+    assert [event.sequence for event in events] == list(range(1, 51))
+    assert {event.data.question for event in events} == {one.question for one in commands}
 
 
 async def test_of_two_that_decided_on_the_same_one_is_told(postgres: PostgresMaker):

@@ -19,16 +19,29 @@ QUESTIONS = (
     f"/v1/lineage/deployment/{cast.DEPLOYMENT}",
     f"/v1/lineage/dataset/{cast.TRAINING}@1",
     f"/v1/touched/dataset/{cast.TRAINING}@1",
+    f"/v1/touched/deployment/{cast.DEPLOYMENT}",
+    f"/v1/lineage/goal/{cast.GOAL}",
+    f"/v1/lineage/version/{cast.MODEL}@1",
+    f"/v1/timeline/goal/{cast.GOAL}",
 )
+DOCUMENTS = (
+    "/v1/reports",
+    f"/v1/reports/{cast.MODEL}",
+    f"/v1/export/prov/{cast.MODEL}",
+    f"/v1/export/cyclonedx/{cast.MODEL}",
+)
+"""What does not tell its moment to the microsecond: asked for as of the moment itself."""
 
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """What the system answered to a question at a moment (of the record and of the world)."""
+    """What the system answered to a question at a moment (of the record and of the world). `times`: what it was asked
+    as of, where it was not just asked about now."""
 
     path: str
     moment: str
     answer: Any
+    times: dict[str, str] = field(default_factory=dict[str, str])
 
 
 @dataclass(slots=True)
@@ -54,6 +67,7 @@ class Recorder:
         while True:  # again, where something was recorded meanwhile: on its way it is known to nobody
             before = datetime.now(UTC)
             answers = [Kept(path, datetime.now(UTC).isoformat(), self.client.get(path)) for path in paths]
+            answers += [self._document(path, datetime.now(UTC).isoformat()) for path in DOCUMENTS]
             self._until_quiet()
             if not self.client.get("/v1/events", recorded_from=before.isoformat(), limit=1)["items"]:
                 break
@@ -64,9 +78,12 @@ class Recorder:
         """The (path, moment) of every answer that is now another one, asked as of its moment."""
         return [(one.path, one.moment) for one in self.kept if self._again(one) != _told(one.answer)]
 
+    def _document(self, path: str, moment: str) -> Kept:
+        times = {"at": moment, "known_at": moment}
+        return Kept(path, moment, self.client.get(path, **times), times)
+
     def _again(self, one: Kept) -> Any:
-        answered = one.answer
-        times = {name: answered[name] for name in ("at", "known_at") if name in answered}
+        times = one.times or {name: one.answer[name] for name in ("at", "known_at") if name in one.answer}
         return _told(self.client.get(one.path, **(times or {"known_at": one.moment})))
 
     def _until_quiet(self) -> None:

@@ -235,6 +235,7 @@ PAYLOADS: tuple[Payload, ...] = (
     ),
     monitor.DriftDetected(**V1, **WINDOW, feature="hour", statistic="psi", value=0.31, threshold=0.2),
     monitor.IntegrityBreached(**V1, **WINDOW, check="missing", subject="wind", value=0.3, threshold=0.07),
+    monitor.PredictionsRefused(**V1, **WINDOW, bodies=2, rows=40, reasons={"null:feature.hour": 40}),
     monitor.DeploymentSilent(**V1, last_heard=AT, seconds=86400.0),
     monitor.DeploymentHeard(**V1, silent_since=AT, heard=RECORDED),
     monitor.KpiBreached(**V1, **WINDOW, kpi="cost", unit="USD", value=60.0, target=40.0),

@@ -1,5 +1,6 @@
 """The questions of auditors over HTTP: lineage, estate, timelines, events, verifications."""
 
+from asyncio import gather
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -13,8 +14,9 @@ from services.audit.api.drawn import Format, drawn, name_outputs
 from services.audit.api.estate import estate
 from services.audit.api.estate_diff import difference
 from services.audit.api.graph import Direction, Walk, must_exist, walk
+from services.audit.api.locating import Located, locate
 from services.audit.api.moments import At, KnownAt, asked, lateness
-from services.audit.api.predictions import Located, locate, policy_links, story, version_of
+from services.audit.api.predictions import policy_links, story, version_of
 from services.audit.api.reader import Moment, Reader
 from services.audit.api.timeline import timeline
 from services.audit.api.touched import batches, ranges, sources
@@ -77,8 +79,10 @@ def _lineage(api: APIRouter, service: Service) -> None:
         question = {"kind": kind, "id": name, "at": when.at, "known_at": when.known_at, "ledger": given.ledger}
         if kind == "prediction":
             found = await locate(service.log, reader, name)
-            told = await story(service.log, reader, found)
-            graph = await walk(reader, found.nodes, depth, direction, settings.lineage_max_nodes, found.links())
+            told, graph = await gather(
+                story(service.log, reader, found),
+                walk(reader, found.nodes, depth, direction, settings.lineage_max_nodes, found.links()),
+            )
             if direction != "down" and depth > 1:
                 await graph.support(version_of(told), policy_links(told))
             answer, starts = {**question, **told, **await graph.answer()}, found.nodes[:-1]

@@ -10,8 +10,9 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from services.audit.api.answers import data_of
 from services.audit.api.graph import Walk, link
-from services.audit.api.reader import EVENT_COLUMNS, Reader, data_of
+from services.audit.api.reader import EVENT_COLUMNS, Reader
 from services.audit.projection.lineage.edges import (
     DERIVED,
     MEMBER,

@@ -9,8 +9,9 @@ from fastapi.responses import Response
 
 from services.audit.api.drawn import drawing, name_outputs
 from services.audit.api.graph import walk
+from services.audit.api.locating import locate
 from services.audit.api.moments import At, KnownAt, asked, lateness
-from services.audit.api.predictions import locate, policy_links, story, version_of
+from services.audit.api.predictions import policy_links, story, version_of
 from services.audit.api.reader import Reader
 from services.audit.api.reports import base_url
 from services.audit.dossier import build, html

@@ -5,8 +5,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, get_args
 
+from services.audit.api.answers import data_of
 from services.audit.api.moments import lateness
-from services.audit.api.reader import Reader, data_of
+from services.audit.api.reader import Reader
 from services.audit.projection.lineage.edges import (
     DEFINITION,
 )
@@ -93,23 +94,28 @@ def take_part(taking: Iterable[Participant], versions: dict[str, dict[str, Any]]
 
 async def version_facts(reader: Reader, versions: set[str]) -> dict[str, dict[str, Any]]:
     """Version node → the approvals and gate states it had."""
-    gates = {f"gate/{version.partition('/')[2]}/{stage}": version for version in versions for stage in STAGES}
-    stated, edges = await gather(
-        reader.newest_of([(node, "GateChanged") for node in gates]), reader.edges_to(versions, source="approval/")
-    )
+    gates, edges = await gather(gates_of(reader, versions), reader.edges_to(versions, source="approval/"))
     approvals = await reader.events_about({row["src"] for row in edges})
-    found: dict[str, dict[str, Any]] = {version: {"approvals": [], "gate": {}} for version in versions}
+    found: dict[str, dict[str, Any]] = {version: {"approvals": [], "gate": gates[version]} for version in versions}
+    for row in edges:
+        for event in approvals.get(row["src"], [])[:1]:
+            found[row["dst"]]["approvals"].append(approval_answer(event))
+    return found
+
+
+async def gates_of(reader: Reader, versions: set[str]) -> dict[str, dict[str, Any]]:
+    """Version node → stage → the state that its gate had."""
+    gates = {f"gate/{version.partition('/')[2]}/{stage}": version for version in versions for stage in STAGES}
+    stated = await reader.newest_of([(node, "GateChanged") for node in gates])
+    found: dict[str, dict[str, Any]] = {version: {} for version in versions}
     for node, rows in stated.items():
         attributes = data_of(rows[-1])
-        found[gates[node]]["gate"][attributes["stage"]] = {
+        found[gates[node]][attributes["stage"]] = {
             "allowed": attributes["allowed"],
             "rules": attributes["rules"],
             "since": rows[-1]["time"],
             "event_id": rows[-1]["event_id"],
         }
-    for row in edges:
-        for event in approvals.get(row["src"], [])[:1]:
-            found[row["dst"]]["approvals"].append(approval_answer(event))
     return found
 
 

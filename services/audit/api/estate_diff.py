@@ -52,7 +52,10 @@ def facets(item: Mapping[str, Any]) -> Facets:
         if role == "champion":
             found["champion"] = (one["version"], one["event_id"])
         else:
-            found[f"{role} {one['version']}"] = (one["percent"] or "asked", one["newest_event_id"])
+            found[f"{role} {one['version']}"] = (
+                "asked" if role == "shadow" else one["percent"],
+                one["newest_event_id"],
+            )
         for stage, gate in one["gate"].items():
             state = "open" if gate["allowed"] else "closed"
             found[f"gate:{stage} of version {one['version']}"] = (state, gate["event_id"])

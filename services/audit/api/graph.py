@@ -5,7 +5,8 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from services.audit.api.reader import Moment, Reader, edge_answer
+from services.audit.api.answers import edge_answer
+from services.audit.api.reader import Moment, Reader
 from services.audit.projection.lineage.edges import (
     ATTRIBUTED,
 )

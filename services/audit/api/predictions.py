@@ -1,29 +1,34 @@
-"""One prediction: found by its id, read from the log, and told with everything that stood behind it."""
+"""One prediction, told with everything that stood behind it."""
 
 from asyncio import gather
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from services.audit.api.estate import goals_of, participants, take_part, version_facts
+from services.audit.api.answers import data_of
+from services.audit.api.estate import (
+    Participant,
+    gates_of,
+    goals_of,
+    participants,
+    take_part,
+    version_facts,
+)
 from services.audit.api.flagged import many_with
 from services.audit.api.graph import link
+from services.audit.api.locating import Located, table_of
 from services.audit.api.moments import lateness
-from services.audit.api.reader import EVENT_COLUMNS, Reader, data_of
+from services.audit.api.reader import EVENT_COLUMNS, Reader
 from services.audit.projection.lineage.edges import (
     INFLUENCED,
-    SPECIAL,
     USED,
     version_node,
 )
 from shared.events import batches
-from shared.log.log import EventLog, OffsetOutOfRange
-from shared.log.records import TopicPartition
+from shared.log.log import EventLog
 from shared.log.tables import Query, Row, Where, equal
-from shared.runtime.problems import Problem, not_found
 
 Json = dict[str, Any]
 
@@ -39,74 +44,6 @@ MAX_JOINED = 200
 _PLACE = ("topic", "partition", "offset")
 
 
-@dataclass(frozen=True, slots=True)
-class Located:
-    """A prediction's batch (its ledger row), its row there, and what the log holds of it."""
-
-    batch: Row
-    row: int
-    values: dict[str, Any]
-
-    @property
-    def at(self) -> datetime:
-        return self.values["at"]
-
-    @property
-    def node(self) -> str:
-        return f"prediction/{batches.prediction_id(self.batch['event_id'], self.row)}"
-
-    @property
-    def nodes(self) -> list[str]:
-        """The nodes that speak of this prediction: itself, under its client's own id too, and its batch."""
-        own = self.values.get("prediction_id")
-        return [self.node, *([f"prediction/{own}"] if own else []), self.batch["node"]]
-
-    def links(self) -> list[Row]:
-        """The edges from the prediction to its batch, which follow from its id."""
-        *names, batch = self.nodes
-        return [link(name, SPECIAL, batch, "row", self.batch) for name in names]
-
-
-async def locate(log: EventLog, reader: Reader, name: str) -> Located:
-    """The prediction of this id, a server's or a client's own. Raises 404 where none was known by then."""
-    parsed = batches.parse_prediction_id(name)
-    found = await _batch(reader, *parsed) if parsed else None
-    if found is None:
-        known = (*equal(prediction_id=name), Where("known_at", "<=", reader.moment.known_at))
-        rows = await reader.store.find(Query("prediction_ids", known, ("known_at",), limit=1))
-        found = await _batch(reader, rows[0]["event_id"], rows[0]["row"]) if rows else None
-    if found is None:
-        not_found("prediction", name, [])
-    batch, row = found
-    table = await _table(log, batch)
-    if row >= table.num_rows:
-        batch_id = batch["event_id"]
-        raise Problem(
-            404, "unknown-prediction", f"Batch {batch_id} has {table.num_rows} rows, counted from 0; not {row}."
-        )
-    return Located(batch, row, table.slice(row, 1).to_pylist()[0])
-
-
-async def _batch(reader: Reader, event_id: str, row: int) -> tuple[Row, int] | None:
-    found = await reader.store.get("ledger", event_id)
-    if found is None or found["type"] != "PredictionLogged" or found["recorded"] > reader.moment.known_at:
-        return None
-    return found, row
-
-
-async def _table(log: EventLog, row: Row) -> pa.RecordBatch:
-    """The rows of a batch event, read from the place in the log that its ledger row names."""
-    place = TopicPartition(row["topic"], row["partition"])
-    try:
-        records = await log.read(place, row["offset"], 1)
-    except OffsetOutOfRange:
-        records = []
-    if not records:
-        detail = f"The log no longer holds {place.topic}[{place.partition}] offset {row['offset']}."
-        raise Problem(410, "not-in-the-log", detail, "Restore the log from its backup.")
-    return batches.read(records[0].value)
-
-
 async def story(log: EventLog, reader: Reader, found: Located) -> dict[str, Any]:
     """Everything behind one prediction, in the words of those who ask: what it said, who let it speak, what came true.
 
@@ -116,18 +53,21 @@ async def story(log: EventLog, reader: Reader, found: Located) -> dict[str, Any]
     data = data_of(found.batch)
     version, deployment = version_node(data["model"], data["version"]), f"deployment/{data['deployment']}"
     model = f"model/{data['model']}"
-    about, evidence, allowed, flags = await gather(
-        reader.about([version, model, deployment]),
-        _evidence(reader, version),
-        _allowed(reader, found, version, deployment),
-        _flags(log, reader, found),
-    )
-    goal, provenance, came_true, policies, personal = await gather(
-        _goal(reader, model),
-        _provenance(reader, version),
-        outcome(log, reader, found),
-        _policies(reader, found),
-        _personal(reader, found),
+    then = reader.at(min(found.at, reader.moment.at))
+    (about, evidence, allowed, flags), (goal, provenance, came_true, policies, personal) = await gather(
+        gather(
+            reader.about([version, model, deployment]),
+            _evidence(reader, version),
+            _allowed(reader, then, found, version, deployment),
+            _flags(log, reader, found),
+        ),
+        gather(
+            _goal(reader, model),
+            _provenance(reader, version),
+            outcome(log, reader, found),
+            _policies(reader, then),
+            _personal(reader, found),
+        ),
     )
     return {
         "prediction": {**_prediction(found, data), "personal": personal},
@@ -211,32 +151,30 @@ async def _evidence(reader: Reader, version: str) -> list[dict[str, Any]]:
     return [about[node] for node in nodes]
 
 
-async def _allowed(reader: Reader, found: Located, version: str, deployment: str) -> dict[str, Any]:
+async def _allowed(reader: Reader, then: Reader, found: Located, version: str, deployment: str) -> dict[str, Any]:
     """Who let it speak: traffic and gate of that instant, approvals as of the time asked about."""
-    then = reader.at(min(found.at, reader.moment.at))
-    rows = await then.traffic([deployment])
-    if not rows:
-        then, rows = reader, await reader.traffic([deployment])
-    taking, versions, gates = await gather(
-        participants(then, rows), version_facts(reader, {version}), version_facts(reader.at(found.at), {version})
+    (versions, gates), (seen, taking) = await gather(
+        gather(version_facts(reader, {version}), gates_of(then, {version})), _traffic(reader, then, deployment)
     )
-    if found.at > reader.moment.at:
-        gates = versions
-    gate = gates[version]["gate"] or versions[version]["gate"]
+    gate = gates[version] or versions[version]["gate"]
     return {
-        "traffic": {"as_of": then.moment.at, **take_part(taking.get(deployment, []), {})},
+        "traffic": {"as_of": seen, **take_part(taking.get(deployment, []), {})},
         "approvals": versions[version]["approvals"],
-        "gate": {
-            "as_of": found.at if gates[version]["gate"] else reader.moment.at,
-            "stages": gate,
-        },
+        "gate": {"as_of": found.at if gates[version] else reader.moment.at, "stages": gate},
     }
 
 
-async def _policies(reader: Reader, found: Located) -> dict[str, Json]:
+async def _traffic(reader: Reader, then: Reader, deployment: str) -> tuple[datetime, dict[str, list[Participant]]]:
+    """Who took part then, or where nothing had been said about that time, as of the time asked about; and which."""
+    earlier, rows = await gather(then.traffic([deployment]), reader.traffic([deployment]))
+    chosen = then if earlier else reader
+    return chosen.moment.at, await participants(chosen, earlier or rows)
+
+
+async def _policies(reader: Reader, then: Reader) -> dict[str, Json]:
     """Stage → the policy in force when the prediction was made; where none had been adopted by then, now."""
-    then = await _policies_in_force(reader.at(min(found.at, reader.moment.at)))
-    return then or await _policies_in_force(reader)
+    earlier, latest = await gather(_policies_in_force(then), _policies_in_force(reader))
+    return earlier or latest
 
 
 async def _policies_in_force(reader: Reader) -> dict[str, Json]:
@@ -298,7 +236,7 @@ async def outcome(log: EventLog, reader: Reader, found: Located) -> dict[str, An
     rows = await reader.store.find(query)
     reader.truncated = reader.truncated or len(ids) > len(rows)
     for row in rows:
-        value = _joined_value(await _table(log, row), found)
+        value = _joined_value(await table_of(log, row), found)
         if value is not None and value["at"] <= reader.moment.at:
             told = {"event_id": row["event_id"], "recorded": row["recorded"]}
             return {**value, **told, "outcome_event": data_of(row)["outcome_event"]}

@@ -9,9 +9,10 @@ from typing import Any
 
 import orjson
 
+from services.audit.api.answers import data_of
 from services.audit.api.changes import changes_of
 from services.audit.api.moments import lateness
-from services.audit.api.reader import EVENT_COLUMNS, Moment, data_of
+from services.audit.api.reader import EVENT_COLUMNS, Moment
 from services.audit.projection.kinds import STATED_ELSEWHERE
 from services.audit.projection.lineage.edges import (
     kind_of,

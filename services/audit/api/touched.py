@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from services.audit.api.reader import EVENT_COLUMNS, Reader, data_of
+from services.audit.api.answers import data_of
+from services.audit.api.reader import EVENT_COLUMNS, Reader
 from services.audit.api.timeline import PAGE, event_page
 from services.audit.projection.lineage.edges import (
     kind_of,

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends
 from fastapi import Query as Parameter
 from pydantic import BaseModel, ConfigDict
 
-from services.audit.api.reader import data_of
+from services.audit.api.answers import data_of
 from shared.log.store import UnitOfWork
 from shared.log.tables import Put, Query, Row, equal
 from shared.runtime.commands import new_id, now

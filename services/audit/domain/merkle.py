@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import NamedTuple
 
+HASH = 32
+"""Bytes of a hash."""
+
 EMPTY_ROOT = sha256().digest()
 """The root of a tree without leaves."""
 
@@ -39,6 +42,15 @@ def root(hashes: Sequence[bytes]) -> bytes:
         paired = [sha256(b"\1" + left + right).digest() for left, right in zip(level[::2], level[1::2], strict=False)]
         level = paired if len(level) % 2 == 0 else [*paired, level[-1]]
     return level[0]
+
+
+def perfect_root(hashes: bytes) -> bytes:
+    """The root over a power of two of hashes, one after another: as `root`, in two thirds of the time, since a node is
+    the hash of the 64 bytes that lie there already."""
+    while len(hashes) > HASH:
+        pairs = range(0, len(hashes), 2 * HASH)
+        hashes = b"".join([sha256(b"\1" + hashes[at : at + 2 * HASH]).digest() for at in pairs])
+    return hashes
 
 
 def folded(subtrees: Sequence[bytes]) -> bytes:

@@ -8,11 +8,10 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from services.audit.domain.merkle import Range, folded, perfect, root
+from services.audit.domain.merkle import HASH, Range, folded, perfect, perfect_root
 
 WIDTH = 256
 HEIGHT = 8
-HASH = 32
 MAX_ENTRY = 2**16 - 1
 """Bytes that an entry may have in a bundle, whose lengths are 16 bits wide."""
 
@@ -89,7 +88,7 @@ def grow(size: int, tiles: Mapping[Tile, bytes], leaves: Sequence[bytes]) -> dic
         for start in range(0, len(hashes), WIDTH):
             changed[Tile(level, number + start // WIDTH)] = b"".join(hashes[start : start + WIDTH])
         full = len(hashes) // WIDTH * WIDTH
-        new = [root(hashes[start : start + WIDTH]) for start in range(0, full, WIDTH)]
+        new = [perfect_root(b"".join(hashes[start : start + WIDTH])) for start in range(0, full, WIDTH)]
         level += 1
     return changed
 
@@ -123,7 +122,7 @@ def _perfect_root(part: Range, tiles: Mapping[Tile, bytes]) -> bytes:
     hashes = tiles[tile][first * HASH : (first + count) * HASH]
     if len(hashes) != count * HASH:
         raise ValueError(f"tile {tile.level}/{tile.number} ends before hash {first + count - 1}")
-    return root(split(hashes))
+    return perfect_root(hashes)
 
 
 def _slot(part: Range) -> tuple[Tile, int, int]:

@@ -8,7 +8,14 @@ from typing import Any
 from services.audit.drawing.words import card
 
 ALIKE = 6
-"""Nodes of one kind with the same neighbours that are drawn one by one; the others share a card."""
+"""Cards for nodes of one kind with the same neighbours; where there are more of them, the last stands for the rest."""
+
+ALIKE_MANY = 3
+"""The same for kinds that there are MANY of."""
+
+MANY = frozenset({"alert", "batch", "breach", "drift", "joined", "outcome", "window"})
+"""Kinds that there is one of for each day or batch: which of them a node hangs on does not keep it from sharing a card
+with others that hang on the same things beside."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,19 +77,21 @@ def _crowded(
     alike: dict[tuple[str, frozenset[str]], list[str]] = {}
     for name, node in named.items():
         if name not in starts:
-            alike.setdefault((node["kind"], frozenset(around[name])), []).append(name)
+            beside = frozenset(one for one in around[name] if named[one]["kind"] not in MANY)
+            alike.setdefault((node["kind"], beside), []).append(name)
     place, crowds = {name: name for name in named}, dict[str, int]()
     for names in alike.values():
-        if len(names) > ALIKE:
-            crowd = names[ALIKE - 1]
-            crowds[crowd] = len(names) - ALIKE + 1
-            place.update(dict.fromkeys(names[ALIKE - 1 :], crowd))
+        most = ALIKE_MANY if named[names[0]]["kind"] in MANY else ALIKE
+        if len(names) > most:
+            crowd = names[most - 1]
+            crowds[crowd] = len(names) - most + 1
+            place.update(dict.fromkeys(names[most - 1 :], crowd))
     return place, crowds
 
 
 def _shown(name: str, named: Mapping[str, Any], crowds: Mapping[str, int], start: bool) -> Shown:
     node = named[name]
     if name in crowds:
-        return Shown(name, node["kind"], f"{crowds[name]:,} more", "with the same neighbours", start, crowds[name])
+        return Shown(name, node["kind"], f"{crowds[name]:,} more", "that hang on the same", start, crowds[name])
     title, line = card(node)
     return Shown(name, node["kind"], title, line, start)

@@ -160,5 +160,6 @@ _CARDS: dict[str, Callable[[str, dict[str, Any]], Card]] = {
     "flag": _flag,
     "breach": _breach,
     "prediction": _prediction,
+    "alert": lambda name, said: (str(said["kind"]), _first(said, "summary")),
     "report": lambda name, said: (_short(name), _first(said, "model")),
 }

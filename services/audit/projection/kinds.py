@@ -28,6 +28,7 @@ RESTATED: dict[str, tuple[str, ...]] = {
     "kpi": ("KpiDefined",),
     "model": ("AliasMoved", "ModelRegistered", "ModelRetired"),
     "pipeline": ("PipelineRegistered",),
+    "refusals": ("PredictionsRefused",),
     "retention": ("PredictionsExpired", "RetentionSet"),
     "run": ("PipelineRunRecorded",),
     "window": ("WindowMeasured",),

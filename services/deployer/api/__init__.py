@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter
 
-from services.deployer.api import deployments, elsewhere, inference, protocol, rollouts
+from services.deployer.api import deployments, elsewhere, inference, protocol, rollouts, showing
 from services.deployer.api.serving import Serving
 from shared.runtime.service import Service
 
@@ -12,6 +12,6 @@ def router(service: Service) -> APIRouter:
     serving = Serving.of(service)
     whole = APIRouter()
     # inference first: paths are tried in turn, and it is asked most
-    for part in (inference, protocol, rollouts, elsewhere, deployments):
+    for part in (inference, protocol, rollouts, elsewhere, deployments, showing):
         whole.routes.extend(part.router(service, serving).routes)
     return whole

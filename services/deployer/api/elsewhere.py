@@ -9,7 +9,7 @@ from fastapi.responses import JSONResponse, Response
 from services.deployer import manifests
 from services.deployer.api.artifacts import unaltered
 from services.deployer.api.bodies import MAX_NAME, NAME_PATTERN, ReportBody
-from services.deployer.api.deployments import DEPLOYERS, Commanding
+from services.deployer.api.commanding import DEPLOYERS, Commanding
 from services.deployer.api.facts import facts_of, known_model
 from services.deployer.api.serving import Serving
 from services.deployer.domain import Deploy, Report

@@ -17,7 +17,7 @@ from services.deployer.api.serving import Serving
 from services.deployer.serving.binary import HEADER, packed, parsed, unpacked
 from services.deployer.serving.gateway import Asking
 from shared.runtime.commands import new_id
-from shared.runtime.http import Answered, Call, PlainRoute, encoded, writing
+from shared.runtime.http import Answered, Call, Json, PlainRoute, encoded, writing
 from shared.runtime.openapi import also
 from shared.runtime.problems import Problem
 from shared.runtime.service import Service
@@ -48,9 +48,13 @@ def router(service: Service, serving: Serving) -> APIRouter:
             call.digest = await call.service.keyring.blind(call.digest)  # a digest of few values could be guessed at
         asking = _asking(call)
         if call.idempotency_key is None:
+            if version is None and header is None:
+                lone = await serving.gateway.lone(route, body, asking)
+                if lone is not None:
+                    return Json(lone)
             answer = await serving.gateway.infer(route, version, body, asking)
             if header is None and b"binary_data" not in raw:
-                return Response(encoded(answer), media_type="application/json")
+                return Json(encoded(answer))
             content, headers = packed(body, answer)
             return Response(content, headers=headers)
 

@@ -7,7 +7,7 @@ from fastapi.responses import JSONResponse
 
 from services.deployer.api.artifacts import unaltered
 from services.deployer.api.bodies import CanaryBody, FallbackBody, ReactionsBody, ReasonBody
-from services.deployer.api.deployments import DEPLOYERS, STOPPERS, Commanding
+from services.deployer.api.commanding import DEPLOYERS, STOPPERS, Commanding
 from services.deployer.api.facts import facts_of
 from services.deployer.api.serving import Serving
 from services.deployer.domain import HoldCanary, ResumeCanary, SetFallback, SetReactions, StartCanary
@@ -19,9 +19,15 @@ from shared.runtime.service import Service
 def router(service: Service, serving: Serving) -> APIRouter:
     """Endpoints of rollouts."""
     routes = APIRouter(prefix="/v1/deployments/{name}", tags=["deployments"])
-    deploying, stopping = writing(service, *DEPLOYERS), writing(service, *STOPPERS)
-    read = reading(service)
     run = Commanding(service, serving)
+    _canaries(routes, service, run)
+    _reactions(routes, service, run)
+    _fallbacks(routes, service, run)
+    return routes
+
+
+def _canaries(routes: APIRouter, service: Service, run: Commanding) -> None:
+    deploying, stopping = writing(service, *DEPLOYERS), writing(service, *STOPPERS)
 
     @routes.put("/canary", response_class=Answer)
     async def start_canary(name: str, body: CanaryBody, call: Annotated[Call, Depends(deploying)]) -> JSONResponse:
@@ -52,6 +58,10 @@ def router(service: Service, serving: Serving) -> APIRouter:
         await run.current(name)
         return await run.command(call, name, ResumeCanary(body.reason), body)
 
+
+def _reactions(routes: APIRouter, service: Service, run: Commanding) -> None:
+    stopping, read = writing(service, *STOPPERS), reading(service)
+
     @routes.put("/reactions", response_class=Answer)
     async def set_reactions(name: str, body: ReactionsBody, call: Annotated[Call, Depends(stopping)]) -> JSONResponse:
         """Say what follows, from now on, when drift, missed KPIs, flags or broken guardrails are stated of a version
@@ -72,13 +82,15 @@ def router(service: Service, serving: Serving) -> APIRouter:
         query = tables.Query("reactions", tables.equal(name=name), ("-sequence",), limit)
         return Answer(await page(service, query, cursor, _unnamed))
 
+
+def _fallbacks(routes: APIRouter, service: Service, run: Commanding) -> None:
+    deploying = writing(service, *DEPLOYERS)
+
     @routes.put("/fallback", response_class=Answer)
     async def set_fallback(name: str, body: FallbackBody, call: Annotated[Call, Depends(deploying)]) -> JSONResponse:
         """Say who answers where a version fails: the champion for a challenger, or a constant."""
         await run.current(name)
         return await run.command(call, name, SetFallback(body.fact(), body.reason), body)
-
-    return routes
 
 
 def _unnamed(row: tables.Row) -> dict[str, Any]:

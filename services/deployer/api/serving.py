@@ -3,9 +3,11 @@
 from dataclasses import dataclass
 
 from services.deployer.serving.gateway import Gateway
+from services.deployer.serving.journal import Journal
 from services.deployer.serving.routes import RouteTable
 from services.deployer.serving.runtimes import Runtimes
 from services.deployer.serving.shadows import Shadows
+from services.deployer.serving.tally import Tally
 from services.deployer.serving.versions import Versions
 from shared.runtime.predictions import PredictionWriter
 from shared.runtime.service import Service
@@ -26,6 +28,8 @@ class Serving:
         runtimes = Runtimes(service.settings)
         writer = PredictionWriter(service.name, service.log, service.settings, service.keyring)
         shadows = Shadows(service.settings, runtimes, writer)
-        service.on_close += [shadows.close, runtimes.close, writer.close]
-        gateway = Gateway(service.settings, runtimes, writer, shadows, Versions(runtimes))
+        journal = Journal(service.settings, writer, Tally(service.settings.data_dir))
+        service.on_close += [shadows.close, runtimes.close, journal.close, writer.close]
+        service.flushes.append(journal.idle)
+        gateway = Gateway(service.settings, runtimes, writer, journal, shadows, Versions(runtimes))
         return cls(RouteTable(service), runtimes, shadows, gateway)

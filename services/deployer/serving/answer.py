@@ -1,17 +1,22 @@
 """The answer as the protocol has it, and the descriptions of models."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from services.deployer.serving.frames import Columns
+from services.deployer.serving.records import Shape
 from services.deployer.serving.refusals import bad_request
 from services.deployer.serving.routes import Route, Served
 from services.deployer.serving.tensors import write_tensor
+from shared.runtime.http import encoded
+from shared.runtime.predictions import Value
 
 if TYPE_CHECKING:
     from services.deployer.serving.versions import Part
 
+_KINDS = {"f": "FP64", "i": "INT64", "b": "BOOL", "O": "BYTES"}
 _DATATYPES = {"double": "FP64", "long": "INT64", "boolean": "BOOL", "string": "BYTES"}
 
 
@@ -33,6 +38,24 @@ def answer_of(
         "outputs": [write_tensor(name, column) for name, column in columns.items()],
         "parameters": parameters,
     }
+
+
+def lone_answer(name: str, shape: Shape, values: Sequence[Value], prediction: str, request_id: str) -> bytes:
+    """The same, as JSON, for one row of one version."""
+    version = shape.target.version
+    outputs = [
+        {"name": output, "datatype": _KINDS[kind], "shape": [1], "data": [value]}
+        for (output, kind), value in zip(shape.outputs, values, strict=True)
+    ]
+    return encoded(
+        {
+            "model_name": name,
+            "model_version": str(version),
+            "id": request_id,
+            "outputs": outputs,
+            "parameters": {"prediction_ids": [prediction], "versions": [version]},
+        }
+    )
 
 
 def asked_outputs(route: Route, outputs: Any) -> list[str] | None:

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 
 from services.deployer.domain import route as routed
-from services.deployer.serving.answer import answer_of, asked_outputs
+from services.deployer.serving.answer import answer_of, asked_outputs, lone_answer
 from services.deployer.serving.frames import Frame, frame_of, known_inputs, spread
-from services.deployer.serving.journal import prediction_row, record_batch
+from services.deployer.serving.journal import Journal
 from services.deployer.serving.parameters import MAX_TEXT, Rows, read_parameters
+from services.deployer.serving.records import Line, Shape, line_of, prediction_row, record_batch, shape_of
 from services.deployer.serving.refusals import bad_request
 from services.deployer.serving.routes import Route
 from services.deployer.serving.runtimes import Runtimes
@@ -22,7 +23,7 @@ from services.deployer.serving.versions import CONSTANT, Part, Versions
 from shared.events.batches import prediction_id
 from shared.keyring.sealing import ENTITY
 from shared.runtime.commands import now
-from shared.runtime.predictions import PredictionWriter
+from shared.runtime.predictions import Fallback, PredictionWriter, Target
 from shared.runtime.problems import Problem
 from shared.runtime.settings import Settings
 
@@ -48,12 +49,35 @@ class Gateway:
     settings: Settings
     runtimes: Runtimes
     writer: PredictionWriter
+    journal: Journal
     shadows: Shadows
     asking: Versions
 
+    async def lone(self, route: Route, body: Any, asking: Asking) -> bytes | None:
+        """The answer, as JSON, to one row as most requests have it; None where `infer` must look at the request, be it
+        for its form or because the version fails. Raises Problem; then nothing was logged."""
+        plan = route.plan
+        if plan is None or type(body) is not dict or "outputs" in body:
+            return None
+        request_id, values = body.get("id") or asking.request_id, plan.values(body.get("inputs"))
+        if values is None or type(request_id) is not str or len(request_id) > MAX_TEXT:
+            return None
+        rows = read_parameters(body.get("parameters"), 1, now(), asking.moment)
+        entity = rows.entity[0] if rows.entity else None
+        version = plan.version(values, entity, asking.seed)
+        try:
+            outputs = await self.asking.row(route, version, values)
+        except Problem:
+            return None
+        shape, found = plan.shapes[version], [column.item(0) for column in outputs.values()]
+        own = rows.ids[0] if rows.ids else None
+        at, segment = (rows.at[0] if rows.at else None) or rows.now, rows.segment[0] if rows.segment else None
+        place = await self._line(shape, Line(at, values, found, own, entity, segment), asking.actor)
+        return lone_answer(route.name, shape, found, own or place, request_id)
+
     async def infer(self, route: Route, version: int | None, body: Any, asking: Asking) -> dict[str, Any]:
-        """The protocol's answer, after every prediction in it was acknowledged by the log. `version` asks that one
-        whatever the traffic. Raises Problem; then nothing was logged."""
+        """The protocol's answer; every prediction in it is on its way into the log (`journal`), or there already.
+        `version` asks that one whatever the traffic. Raises Problem; then nothing was logged."""
         _answerable(route, version)
         if not isinstance(body, dict):
             raise bad_request("bad-request", "The body must be an object with 'inputs'.")
@@ -91,25 +115,33 @@ class Gateway:
         return frames
 
     async def _log(self, route: Route, parts: list[Part], rows: Rows, asking: Asking) -> list[str]:
-        """Row by row the id that names its place in the log, once the log has acknowledged all; "" of a constant, which
-        no model predicted."""
-        if rows.count == 1 and asking.alone and parts[0].version != CONSTANT:
-            part = parts[0]
-            row = prediction_row(part.frame, part.outputs, rows)
-            batch, place = await self.writer.placed(route.served[part.version].target, row, asking.actor)
-            return [prediction_id(batch, place)]
-        told = [part for part in parts if part.version != CONSTANT]
-        batches = await asyncio.gather(*(self._batch(route, part, rows, asking) for part in told))
+        """Row by row the id that names its place in the log."""
+        target, fallback = _logged(route, parts[0])
+        if rows.count == 1 and asking.alone and not (fallback and self.journal.waits(target)):
+            (part,) = parts
+            shape = self.journal.kept(shape_of(target, part.frame, part.outputs, fallback))
+            return [await self._line(shape, line_of(part.frame, part.outputs, rows), asking.actor)]
+        batches = await asyncio.gather(*(self._batch(route, part, rows, asking) for part in parts))
         ids = [""] * rows.count
-        for part, batch in zip(told, batches, strict=True):
+        for part, batch in zip(parts, batches, strict=True):
             for row, place in enumerate(part.places.tolist()):
                 ids[place] = prediction_id(batch, row)
         return ids
 
+    async def _line(self, shape: Shape, line: Line, actor: str) -> str:
+        """Log one prediction, behind its answer where that may be; returns the id that names its place."""
+        if self.journal.waits(shape.target):
+            batch, place = await self.writer.placed(shape.target, prediction_row(shape, line), actor)
+        else:
+            batch, place = await self.journal.row(shape, actor, line)
+        return prediction_id(batch, place)
+
     async def _batch(self, route: Route, part: Part, rows: Rows, asking: Asking) -> str:
         batch = record_batch(part.frame, part.outputs, rows, part.places)
-        target = route.served[part.version].target
-        return await self.writer.batch(target, batch, asking.actor, asking.batch_id(part.version), rows.now)
+        target, fallback = _logged(route, part)
+        waits = not asking.alone or self.journal.waits(target)
+        log = self.writer.batch if waits else self.journal.batch
+        return await log(target, batch, asking.actor, asking.batch_id(part.version), rows.now, fallback)
 
     def _shadow(self, route: Route, named: dict[str, Tensor], rows: Rows, actor: str, answered: list[str]) -> None:
         for version in route.state.traffic.shadows:
@@ -119,6 +151,13 @@ class Gateway:
                 self.shadows.failed[route.name, version] += 1
                 continue
             self.shadows.ask(Shadowing(route, version, frame, rows, actor, answered))
+
+
+def _logged(route: Route, part: Part) -> tuple[Target, Fallback]:
+    """Whose prediction these rows are on record: a constant's stand for the champion that failed, and say so."""
+    if part.version == CONSTANT:
+        return route.served[route.state.traffic.champion].target, "constant"
+    return route.served[part.version].target, ""
 
 
 def _answerable(route: Route, version: int | None) -> None:

@@ -6,8 +6,10 @@ from time import monotonic
 
 import structlog
 
+from services.deployer.serving.batching import Batching, Row, answered
 from services.deployer.serving.frames import Columns, Frame
 from services.deployer.serving.refusals import Unservable, bad_request
+from services.deployer.serving.trying import tried
 from shared.events.registry import Artifact, Signature
 from shared.models import ModelFailed
 from shared.models.artifacts import verified
@@ -23,14 +25,24 @@ costs more than the model."""
 
 
 class OnnxModel(Model):
-    """A session bound to a signature. Raises Unservable where the two do not fit."""
+    """A session bound to a signature, which answers requests together where its rows allow that. Raises Unservable
+    where the two do not fit."""
 
-    async def run(self, frame: Frame) -> Columns:
+    def __init__(self, data: bytes, signature: Signature, settings: Settings) -> None:
+        super().__init__(data, signature)
+        found = tried(self, signature)
+        self._together, self._threaded = found.together, found.seconds > settings.inline_seconds
+        self._batching = Batching(self, signature, settings, self._threaded)
+
+    async def run(self, asked: Row | Frame) -> Columns:
         """The outputs of these rows. Raises Unservable, Problem 400 where the model fails on the input."""
         try:
-            if frame.rows * len(frame.columns) > THREAD_VALUES:
-                return await asyncio.to_thread(self.answer, frame)
-            return self.answer(frame)
+            large = isinstance(asked, Frame) and asked.rows * len(asked.columns) > THREAD_VALUES
+            if self._together and not large:
+                return await self._batching.ask(asked)
+            if large or self._threaded:
+                return await asyncio.to_thread(answered, self, asked)
+            return answered(self, asked)
         except ModelFailed as error:
             raise bad_request("model-failed", str(error)) from error
 
@@ -40,7 +52,7 @@ class OnnxModels:
     after RETRY_SECONDS, so that an artifact put in its place later is found."""
 
     def __init__(self, settings: Settings) -> None:
-        self._limit, self._max_bytes = settings.max_sessions, settings.max_artifact_bytes
+        self._settings = settings
         self._models: OrderedDict[tuple[str, int], OnnxModel] = OrderedDict()
         self._loading: dict[tuple[str, int], asyncio.Task[OnnxModel]] = {}
         self._failed: dict[tuple[str, int], tuple[str, float]] = {}
@@ -60,7 +72,7 @@ class OnnxModels:
 
     async def _load(self, key: tuple[str, int], artifact: Artifact, signature: Signature) -> OnnxModel:
         try:
-            model = await asyncio.to_thread(_loaded, artifact, signature, self._max_bytes)
+            model = await asyncio.to_thread(_loaded, artifact, signature, self._settings)
         except Unservable as error:
             self._failed[key] = (str(error), monotonic() + RETRY_SECONDS)
             logger.warning("model not servable", model=key[0], version=key[1], reason=str(error))
@@ -69,10 +81,10 @@ class OnnxModels:
             del self._loading[key]
         self._failed.pop(key, None)
         self._models[key] = model
-        while len(self._models) > self._limit:
+        while len(self._models) > self._settings.max_sessions:
             self._models.popitem(last=False)
         return model
 
 
-def _loaded(artifact: Artifact, signature: Signature, max_bytes: int) -> OnnxModel:
-    return OnnxModel(verified(artifact, max_bytes), signature)
+def _loaded(artifact: Artifact, signature: Signature, settings: Settings) -> OnnxModel:
+    return OnnxModel(verified(artifact, settings.max_artifact_bytes), signature, settings)

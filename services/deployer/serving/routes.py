@@ -9,6 +9,7 @@ import structlog
 
 from services.deployer import domain
 from services.deployer.domain import State, subject_of
+from services.deployer.serving.plans import Plan, plan_of
 from shared.events.registry import Artifact, Signature
 from shared.log.store import UnitOfWork
 from shared.log.tables import Query
@@ -47,6 +48,8 @@ class Route:
     inputs: tuple[str, ...]
     sharing: tuple[int, ...]
     """The versions that the traffic is shared among: the champion, then challengers with a share."""
+
+    plan: Plan | None
 
 
 @dataclass(slots=True)
@@ -162,4 +165,6 @@ def _report(task: asyncio.Task[None]) -> None:
 def _route(name: str, sequence: int, state: State, served: dict[int, Served]) -> Route:
     inputs = {one.name: None for version in served.values() for one in version.signature.inputs}
     challengers = [one.version for one in state.traffic.challengers if one.percent > 0]
-    return Route(name, sequence, state, served, tuple(inputs), (state.traffic.champion, *challengers))
+    sharing = (state.traffic.champion, *challengers)
+    plan = plan_of(state, sharing, {version: (one.target, one.signature) for version, one in served.items()})
+    return Route(name, sequence, state, served, tuple(inputs), sharing, plan)

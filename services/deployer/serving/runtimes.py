@@ -1,5 +1,6 @@
 """Whatever answers for a version, behind one door."""
 
+from services.deployer.serving.batching import Row
 from services.deployer.serving.frames import Columns, Frame
 from services.deployer.serving.onnx import OnnxModels
 from services.deployer.serving.refusals import Unservable
@@ -37,6 +38,15 @@ class Runtimes:
                 return await self.remote.run(runtime.url or "", target.model, target.version, frame, served.signature)
             model = await self.onnx.get(served.key, served.artifact, served.signature)
             return await model.run(frame)
+        except Unservable as error:
+            raise not_ready(route, version, str(error)) from error
+
+    async def row(self, route: Route, version: int, values: Row) -> Columns:
+        """The same for one row of a version that runs in process."""
+        served = self.served(route, version)
+        try:
+            model = await self.onnx.get(served.key, served.artifact, served.signature)
+            return await model.run(values)
         except Unservable as error:
             raise not_ready(route, version, str(error)) from error
 

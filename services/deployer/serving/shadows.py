@@ -9,8 +9,8 @@ import numpy as np
 import structlog
 
 from services.deployer.serving.frames import Frame
-from services.deployer.serving.journal import record_batch
 from services.deployer.serving.parameters import Rows
+from services.deployer.serving.records import record_batch
 from services.deployer.serving.routes import Route
 from services.deployer.serving.runtimes import Runtimes
 from shared.runtime.commands import new_id

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import structlog
 
+from services.deployer.serving.batching import Row
 from services.deployer.serving.frames import DTYPES, Columns, Frame
 from services.deployer.serving.routes import Route
 from services.deployer.serving.runtimes import Runtimes
@@ -84,6 +85,13 @@ class Versions:
                     raise
                 self._fell(route, version, problem)
         return parts
+
+    async def row(self, route: Route, version: int, values: Row) -> Columns:
+        """The answer of one version to one row. Raises Problem, without a fallback."""
+        started = perf_counter()
+        outputs = await self.runtimes.row(route, version, values)
+        self._used(route.name, version, 1, perf_counter() - started)
+        return outputs
 
     def _used(self, name: str, version: int, rows: int, seconds: float) -> None:
         usage = self.used.get((name, version))

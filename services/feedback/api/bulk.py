@@ -10,11 +10,13 @@ from pydantic import Field
 from services.feedback.api import lists
 from services.feedback.api.bodies import BulkBody, FlagBody, Name, query_of
 from services.feedback.api.limiting import limited
-from services.feedback.api.raising import raise_flag
+from services.feedback.api.raising import Raising
 from services.feedback.api.roles import FLAGGERS
 from services.feedback.domain import bulk as decider
 from services.feedback.domain.bulk import Request as Requested
 from services.feedback.domain.conditions import check
+from services.feedback.worker.places import in_chunks
+from shared.events import batches
 from shared.events.catalog import TOPIC_PREDICTIONS
 from shared.events.feedback import BulkFlagRequested, LogEnd, Severity
 from shared.events.plain import not_plain
@@ -52,20 +54,21 @@ _UPLOAD = {
 def add(routes: APIRouter, service: Service) -> None:
     """Mount the endpoints."""
     flagging, seeing = Depends(writing(service, *FLAGGERS)), Depends(reading(service))
+    raising = Raising(service)
 
     @routes.post(PATH, status_code=201, openapi_extra=_BULK, responses=also(429))
     async def post_bulk(body: BulkBody, call: Annotated[Call, flagging]) -> JSONResponse:
         """Flag many predictions. `flags`: up to 1,000, all or none, in the order given, 201. `predictions` (ids) or
         `query` (all that the log holds now and that meet it): up to 1,000,000 as a job, 202 with `job`."""
         if body.flags is not None:
-            return await _at_once(service, call, body.flags)
+            return await _at_once(raising, call, body.flags)
         if reason := not_plain(body.expected, "expected"):
             raise Problem(422, "not-plain", f"{reason[0].upper()}{reason[1:]}.")
         context = call.context(body.at)
         query = query_of(body.query, call.moment) if body.query is not None else None
         if query is not None:
             check(query.where)
-        table = lists.of_ids(list(dict.fromkeys(body.predictions))) if body.predictions is not None else None
+        table = await _once(service, lists.of_ids(body.predictions), "") if body.predictions is not None else None
         asked = BulkFlagRequested(
             bulk=context.event_id,
             category=body.category or "",
@@ -94,6 +97,7 @@ def add(routes: APIRouter, service: Service) -> None:
         table = await asyncio.to_thread(lists.of_file, await request.body(), content, most)
         if category is None and ("category" not in table.schema.names or table.column("category").null_count):
             raise Problem(422, "no-category", "Rows without a category need one: ?category=, or a column of it.")
+        table = await _once(service, table, category or "")
         context = call.context()
         asked = BulkFlagRequested(
             bulk=context.event_id,
@@ -136,15 +140,26 @@ async def _from_stream(service: Service, name: str) -> Row | None:
     return {"id": name, "state": said, **counts, "flags": dict(state.flags)}
 
 
-async def _at_once(service: Service, call: Call, bodies: list[FlagBody]) -> JSONResponse:
-    if not await call.answered():
-        await limited(service, call.caller.actor, len(bodies))
+async def _at_once(raising: Raising, call: Call, bodies: list[FlagBody]) -> JSONResponse:
+    first = True
 
     async def work(unit: UnitOfWork) -> tuple[int, dict[str, Any]]:
-        raised = [await raise_flag(service, unit, one, call.context(one.at), "list") for one in bodies]
+        nonlocal first
+        unheard, first = first, False
+        if unheard:
+            await limited(raising.service, call.caller.actor, len(bodies))
+        raised = [await raising.flag(unit, one, call.context(one.at), "list", None, unheard) for one in bodies]
         return 201, {"event_id": raised[-1]["event_id"], "accepted": len(raised), "items": raised}
 
     return await call.in_unit(work)
+
+
+async def _once(service: Service, table: Any, category: str) -> Any:
+    """A list that names each prediction once in a category: its parts are done one after another, and none looks into
+    what the last one flagged."""
+    known = await in_chunks(service.store, "client_ids", "id", await asyncio.to_thread(lists.own_ids, table))
+    named = {row["id"]: batches.prediction_id(row["batch"], row["row"]) for row in known}
+    return await asyncio.to_thread(lists.once, table, category, named)
 
 
 async def _ends(service: Service) -> tuple[LogEnd, ...]:

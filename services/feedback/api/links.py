@@ -12,13 +12,13 @@ from services.feedback.api.bodies import FlagBody, Name
 from services.feedback.api.keys import link_key
 from services.feedback.api.limiting import limited
 from services.feedback.api.raising import Link as Raised
-from services.feedback.api.raising import raise_flag
+from services.feedback.api.raising import Raising
 from services.feedback.api.roles import FLAGGERS
 from services.feedback.domain import flags
 from services.feedback.domain.links import MAX_TOKEN, Expired, Link, NotGenuine, opened, token
-from shared.log.store import Conflict
-from shared.runtime.commands import MAX_ATTEMPTS, Context, new_id, now
-from shared.runtime.http import Answer, Call, writing
+from shared.log.store import Conflict, UnitOfWork
+from shared.runtime.commands import Context, new_id, now
+from shared.runtime.http import Answer, Call, contended, writing
 from shared.runtime.identity import usable_actor
 from shared.runtime.openapi import also
 from shared.runtime.problems import Problem
@@ -58,6 +58,7 @@ class LinkBody(FlagBody):
 def add(routes: APIRouter, service: Service) -> None:
     """Mount the endpoints."""
     issuing = Depends(writing(service, *FLAGGERS))
+    raising = Raising(service)
     keys: list[bytes] = []
 
     def key() -> bytes:
@@ -100,26 +101,24 @@ def add(routes: APIRouter, service: Service) -> None:
         `link-not-genuine` where it was changed, 410 `link-expired`, 410 `link-used`."""
         link = _opened(key(), token)
         await limited(service, f"link/{link.issuer}")
-        return await _use(service, link)
+        return await _use(raising, link)
 
 
-async def _use(service: Service, link: Link) -> JSONResponse:
+async def _use(raising: Raising, link: Link) -> JSONResponse:
     body = FlagBody.model_validate(link.body)
-    for _ in range(MAX_ATTEMPTS):
-        try:
-            async with service.store.begin(together=True) as unit:
-                _, state = await service.commands.state_in(unit, flags, f"flag/{link.flag}")
-                if state.state != "none":
-                    detail = f"This link has raised its flag already: {link.flag}."
-                    raise Problem(410, "link-used", detail, "Ask for a new link.", flag=link.flag)
-                context = Context(link.actor, now(), link.flag)
-                told: dict[str, Any] = await raise_flag(
-                    service, unit, body, context, "link", Raised(link.flag, link.issuer)
-                )
-            return Answer(told, 201)
-        except Conflict:
-            continue  # somebody used it at the same moment
-    raise Problem(409, "contended", "Others kept changing the same thing first.", "Try again.")
+
+    async def work(unit: UnitOfWork) -> dict[str, Any]:
+        _, state = await raising.service.commands.state_in(unit, flags, f"flag/{link.flag}")
+        if state.state != "none":
+            detail = f"This link has raised its flag already: {link.flag}."
+            raise Problem(410, "link-used", detail, "Ask for a new link.", flag=link.flag)
+        context = Context(link.actor, now(), link.flag)
+        return await raising.flag(unit, body, context, "link", Raised(link.flag, link.issuer))
+
+    try:
+        return Answer(await raising.service.commands.attempt(work), 201)
+    except Conflict as error:
+        raise contended() from error
 
 
 def _opened(key: bytes, given: str) -> Link:

@@ -3,7 +3,7 @@
 # pyright: reportAttributeAccessIssue=false
 
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import get_args
 
 import orjson
@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
+from services.feedback.worker.listed import SERVER_ID
 from shared.events import batches
 from shared.events.feedback import Severity
 from shared.runtime.problems import Problem
@@ -42,8 +43,29 @@ def of_file(body: bytes, media_type: str, most: int) -> pa.Table:
     return _checked(table, most)
 
 
+def once(table: pa.Table, category: str, named: Mapping[str, str]) -> pa.Table:
+    """The same with each prediction once in a category (the bulk's, where a row names none), as its last row says it.
+    `named`: ids of the clients' own → ids of the server, so that nothing is there under both."""
+    if named:
+        ids = [named.get(one, one) for one in table.column(ID).to_pylist()]
+        table = table.set_column(table.schema.get_field_index(ID), ID, pa.array(ids, pa.string()))
+    rows = {ID: table.column(ID), "row": pa.array(range(table.num_rows))}
+    if "category" in table.schema.names:
+        rows["category"] = pc.fill_null(table.column("category"), category)
+    keys = [name for name in rows if name != "row"]
+    last = pa.table(rows).group_by(keys).aggregate([("row", "max")]).column("row_max")
+    return table if len(last) == table.num_rows else table.take(last.take(pc.sort_indices(last)))
+
+
+def own_ids(table: pa.Table) -> list[str]:
+    """The ids of the clients' own, where the list has ids of the server, too: both may name one prediction."""
+    given = pc.match_substring_regex(table.column(ID), SERVER_ID)
+    mixed = pc.any(given).as_py() and not pc.all(given).as_py()
+    return table.column(ID).filter(pc.invert(given)).unique().to_pylist() if mixed else []
+
+
 def parts(table: pa.Table) -> Iterator[tuple[int, bytes]]:
-    """(first row, Arrow) of each part, in the order of the ids, each id once for a category."""
+    """(first row, Arrow) of each part, in the order of the ids."""
     ordered = table.take(pc.sort_indices(table, sort_keys=[(ID, "ascending")]))
     for first in range(0, ordered.num_rows, PART):
         part = ordered.slice(first, PART).combine_chunks()

@@ -56,10 +56,16 @@ class RetentionBody(BaseModel):
 
 def add(router: APIRouter, service: Service) -> None:
     """GET /deployments/{name}/predictions and /archive, GET and PUT /deployments/{name}/retention."""
+    _predictions(router, service)
+    _archive(router, service)
+    _retention(router, service)
+
+
+def _predictions(router: APIRouter, service: Service) -> None:
     archive = Archive(service.store, Files.of(service.settings))
     exporting = Exporting(service.store, archive)
     doors = _Doors(service.settings.max_exports)
-    read, write = reading(service), writing(service, Role.DEVOPS, Role.RISK_MANAGER)
+    read = reading(service)
 
     @router.get("/deployments/{name}/predictions", response_class=Response, responses={200: _ANSWERS} | also(409))
     async def get_predictions(
@@ -95,11 +101,19 @@ def add(router: APIRouter, service: Service) -> None:
         disposition = f"attachment; filename*=UTF-8''{named}"
         return StreamingResponse(body, media_type=MEDIA[format], headers={"Content-Disposition": disposition})
 
+
+def _archive(router: APIRouter, service: Service) -> None:
+    read = reading(service)
+
     @router.get("/deployments/{name}/archive")
     async def get_archive(name: str, call: Call = Depends(read)) -> Answer:
         """How many predictions are kept, since when, and in how many bytes (of blocks; young ones wait for theirs)."""
         await _known(service, name)
         return Answer(await _sizes(service, name))
+
+
+def _retention(router: APIRouter, service: Service) -> None:
+    read, write = reading(service), writing(service, Role.DEVOPS, Role.RISK_MANAGER)
 
     @router.get("/deployments/{name}/retention")
     async def get_retention(name: str, call: Call = Depends(read)) -> Answer:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import reduce
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query
@@ -9,12 +10,14 @@ from fastapi import APIRouter, Depends, Query
 from services.monitor.api.windows import Since, Until, VersionNumber
 from services.monitor.comparing import drift_items, integrity_items, multivariate_item, together
 from services.monitor.domain.drift import Base
-from services.monitor.domain.integrity import checks
+from services.monitor.domain.integrity import checks, refusals
+from services.monitor.domain.refusals import Refused
 from services.monitor.domain.sketch import EMPTY, Sketch
 from services.monitor.facts import Facts, Version
 from services.monitor.reading import Reading
 from services.monitor.span import Span
-from shared.log.tables import Row
+from shared.log.tables import Query as Rows
+from shared.log.tables import Row, Where, equal
 from shared.runtime.http import Answer, Call, reading
 from shared.runtime.problems import Problem, not_found
 from shared.runtime.service import Service
@@ -28,6 +31,9 @@ Against = Annotated[
         "`window:START` (this version's window that starts then, RFC 3339).",
     ),
 ]
+MAX_REFUSALS = 10_000
+"""Windows of refusals that are added up, the newest first."""
+
 MICROSECOND = timedelta(microseconds=1)
 
 
@@ -45,15 +51,12 @@ class _Asked:
 def add(router: APIRouter, service: Service) -> None:
     """GET /deployments/{name}/drift and /integrity."""
     figures = Reading.of(service, Facts())
-    settings = service.settings
-    read = reading(service)
+    _drift(router, service, figures)
+    _integrity(router, service, figures)
 
-    async def asked(name: str, version: int | None, since: datetime | None, until: datetime | None) -> _Asked:
-        row = await figures.deployment(name)
-        number = version if version is not None else row["traffic"]["champion"]
-        span = Span(name, number, utc(since), utc(until))
-        totals = await figures.total(span)
-        return _Asked(row, number, span, totals.get(number, EMPTY), await figures.version(row["model"], number))
+
+def _drift(router: APIRouter, service: Service, figures: Reading) -> None:
+    read, auc = reading(service), service.settings.drift_auc_threshold
 
     @router.get("/deployments/{name}/drift")
     async def get_drift(
@@ -66,7 +69,7 @@ def add(router: APIRouter, service: Service) -> None:
     ) -> Answer:
         """Each feature and all together over the range (default version: the champion). What the figures mean, and how
         exact they are: docs/reference/statistics.md."""
-        found = await asked(name, version, since, until)
+        found = await _asked(figures, name, version, since, until)
         base = await _base(figures, found, against)
         bins = found.known.bins if found.known is not None else {}
         items: list[dict[str, Any]] = []
@@ -81,10 +84,14 @@ def add(router: APIRouter, service: Service) -> None:
                 "rows": found.sketch.predictions,
                 "base_rows": base.sketch.predictions if base is not None else 0,
                 "items": items,
-                "multivariate": multivariate_item(all_features, settings.drift_auc_threshold, figures.rule.level),
+                "multivariate": multivariate_item(all_features, auc, figures.rule.level),
                 "next": None,
             }
         )
+
+
+def _integrity(router: APIRouter, service: Service, figures: Reading) -> None:
+    read = reading(service)
 
     @router.get("/deployments/{name}/integrity")
     async def get_integrity(
@@ -95,21 +102,46 @@ def add(router: APIRouter, service: Service) -> None:
         call: Call = Depends(read),
     ) -> Answer:
         """Whether the data of the range are what the version was made for: faults against the signature, values out of
-        the reference's range, missing and new values, constant and repeated inputs. Traffic is compared per window."""
-        found = await asked(name, version, since, until)
+        the reference's range, missing and new values, constant and repeated inputs. Traffic is compared per window.
+        `refused`: what intake did not take, with a check of each reason, by the window in which it arrived, since the
+        rows' own times may be what was wrong."""
+        found = await _asked(figures, name, version, since, until)
         known = found.known
         told = [] if known is None else checks(found.sketch, known.reference, known.bins, figures.limits)
+        refused = await _refused(service, found.span)
+        told = refusals(refused, found.sketch.predictions) + told
         silent = await service.store.get("silences", name)
         return Answer(
             {
                 "version": found.version,
                 "rows": found.sketch.predictions,
                 "distinct_rows": round(found.sketch.rows.distinct()),
+                "refused": {"bodies": refused.bodies, "rows": refused.rows},
                 "silent_since": None if silent is None else silent["since"],
                 "items": integrity_items(told),
                 "next": None,
             }
         )
+
+
+async def _refused(service: Service, span: Span) -> Refused:
+    """What was refused in windows of arrival that begin in the range."""
+    where = equal(deployment=span.deployment, version=span.version)
+    where += (Where("window_start", ">=", span.since),) if span.since is not None else ()
+    where += (Where("window_start", "<", span.until),) if span.until is not None else ()
+    rows = await service.store.find(Rows("refusals", where, ("-window_start",), MAX_REFUSALS))
+    return reduce(Refused.plus, (Refused(row["bodies"], row["rows"], row["reasons"]) for row in rows), Refused())
+
+
+async def _asked(
+    figures: Reading, name: str, version: int | None, since: datetime | None, until: datetime | None
+) -> _Asked:
+    """Raises Problem 404."""
+    row = await figures.deployment(name)
+    number = version if version is not None else row["traffic"]["champion"]
+    span = Span(name, number, utc(since), utc(until))
+    totals = await figures.total(span)
+    return _Asked(row, number, span, totals.get(number, EMPTY), await figures.version(row["model"], number))
 
 
 async def _base(figures: Reading, found: _Asked, against: str) -> Base | None:

@@ -3,7 +3,7 @@
 import hashlib
 import re
 from collections.abc import Mapping
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -18,6 +18,7 @@ from services.monitor.intake import arrow_rows, json_rows
 from services.monitor.intake.bodies import OUTCOMES, PREDICTIONS, decoded
 from services.monitor.intake.documents import OUTCOMES_DOC, PREDICTIONS_DOC
 from services.monitor.intake.faults import check_rows
+from services.monitor.intake.refusals import Refusals
 from services.monitor.intake.shapes import Shapes
 from shared.events import batches
 from shared.events.catalog import TOPIC_OUTCOMES
@@ -46,7 +47,7 @@ VersionNumber = Annotated[int | None, Query(ge=1, description="For Arrow bodies;
 def add(router: APIRouter, service: Service) -> None:
     """POST /predictions and /outcomes."""
     intake = Intake(service)
-    service.on_close.append(intake.writer.close)
+    service.on_close += [intake.writer.close, intake.refusals.close]
     write = writing(service, *WRITERS)
 
     async def post_predictions(
@@ -95,6 +96,7 @@ class Intake:
 
     def __init__(self, service: Service) -> None:
         self.service, self.facts, self.shapes = service, Facts(), Shapes()
+        self.refusals = Refusals(service)
         self.writer = PredictionWriter(service.name, service.log, service.settings, service.keyring)
         self.most = min(service.settings.max_rows_per_batch, batches.MAX_ROWS)
         self.skew = service.settings.max_clock_skew_seconds
@@ -108,14 +110,18 @@ class Intake:
         if len(given.predictions) == 1 and call.idempotency_key is None:
             row = json_rows.single(given.predictions[0], version.signature, now(), self.skew)
             if row is not None:
-                alone, place = await self.writer.placed(target, row, call.caller.actor)
+                with self.refusals.counting(given.deployment, version, 1):
+                    alone, place = await self.writer.placed(target, row, call.caller.actor)
                 name = row.id if row.id is not None else batches.prediction_id(alone, place)
                 return Answer({"accepted": 1, "ids": [name], "batch": alone}, 202)
         batch_id = _batch_id(call)
-        batch = json_rows.predictions(given.predictions, version.signature, batch_id, now(), self.skew)
+        counting = partial(self.refusals.counting, given.deployment, version, len(given.predictions))
+        with counting():
+            batch = json_rows.predictions(given.predictions, version.signature, batch_id, now(), self.skew)
 
         async def work() -> tuple[int, dict[str, Any]]:
-            await self.writer.written(target, batch, batches.write(batch), call.caller.actor, batch_id)
+            with counting():
+                await self.writer.written(target, batch, batches.write(batch), call.caller.actor, batch_id)
             return 202, {"accepted": batch.num_rows, "ids": _ids(batch, batch_id), "batch": batch_id}
 
         return await call.keep(work)
@@ -126,16 +132,17 @@ class Intake:
             raise Problem(422, "no-target", "An Arrow body needs ?deployment= and ?version= in the URL.")
         version = await self.version(deployment, number)
         batch_id = _batch_id(call)
-        taken = self._taken(version, body, batch_id)
+        taken = self._taken(deployment, version, body, batch_id)
         target = await _target(call, deployment, version)
 
         async def work() -> tuple[int, dict[str, Any]]:
-            await self.writer.written(target, taken.batch, taken.table, call.caller.actor, batch_id, taken.span)
+            with self.refusals.counting(deployment, version, taken.batch.num_rows):
+                await self.writer.written(target, taken.batch, taken.table, call.caller.actor, batch_id, taken.span)
             return 202, {"accepted": taken.batch.num_rows, "batch": batch_id}
 
         return await call.keep(work)
 
-    def _taken(self, version: Version, body: bytes, batch_id: str) -> arrow_rows.Taken:
+    def _taken(self, deployment: str, version: Version, body: bytes, batch_id: str) -> arrow_rows.Taken:
         """Raises Problem 413, 422."""
         present = now()
         known = self.shapes.taken(version, body, present, self.skew)
@@ -144,7 +151,8 @@ class Intake:
             return known
         opened = arrow_rows.opened(body)
         check_rows(opened.num_rows, self.most, "predictions")
-        taken = arrow_rows.predictions(body, opened, version.signature, batch_id, present, self.skew)
+        with self.refusals.counting(deployment, version, opened.num_rows):
+            taken = arrow_rows.predictions(body, opened, version.signature, batch_id, present, self.skew)
         self.shapes.learn(version, taken, body)
         return taken
 

@@ -9,6 +9,7 @@ from statistics import median
 
 from services.monitor.domain.bins import Bins
 from services.monitor.domain.figures import figure
+from services.monitor.domain.refusals import Refused
 from services.monitor.domain.sketch import Numbers, Sketch
 
 MIN_ROWS = 100
@@ -22,8 +23,8 @@ SPREADS = 4.0
 class Check:
     """One check of one window. `value` against `threshold`: a share of rows, or, of `traffic`, how many times as much.
 
-    `check`: schema, range, missing, new_categories, constant, duplicates or traffic; `subject`: the feature, or for
-    schema `KIND:COLUMN`, or nothing.
+    `check`: schema, refused, range, missing, new_categories, constant, duplicates or traffic; `subject`: the feature,
+    or for schema and refused `KIND:COLUMN`, or nothing.
     """
 
     check: str
@@ -58,6 +59,14 @@ def checks(
         found += _categorical(sketch, reference, bins, limits)
         found += _duplicates(sketch, reference, limits)
     return found + traffic(sketch.predictions if rows is None else rows, before, limits.traffic)
+
+
+def refusals(refused: Refused, taken: int) -> list[Check]:
+    """What intake refused, by reason: the share of all rows that came, taken or not, over a range of windows."""
+    came = refused.rows + taken
+    return [
+        Check("refused", reason, figure(rows / came), 0.0, True) for reason, rows in sorted(refused.reasons.items())
+    ]
 
 
 def traffic(rows: int, before: Sequence[int], times: float) -> list[Check]:

@@ -14,6 +14,8 @@ from shared.events import batches
 from shared.events.registry import Field, Signature
 
 ABSENT, UNKNOWN, WRONG_TYPE, EMPTY_VALUE = "absent", "unknown", "type", "null"
+WRONG_VALUE = "value"
+"""What only intake finds, since it lets no such value pass: infinite, too long, too large, or given twice."""
 
 _FITS: dict[str, Callable[[pa.DataType], bool]] = {
     "double": lambda kind: pa.types.is_floating(kind) or pa.types.is_integer(kind),

@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from services.monitor.domain.schema import ABSENT, EMPTY_VALUE, UNKNOWN, WRONG_TYPE, WRONG_VALUE
 from services.monitor.intake.bodies import check_future
 from services.monitor.intake.faults import Faults, nearby
 from services.monitor.intake.json_rows import own_ids
@@ -68,7 +69,7 @@ def predictions(
     _group(given, signature.outputs, batches.OUTPUT, columns, faults)
     for name in given:
         if name not in columns and not name.startswith((batches.FEATURE, batches.OUTPUT)):
-            faults.add(name, f"no such column is known{nearby(name, ('id', 'at', *_TEXTS))}")
+            faults.add(name, f"no such column is known{nearby(name, ('id', 'at', *_TEXTS))}", UNKNOWN, name)
     faults.check()
     return _taken(body, batch, given, _identified(columns, batch_id, faults))
 
@@ -79,10 +80,10 @@ def outcomes(body: bytes, batch: pa.RecordBatch, present: datetime, skew: float)
     given = _columns(batch)
     for name in ("prediction_id", "value"):
         if name not in given:
-            faults.add(name, "is required and missing")
+            faults.add(name, "is required and missing", ABSENT, name)
     for name in given:
         if name not in ("prediction_id", "value", "at"):
-            faults.add(name, "no such column is known")
+            faults.add(name, "no such column is known", UNKNOWN, name)
     faults.check()
     columns: dict[str, Any] = {"prediction_id": _text(given["prediction_id"], "prediction_id", faults)}
     columns["at"] = _times(given, batch.num_rows, present, skew)
@@ -91,7 +92,7 @@ def outcomes(body: bytes, batch: pa.RecordBatch, present: datetime, skew: float)
         value = value.cast(pa.float64())
     columns["value"] = _checked(value, Field(name="value", type="double"), "value", faults)
     if columns["prediction_id"].null_count:
-        faults.add("prediction_id", "must not be null")
+        faults.add("prediction_id", "must not be null", EMPTY_VALUE, "prediction_id")
     faults.check()
     return _taken(body, batch, given, columns)
 
@@ -116,7 +117,7 @@ def _taken(body: bytes, batch: pa.RecordBatch, given: dict[str, Any], columns: d
 def _identified(columns: dict[str, Any], batch_id: str, faults: Faults) -> dict[str, Any]:
     """`id` is the callers' word for the log's `prediction_id`."""
     if "id" in columns and "prediction_id" in columns:
-        faults.add("id", "stands beside prediction_id; give one")
+        faults.add("id", "stands beside prediction_id; give one", UNKNOWN, "id")
         faults.check()
     column = columns.pop("id", columns.get("prediction_id"))
     if column is None:
@@ -142,11 +143,11 @@ def _group(
         if name in given:
             columns[name] = _checked(given[name], field, name, faults)
         elif field.required:
-            faults.add(name, "is required and missing")
+            faults.add(name, "is required and missing", ABSENT, name)
     for name in given:
         if name.startswith(prefix) and name not in columns:
             hint = nearby(name, [prefix + field.name for field in fields])
-            faults.add(name, f"the version's signature has no such name{hint}")
+            faults.add(name, f"the version's signature has no such name{hint}", UNKNOWN, name)
 
 
 def _free(column: Any, name: str, faults: Faults) -> Any:
@@ -159,7 +160,7 @@ def _free(column: Any, name: str, faults: Faults) -> Any:
     ):
         if test(column.type):
             return _checked(column, Field(name=name, type=kind, required=False), name, faults)  # type: ignore[arg-type]
-    faults.add(name, f"has type {column.type}; doubles, integers, booleans and texts are known")
+    faults.add(name, f"has type {column.type}; doubles, integers, booleans and texts are known", WRONG_TYPE, name)
     return column
 
 
@@ -167,11 +168,11 @@ def _checked(column: Any, field: Field, name: str, faults: Faults) -> Any:
     """The column in the log's type for the field, its values checked."""
     cast = _cast(column, field.type)
     if cast is None:
-        faults.add(name, f"must be of type {field.type}, not {column.type}")
+        faults.add(name, f"must be of type {field.type}, not {column.type}", WRONG_TYPE, name)
         return column
     if field.required and cast.null_count:
         place = int(np.flatnonzero(cast.is_null().to_numpy(zero_copy_only=False))[0])
-        faults.add(f"{name}/{place}", "is required and must not be null")
+        faults.add(f"{name}/{place}", "is required and must not be null", EMPTY_VALUE, name)
     if pa.types.is_floating(cast.type) and cast.null_count != len(cast):
         return _finite(cast, field, name, faults)
     return cast
@@ -187,7 +188,7 @@ def _finite(column: Any, field: Field, name: str, faults: Faults) -> Any:
     if not field.required:
         bad &= ~nan
     for place in np.flatnonzero(bad)[:10]:
-        faults.add(f"{name}/{place}", "must be finite")
+        faults.add(f"{name}/{place}", "must be finite", WRONG_VALUE, name)
     return (
         column if not nan.any() or field.required else pc.if_else(pa.array(nan), pa.scalar(None, pa.float64()), column)
     )
@@ -217,10 +218,10 @@ def _cast(column: Any, kind: str) -> Any:
 def _text(column: Any, name: str, faults: Faults) -> Any:
     cast = _cast(column, "string")
     if cast is None:
-        faults.add(name, f"must be text, not {column.type}")
+        faults.add(name, f"must be text, not {column.type}", WRONG_TYPE, name)
         return column
     if not text_fits(cast):
-        faults.add(name, "must have 1 to 200 characters")
+        faults.add(name, "must have 1 to 200 characters", WRONG_VALUE, name)
     return cast
 
 

@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from services.monitor.domain.schema import ABSENT, EMPTY_VALUE, UNKNOWN, WRONG_TYPE, WRONG_VALUE
 from services.monitor.intake.faults import Faults, nearby
+from shared.events import batches
 from shared.events.registry import Field
 
 _TYPES: dict[str, tuple[type, ...]] = {"double": (float, int), "long": (int,), "boolean": (bool,), "string": (str,)}
@@ -16,6 +18,7 @@ _NAMES = {float: "a number", int: "an integer", bool: "a boolean", str: "a text"
 _ARROW = {"double": pa.float64(), "long": pa.int64(), "boolean": pa.bool_(), "string": pa.string()}
 _LONG = 2**63
 _ABSENT = object()
+_PREFIX = {"features": batches.FEATURE, "output": batches.OUTPUT}
 
 
 def columns_of(
@@ -83,7 +86,8 @@ def _find_unknown(rows: Sequence[dict[str, Any]], names: list[str], group: str, 
         for name in row:
             if name not in known:
                 hint = nearby(name, names)
-                faults.add(_pointer(place, group, name), f"the version's signature has no such name{hint}")
+                detail = f"the version's signature has no such name{hint}"
+                faults.add(_pointer(place, group, name), detail, UNKNOWN, _PREFIX[group] + name)
         if faults.full:
             return
 
@@ -128,26 +132,27 @@ def _with_nulls(column: Sequence[Any], field: Field) -> pa.Array | None:
 
 def _find(column: Sequence[Any], field: Field, group: str, faults: Faults) -> None:
     for place, value in enumerate(column):
-        reason = _fault(value, field)
-        if reason:
-            faults.add(_pointer(place, group, field.name), reason)
+        fault = _fault(value, field)
+        if fault is not None:
+            kind, detail = fault
+            faults.add(_pointer(place, group, field.name), detail, kind, _PREFIX[group] + field.name)
         if faults.full:
             return
 
 
-def _fault(value: Any, field: Field) -> str | None:
-    """Why a value does not fit a field, if it does not."""
+def _fault(value: Any, field: Field) -> tuple[str, str] | None:
+    """Why a value does not fit a field, if it does not: the kind of fault, and in words."""
     if value is _ABSENT:
-        return "is required and missing" if field.required else None
+        return (ABSENT, "is required and missing") if field.required else None
     if value is None:
-        return "is required and must not be null" if field.required else None
+        return (EMPTY_VALUE, "is required and must not be null") if field.required else None
     if type(value) not in _TYPES[field.type]:
         got = _NAMES.get(type(value), "an object" if isinstance(value, dict) else "a list")
-        return f"must be {_NAMES[_TYPES[field.type][0]]} ({field.type}), not {got}"
+        return WRONG_TYPE, f"must be {_NAMES[_TYPES[field.type][0]]} ({field.type}), not {got}"
     if field.type == "long" and not -_LONG <= value < _LONG:
-        return "does not fit into 64 bits"
+        return WRONG_VALUE, "does not fit into 64 bits"
     if field.type == "double" and not _finite(value):
-        return "must be finite"
+        return WRONG_VALUE, "must be finite"
     return None
 
 
@@ -170,7 +175,8 @@ def _stated(rows: Sequence[dict[str, Any]], group: str, faults: Faults) -> list[
         kind = next((kind for kind in ("long", "double", "boolean", "string") if found <= set(_TYPES[kind])), None)
         if kind is None:
             got = ", ".join(sorted(_NAMES.get(one, "an object or list") for one in found))
-            faults.add(f"/predictions/0/{group}/{_escaped(name)}", f"has values of several or no simple types: {got}")
+            detail = f"has values of several or no simple types: {got}"
+            faults.add(_pointer(0, group, name), detail, WRONG_TYPE, _PREFIX[group] + name)
             continue
         fields.append(Field(name=name, type=kind, required=False))  # type: ignore[arg-type]
     return fields

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from services.monitor.domain.schema import WRONG_VALUE
 from services.monitor.intake.bodies import OutcomesIn, PredictionIn, check_future
 from services.monitor.intake.columns import columns_of, row_values
 from services.monitor.intake.faults import Faults
@@ -15,6 +16,7 @@ from shared.events.registry import Signature
 from shared.runtime.predictions import PredictionRow, times_column
 from shared.runtime.problems import Problem
 
+_OWN_ID = WRONG_VALUE, "prediction_id"
 _EARLIEST = datetime(1, 1, 2, tzinfo=UTC)
 
 
@@ -76,9 +78,11 @@ def own_ids(ids: Sequence[str | None], batch_id: str, faults: Faults) -> list[st
             named.append(batches.prediction_id(batch_id, place))
             continue
         if name in seen:
-            faults.add(f"/predictions/{place}/id", f"'{name}' is also the id of row {seen[name]}")
+            faults.add(f"/predictions/{place}/id", f"'{name}' is also the id of row {seen[name]}", *_OWN_ID)
         elif batches.parse_prediction_id(name) is not None:
-            faults.add(f"/predictions/{place}/id", f"'{name}' has the form of an id that only the server gives")
+            faults.add(
+                f"/predictions/{place}/id", f"'{name}' has the form of an id that only the server gives", *_OWN_ID
+            )
         seen[name] = place
         named.append(name)
     return named

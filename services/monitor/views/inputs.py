@@ -1,7 +1,7 @@
-"""What was stated of a window's inputs, and which deployments are silent."""
+"""What was stated of a window's inputs, what was refused, and which deployments are silent."""
 
 from shared.events.envelope import Event
-from shared.events.monitor import DeploymentHeard, DeploymentSilent, WindowMeasured
+from shared.events.monitor import DeploymentHeard, DeploymentSilent, PredictionsRefused, WindowMeasured
 from shared.log.tables import Change, Delete, Put, Table
 
 INPUTS = Table(
@@ -16,15 +16,30 @@ INPUTS = Table(
     },
 )
 SILENCES = Table("silences", ("deployment",), {"deployment": "text", "since": "timestamp"})
+REFUSALS = Table(
+    "refusals",
+    ("deployment", "version", "window_start"),
+    {
+        "deployment": "text",
+        "version": "integer",
+        "window_start": "timestamp",
+        "bodies": "bigint",
+        "rows": "bigint",
+        "reasons": "json",
+    },
+)
 
-TABLES = (INPUTS, SILENCES)
+TABLES = (INPUTS, SILENCES, REFUSALS)
 
 
 def project(event: Event) -> list[Change]:
-    """The rows that a measure or a silence sets."""
+    """The rows that a measure, a refusal or a silence sets."""
     match event.data:
         case WindowMeasured() as measured:
             return [_measured(measured)]
+        case PredictionsRefused() as refused:
+            told = refused.model_dump(include={"deployment", "version", "window_start", "bodies", "rows", "reasons"})
+            return [Put("refusals", told)]
         case DeploymentSilent(deployment=name, last_heard=heard):
             return [Put("silences", {"deployment": name, "since": heard})]
         case DeploymentHeard(deployment=name):

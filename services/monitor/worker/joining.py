@@ -87,7 +87,7 @@ class Joining:
         parts: dict[Target, list[tuple[str, pa.RecordBatch]]] = {}
         for row, outcomes in told:
             joins = self._tell(row, outcomes)
-            if not len(joins.rows):
+            if not len(joins.rows) or row["fallback"]:  # a constant's truth is known, and judges no model
                 continue
             target = Target(row["deployment"], row["model"], row["version"])
             plan = await self._plan(target)

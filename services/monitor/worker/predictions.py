@@ -57,6 +57,7 @@ class _Batch:
             "start": data.start,
             "end": data.end,
             "client_ids": data.client_ids,
+            "fallback": data.fallback,
         }
 
     def own_ids(self) -> list[str]:
@@ -88,7 +89,7 @@ class Predictions:
         for batch in fresh:
             rows, added = _indexed(batch, known)
             changes += added
-            if rows.num_rows:
+            if rows.num_rows and not batch.data.fallback:  # a constant is no word of the model
                 version = await self._version(unit, batch.data)
                 new.append(Taken(batch.target, version, rows, batch.received.record.recorded))
                 states.seen(batch.data.deployment, batch.data.end, batch.received.record.recorded)

@@ -36,6 +36,11 @@ class Stream:
     events: list[Event] = field(default_factory=list[Event])
     records: list[Outgoing] = field(default_factory=list[Outgoing])
 
+    @property
+    def head(self) -> int:
+        """Where the stream stands afterwards."""
+        return self.expected + len(self.events)
+
 
 @dataclass(slots=True)
 class Held:
@@ -52,7 +57,7 @@ class Held:
         """Hold these back; they are returned with their place, and with now as record time until that is known.
         Raises Conflict, and Refused as `encode`."""
         stream = self.streams.setdefault(subject, Stream(expected))
-        head = stream.expected + len(stream.events)
+        head = stream.head
         if head != expected:
             raise Conflict(f"{subject} stands at {head}, not at {expected}")
         recorded = datetime.now(UTC)
@@ -92,6 +97,7 @@ class Appender:
         self._sql, self._pool, self._committed = quoted(schema), pool, committed
         self._waiting: list[_Waiting] = []
         self._writer: asyncio.Task[None] | None = None
+        self._moved: dict[str, int] = {}
 
     async def append(self, held: Held) -> None:
         """Returns when all is on disk. Raises Conflict, StoreUnavailable; nothing was kept then."""
@@ -115,7 +121,9 @@ class Appender:
             self._writer = None
 
     def _next_group(self) -> list[_Waiting]:
-        """Those who came first, each stream once: who comes second to a stream has to see what the first one did."""
+        """Those who came first, each stream once. Who comes second to a stream has not seen what the first one did, and
+        is told as soon as that is kept."""
+        moved, self._moved = self._moved, dict[str, int]()
         group: list[_Waiting] = []
         later: list[_Waiting] = []
         taken: set[str] = set()
@@ -125,7 +133,9 @@ class Appender:
             events += sum(len(stream.events) for stream in held.streams.values())
             size += held.size
             full = bool(group) and (events > GROUP_EVENTS or size > GROUP_BYTES)
-            if full or taken & held.streams.keys():
+            if any(stream.expected < moved.get(subject, 0) for subject, stream in held.streams.items()):
+                waiting.end(_late(waiting))
+            elif full or taken & held.streams.keys():
                 later.append(waiting)
             else:
                 group.append(waiting)
@@ -155,10 +165,12 @@ class Appender:
                 answers = [waiting.held.answer for waiting in fit if waiting.held.answer is not None]
                 if answers:
                     await self._keep(written, answers)
+            for waiting in fit:
+                waiting.end()
+                self._moved |= {subject: stream.head for subject, stream in waiting.held.streams.items()}
             for waiting in group:
-                waiting.end(
-                    None if waiting in fit else Conflict(f"{', '.join(waiting.held.streams)}: others came first")
-                )
+                if waiting not in fit:
+                    waiting.end(_late(waiting))
             with suppress(Exception):  # it has committed: what follows only hastens or tidies
                 await self._committed(connection, topics, len(answers))
 
@@ -226,6 +238,10 @@ FROM unnest($1::text[], $2::text[], $3::bytea[], $4::bytea[], $5::text[], $6::bi
             [record.status for _, record in answers],
             [record.body for _, record in answers],
         )
+
+
+def _late(waiting: _Waiting) -> Conflict:
+    return Conflict(f"others came first to {', '.join(waiting.held.streams)}")
 
 
 def _rows(held: Held, recorded: datetime) -> Iterator[_Row]:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from services.audit.drawing import mermaid, svg
 from services.audit.drawing.layout import layout
-from services.audit.drawing.picture import ALIKE, Arrow, Picture, Shown, picture
+from services.audit.drawing.picture import ALIKE, ALIKE_MANY, Arrow, Picture, Shown, picture
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -56,15 +56,29 @@ def edge(src: str, dst: str) -> dict:
 
 
 def test_a_crowd_of_the_same_kind_and_neighbours_shares_a_card():
-    batches = [node("batch", f"b{number}", rows=1, start="2013-01-01") for number in range(20)]
-    answer = {"nodes": [node("version", "m@1"), *batches, node("batch", "alone")]}
-    answer["edges"] = [edge(f"batch/{one['id']}", "version/m@1") for one in batches]
+    tests = [node("policy", f"e{number}") for number in range(20)]
+    answer = {"nodes": [node("version", "m@1"), *tests, node("policy", "alone")]}
+    answer["edges"] = [edge(f"policy/{one['id']}", "version/m@1") for one in tests]
     made = picture(answer, ["version/m@1"], 100)
-    cards = [one for one in made.nodes if one.kind == "batch"]
+    cards = [one for one in made.nodes if one.kind == "policy"]
     assert len(cards) == ALIKE + 1
     assert [one.title for one in cards if one.more] == ["15 more"]
     assert len([one for one in made.arrows if one.dst == "version/m@1"]) == ALIKE
     assert [one.name for one in made.nodes if one.start] == ["version/m@1"]
+
+
+def test_alarms_of_many_days_share_a_card_although_each_hangs_on_its_own_window():
+    days = [node("window", f"w{number}", predictions=1, outcomes=0, window_start="2013") for number in range(9)]
+    alarms = [node("breach", f"b{number}") for number in range(9)]
+    answer = {"nodes": [node("version", "m@1"), *days, *alarms]}
+    answer["edges"] = [edge(f"{one['kind']}/{one['id']}", "version/m@1") for one in [*days, *alarms]]
+    answer["edges"] += [edge(f"breach/b{number}", f"window/w{number}") for number in range(9)]
+    made = picture(answer, ["version/m@1"], 100)
+    for kind in ("window", "breach"):
+        cards = [one for one in made.nodes if one.kind == kind]
+        assert [one.more for one in cards] == [0] * (ALIKE_MANY - 1) + [9 - ALIKE_MANY + 1]
+    last = [one.name for one in made.nodes if one.more]
+    assert [(one.src, one.dst) for one in made.arrows if {one.src, one.dst} == set(last)] == [(last[1], last[0])]
 
 
 def test_what_no_page_holds_is_counted():

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.audit.api import reader as reading
-from services.audit.api.reader import Moment, Reader, described
+from services.audit.api.answers import described
+from services.audit.api.reader import Moment, Reader
 from services.audit.projection import TABLES, kinds, project
 from services.audit.projection.asof import holding, known, word
 from services.audit.projection.lineage import said

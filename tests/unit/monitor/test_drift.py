@@ -11,7 +11,9 @@ from scipy import stats
 from scipy.spatial import distance
 
 from services.monitor.domain.bins import bins_of
-from services.monitor.domain.drift import GROUPS, Base, FeatureDrift, Rule, category_groups, drift, group_starts
+from services.monitor.domain.drift import Base, FeatureDrift, Rule, drift
+from services.monitor.domain.drift.categories import category_groups
+from services.monitor.domain.drift.numbers import GROUPS, group_starts
 from services.monitor.domain.folding import sketch_of
 from services.monitor.domain.multivariate import auc, domain_classifier
 from services.monitor.domain.reference import reference_of

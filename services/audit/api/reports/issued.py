@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends
 from fastapi import Query as Parameter
 from fastapi.responses import Response
 
-from services.audit.api.reader import data_of
+from services.audit.api.answers import data_of
 from services.audit.domain import report as issued
 from services.audit.pages import shown
 from services.audit.reports.press import MEDIA_TYPES, Format

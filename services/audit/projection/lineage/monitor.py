@@ -54,6 +54,10 @@ def _integrity(event: Event, data: monitor.IntegrityBreached) -> Said:
     return node, [*of_version(node, data), Edge(node, DERIVED, _window_node(data), "window")]
 
 
+def _refused(event: Event, data: monitor.PredictionsRefused) -> Said:
+    return event.subject, of_version(event.subject, data)
+
+
 def _silence(event: Event, data: monitor.DeploymentSilent | monitor.DeploymentHeard) -> Said:
     node = f"breach/{event.id}"
     return node, of_version(node, data)
@@ -103,6 +107,7 @@ SAYS: Says = {
     monitor.WindowMeasured: _window,
     monitor.DriftDetected: _drift,
     monitor.IntegrityBreached: _integrity,
+    monitor.PredictionsRefused: _refused,
     monitor.DeploymentSilent: _silence,
     monitor.DeploymentHeard: _silence,
     monitor.KpiBreached: _kpi_breach,

@@ -2,6 +2,6 @@
 
 from services.audit.reports.charts.bars import bars
 from services.audit.reports.charts.heat import heat
-from services.audit.reports.charts.lines import Mark, lines
+from services.audit.reports.charts.lines import Mark, lines, read_as
 
-__all__ = ["Mark", "bars", "heat", "lines"]
+__all__ = ["Mark", "bars", "heat", "lines", "read_as"]

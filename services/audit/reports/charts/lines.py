@@ -65,6 +65,14 @@ def lines(
     return svg.drawing(HEIGHT, elements, label)
 
 
+def read_as(series: Mapping[str, Sequence[Point]]) -> str:
+    """What the lines of these series stand for, to go on with after what they measure."""
+    bold = any(len(points) >= BOLD_FROM for points in series.values())
+    return (
+        "of each window (faint) and its monthly median (bold), by version." if bold else "of each window, by version."
+    )
+
+
 def _axes(scale: _Scale, steps: Sequence[float], start: datetime, end: datetime) -> list[str]:
     step = steps[1] - steps[0]
     parts = [svg.line(LEFT, scale.y(value), WIDTH - RIGHT, scale.y(value)) for value in steps]

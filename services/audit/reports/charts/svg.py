@@ -94,7 +94,8 @@ def dates(start: datetime, end: datetime) -> list[tuple[datetime, str]]:
         step = max(1, math.ceil(days / 8))
         first = start.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
         found = [first + timedelta(days=step * place) for place in range(int(days // step) + 2)]
-        return [(day, day.strftime("%-d %b")) for day in found if start <= day <= end]
+        within = [day for day in found if start <= day <= end]
+        return [(day, day.strftime("%-d %b %Y" if day == within[0] else "%-d %b")) for day in within]
     months = [month for month in _months(start, end) if start <= month <= end]
     every = max(1, math.ceil(len(months) / 12))
     shown = months[::every]

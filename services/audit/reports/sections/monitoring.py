@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from services.audit.reports.charts import Mark, bars, heat, lines
+from services.audit.reports.charts import Mark, bars, heat, lines, read_as
 from services.audit.reports.document import Block, Chart, Row, Section, Table, gap
 from services.audit.reports.facts import Fact, Facts, by_month, ids, started, traffic_after
 from services.audit.reports.sections import alarms
@@ -60,8 +60,8 @@ def _volume(windows: Sequence[Fact]) -> Block:
 
 
 def short(month: str) -> str:
-    """`Apr 13` of `2013-04`."""
-    return datetime.strptime(month, "%Y-%m").strftime("%b %y")  # noqa: DTZ007 (no time of day is meant)
+    """`Apr ’13` of `2013-04`, which nobody takes for a day."""
+    return datetime.strptime(month, "%Y-%m").strftime("%b ’%y")  # noqa: DTZ007 (no time of day is meant)
 
 
 def _drift(facts: Facts, windows: Sequence[Fact]) -> list[Block]:
@@ -141,7 +141,7 @@ def quality_chart(facts: Facts, windows: Sequence[Fact]) -> list[Block]:
         return [gap("measured quality; no outcome has met a prediction.", ids(windows))]
     series, used = series_of(windows, lambda fact: fact.data["quality"].get(metric))
     drawing = lines(f"{metric} by window and version", series, marks=changes(facts))
-    caption = f"{metric} of each window (faint) and its monthly median (bold), by version."
+    caption = f"{metric} {read_as(series)}"
     return [Chart(f"Quality: {metric}", caption, drawing, plotted(series), ids(used))]
 
 

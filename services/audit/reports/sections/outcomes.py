@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from statistics import median
 
-from services.audit.reports.charts import lines
+from services.audit.reports.charts import lines, read_as
 from services.audit.reports.charts.lines import Limit
 from services.audit.reports.document import Block, Chart, Row, Section, Table, gap
 from services.audit.reports.facts import Fact, Facts, ids
@@ -95,7 +95,7 @@ def _kpi(facts: Facts, definition: Fact, windows: Sequence[Fact]) -> list[Block]
         return [gap(f"a measured value of KPI {name}.", ids([definition]))]
     limit = None if target is None else Limit(float(target), f"target {number(target)} {unit}")
     drawing = lines(f"{name} by window and version", series, limit=limit, marks=changes(facts))
-    caption = f"{unit} per case of each window (faint) and its monthly median (bold), by version."
+    caption = f"{unit} per case {read_as(series)}"
     chart = Chart(f"KPI: {name}", caption, drawing, plotted(series), ids(used))
     return [chart, kpi_table(definition, used), *_breaches(facts, name, target, unit)]
 

@@ -1,0 +1,40 @@
+"""Drift of a text or a truth value, from the counts of its categories."""
+
+# pyright: reportUnknownMemberType=false
+
+import numpy as np
+
+from services.monitor.domain.categories import Categories
+from services.monitor.domain.drift.found import FeatureDrift, Side, compared
+from services.monitor.domain.figures import figure
+from services.monitor.domain.statistics import Counts
+
+NAMED_GROUPS = 50
+"""The base's most frequent categories, each a group of its own; its others are one, and new ones another."""
+
+
+def categorical(name: str, now: Categories, base: Categories) -> FeatureDrift | None:
+    """All that is told of categories; None where a side has no rows."""
+    groups, base_groups, new = category_groups(now, base)
+    mine, its = Side(groups, now.known, now.missing), Side(base_groups, base.known, base.missing)
+    if not mine.rows or not its.rows:
+        return None
+    return compared(name, "categorical", mine, its, new=figure(new / now.known) if now.known else None)
+
+
+def category_groups(now: Categories, base: Categories) -> tuple[Counts, Counts, int]:
+    """(counts now, counts of the base, rows of categories new to the base) over the base's most frequent categories,
+    its others, and those new to it."""
+    named = {**base.declared, **base.counts}
+    ranked = sorted(named, key=lambda name: (-named[name], name))
+    here = {**now.declared, **now.counts}
+    top = ranked[:NAMED_GROUPS]
+    mine = [here.get(name, 0) for name in top]
+    its = [named[name] for name in top]
+    others = sum(here.get(name, 0) for name in ranked[NAMED_GROUPS:])
+    unknown = now.known - sum(mine) - others
+    if base.other:  # what the base counted without names may be what is not found among its names
+        others, unknown = others + unknown, 0
+    mine += [others, unknown]
+    its += [base.known - sum(its), 0]
+    return np.array(mine, np.int64), np.array(its, np.int64), unknown

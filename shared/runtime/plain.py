@@ -1,0 +1,37 @@
+"""Plain routes, answered in front of FastAPI's router: what it does for each request costs a small one as much as its
+own work. The routes are FastAPI's all the same, and so stand in the OpenAPI document."""
+
+from collections.abc import Sequence
+
+from starlette.requests import ClientDisconnect, Request
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from shared.runtime.answers import problem_response, translated
+from shared.runtime.http import PlainRoute
+
+
+class Plain:
+    """Wraps an app. Errors become the same problem documents as behind the router."""
+
+    def __init__(self, app: ASGIApp, routes: Sequence[PlainRoute]) -> None:
+        self.app, self.routes = app, routes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and not scope.get("root_path"):
+            path: str = scope["path"]
+            for route in self.routes:
+                found = route.path_regex.match(path)
+                if found is not None and scope["method"] in (route.methods or ()):
+                    scope["route"], scope["path_params"] = route, found.groupdict()
+                    await self._answer(route, scope, receive, send)
+                    return
+        await self.app(scope, receive, send)
+
+    async def _answer(self, route: PlainRoute, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            response = await route.endpoint(Request(scope, receive, send))
+        except ClientDisconnect:
+            raise
+        except Exception as error:
+            response = problem_response(translated(error), scope["path"])
+        await response(scope, receive, send)
