@@ -9,7 +9,7 @@ from shared.events.envelope import BatchPayload, Payload
 
 _ATTRIBUTES: dict[str, tuple[str, bool]] = {
     "ce_specversion": ("CloudEvents version, 1.0", True),
-    "ce_id": ("UUIDv7 of the event", True),
+    "ce_id": ("UUID of the event: version 7, or 8 where it says that a person flagged something singly", True),
     "ce_source": ("/muniment/SERVICE that stated it", True),
     "ce_type": ("what happened", True),
     "ce_subject": ("the stream; also the record's key", True),

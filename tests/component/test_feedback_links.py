@@ -37,6 +37,7 @@ async def test_a_link_flags_once_without_an_account() -> None:
         assert event.data.issuer == "ada"
         again = await system.client.post(made["path"])
         assert code(again) == (410, "link-used")
+        assert code(await system.client.get(made["path"])) == (410, "link-used")
         assert again.json()["flag"] == used.json()["id"]
 
 
@@ -91,13 +92,34 @@ async def test_a_flag_carries_files_by_their_digest() -> None:
 async def test_the_same_said_again_is_the_same_flag() -> None:
     async with running(DEFINITION) as system:
         first = (await system.client.post("/v1/flags", json=flag("flight-7", comment="late"))).json()
-        await system.settle()
         again = await system.client.post("/v1/flags", json=flag("flight-7", comment="late"))
         assert (again.status_code, again.json()["duplicate"], again.json()["id"]) == (200, True, first["id"])
         other = {"X-Actor": "ben"}
         assert (await system.client.post("/v1/flags", json=flag("flight-7"), headers=other)).status_code == 201
         assert (await system.client.post("/v1/flags", json=flag("flight-7", comment="no"))).status_code == 201
         assert len(await stated(system, "FeedbackFlagged")) == 3
+
+
+async def test_the_same_said_at_once_is_one_flag_until_it_is_answered() -> None:
+    """Of a slice, a model or a pipeline too; in a list as alone."""
+    async with running(DEFINITION) as system:
+        body = {"model": "m", "category": "biased", "expected": {"b": [1], "a": 2}}
+        many = {"flags": [body, body, flag("flight-7")]}
+        both = await asyncio.gather(
+            system.client.post("/v1/flags", json=body),
+            system.client.post("/v1/flags:bulk", json=many),
+            system.client.post("/v1/flags", json=body),
+        )
+        assert {answer.status_code for answer in both} <= {200, 201}
+        names = {both[0].json()["id"], both[2].json()["id"], *(one["id"] for one in both[1].json()["items"][:2])}
+        assert len(names) == 1
+        assert len(await stated(system, "FeedbackFlagged")) == 2
+        answer = {"resolution": "works_as_intended", "comment": "as it should"}
+        await system.client.post(f"/v1/flags/{names.pop()}/resolve", json=answer)
+        once_more = await system.client.post("/v1/flags", json=body)
+        assert (once_more.status_code, once_more.json()["duplicate"]) == (201, False)
+        too_large = {**body, "expected": 10**40}
+        assert code(await system.client.post("/v1/flags", json=too_large)) == (422, "not-plain")
 
 
 async def test_a_flood_is_limited_and_every_refusal_is_told() -> None:

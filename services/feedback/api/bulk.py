@@ -10,7 +10,7 @@ from pydantic import Field
 from services.feedback.api import lists
 from services.feedback.api.bodies import BulkBody, FlagBody, Name, query_of
 from services.feedback.api.limiting import limited
-from services.feedback.api.raising import raise_flag
+from services.feedback.api.raising import Raising
 from services.feedback.api.roles import FLAGGERS
 from services.feedback.domain import bulk as decider
 from services.feedback.domain.bulk import Request as Requested
@@ -54,13 +54,14 @@ _UPLOAD = {
 def add(routes: APIRouter, service: Service) -> None:
     """Mount the endpoints."""
     flagging, seeing = Depends(writing(service, *FLAGGERS)), Depends(reading(service))
+    raising = Raising(service)
 
     @routes.post(PATH, status_code=201, openapi_extra=_BULK, responses=also(429))
     async def post_bulk(body: BulkBody, call: Annotated[Call, flagging]) -> JSONResponse:
         """Flag many predictions. `flags`: up to 1,000, all or none, in the order given, 201. `predictions` (ids) or
         `query` (all that the log holds now and that meet it): up to 1,000,000 as a job, 202 with `job`."""
         if body.flags is not None:
-            return await _at_once(service, call, body.flags)
+            return await _at_once(raising, call, body.flags)
         if reason := not_plain(body.expected, "expected"):
             raise Problem(422, "not-plain", f"{reason[0].upper()}{reason[1:]}.")
         context = call.context(body.at)
@@ -139,12 +140,15 @@ async def _from_stream(service: Service, name: str) -> Row | None:
     return {"id": name, "state": said, **counts, "flags": dict(state.flags)}
 
 
-async def _at_once(service: Service, call: Call, bodies: list[FlagBody]) -> JSONResponse:
-    if not await call.answered():
-        await limited(service, call.caller.actor, len(bodies))
+async def _at_once(raising: Raising, call: Call, bodies: list[FlagBody]) -> JSONResponse:
+    first = True
 
     async def work(unit: UnitOfWork) -> tuple[int, dict[str, Any]]:
-        raised = [await raise_flag(service, unit, one, call.context(one.at), "list") for one in bodies]
+        nonlocal first
+        unheard, first = first, False
+        if unheard:
+            await limited(raising.service, call.caller.actor, len(bodies))
+        raised = [await raising.flag(unit, one, call.context(one.at), "list", None, unheard) for one in bodies]
         return 201, {"event_id": raised[-1]["event_id"], "accepted": len(raised), "items": raised}
 
     return await call.in_unit(work)

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from services.feedback.api.bodies import FlagBody, Name, State
 from services.feedback.api.limiting import limited
-from services.feedback.api.raising import raise_flag
+from services.feedback.api.raising import Raising
 from services.feedback.api.roles import FLAGGERS
 from services.feedback.projection.parts import rows_of
 from services.feedback.worker.places import NoSuchRow, place_of
@@ -16,7 +16,7 @@ from shared.events import batches
 from shared.events.feedback import Severity, Target
 from shared.log.store import UnitOfWork
 from shared.log.tables import Query, Row, Where, equal
-from shared.runtime.http import Call, page, reading, writing
+from shared.runtime.http import Call, EarlyRoute, page, reading, writing
 from shared.runtime.openapi import also
 from shared.runtime.problems import Problem
 from shared.runtime.service import Service
@@ -27,23 +27,44 @@ MAX_PARTS = 1_000
 
 def add(routes: APIRouter, service: Service) -> None:
     """Mount the endpoints."""
-    flagging, seeing = Depends(writing(service, *FLAGGERS)), Depends(reading(service))
+    _add_raising(routes, service)
+    _add_list(routes, service)
+    _add_one(routes, service)
 
-    @routes.post("/v1/flags", status_code=201, responses=also(429))
+
+def _add_raising(routes: APIRouter, service: Service) -> None:
+    flagging, raising = Depends(writing(service, *FLAGGERS)), Raising(service)
+
     async def post_flag(body: FlagBody, call: Annotated[Call, flagging]) -> JSONResponse:
         """Flag a prediction, a slice, a model or a pipeline. 404 where a prediction's batch is known and has no such
         row; where the prediction is not known (yet), the flag is kept with `located: false` and placed when it comes.
         What the caller said before, word by word, is not flagged again: 200 with that flag's id and `duplicate`. 429
         with Retry-After beyond MUNIMENT_FLAGS_PER_MINUTE of one user."""
 
-        if not await call.answered():
-            await limited(service, call.caller.actor)
+        first = True
 
         async def work(unit: UnitOfWork) -> tuple[int, dict[str, Any]]:
-            told = await raise_flag(service, unit, body, call.context(body.at))
+            nonlocal first
+            unheard, first = first, False
+            if unheard:
+                await limited(service, call.caller.actor)
+            told = await raising.flag(unit, body, call.context(body.at), unheard=unheard)
             return 200 if told["duplicate"] else 201, told
 
         return await call.in_unit(work)
+
+    routes.add_api_route(
+        "/v1/flags",
+        post_flag,
+        methods=["POST"],
+        status_code=201,
+        responses=also(429),
+        route_class_override=EarlyRoute,
+    )
+
+
+def _add_list(routes: APIRouter, service: Service) -> None:
+    seeing = Depends(reading(service))
 
     @routes.get("/v1/flags")
     async def list_flags(
@@ -75,6 +96,10 @@ def add(routes: APIRouter, service: Service) -> None:
             many = await _many_on(service, prediction_id)
             found["items"] += [row for row in many if all(row[name] == value for name, value in rest.items())]
         return found
+
+
+def _add_one(routes: APIRouter, service: Service) -> None:
+    seeing = Depends(reading(service))
 
     @routes.get("/v1/flags/{flag}")
     async def one_flag(flag: str, call: Annotated[Call, seeing]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from services.feedback.api.bodies import FlagBody, Name
 from services.feedback.api.keys import link_key
 from services.feedback.api.limiting import limited
 from services.feedback.api.raising import Link as Raised
-from services.feedback.api.raising import raise_flag
+from services.feedback.api.raising import Raising
 from services.feedback.api.roles import FLAGGERS
 from services.feedback.domain import flags
 from services.feedback.domain.links import MAX_TOKEN, Expired, Link, NotGenuine, opened, token
@@ -58,6 +58,7 @@ class LinkBody(FlagBody):
 def add(routes: APIRouter, service: Service) -> None:
     """Mount the endpoints."""
     issuing = Depends(writing(service, *FLAGGERS))
+    raising = Raising(service)
     keys: list[bytes] = []
 
     def key() -> bytes:
@@ -88,6 +89,8 @@ def add(routes: APIRouter, service: Service) -> None:
     async def show(token: str) -> HTMLResponse:
         """A page that tells what the link flags, with one button. 403 and 410 as POST."""
         link = _opened(key(), token)
+        if await service.store.get("flags", link.flag) is not None:
+            raise _used(link)
         body = FlagBody.model_validate(link.body)
         what = body.prediction_id or body.model or body.pipeline or (body.slice and body.slice.deployment) or ""
         said = f"{what}: {body.category.replace('_', ' ')}, severity {body.severity}"
@@ -100,25 +103,28 @@ def add(routes: APIRouter, service: Service) -> None:
         `link-not-genuine` where it was changed, 410 `link-expired`, 410 `link-used`."""
         link = _opened(key(), token)
         await limited(service, f"link/{link.issuer}")
-        return await _use(service, link)
+        return await _use(raising, link)
 
 
-async def _use(service: Service, link: Link) -> JSONResponse:
+async def _use(raising: Raising, link: Link) -> JSONResponse:
     body = FlagBody.model_validate(link.body)
 
     async def work(unit: UnitOfWork) -> dict[str, Any]:
-        _, state = await service.commands.state_in(unit, flags, f"flag/{link.flag}")
+        _, state = await raising.service.commands.state_in(unit, flags, f"flag/{link.flag}")
         if state.state != "none":
-            detail = f"This link has raised its flag already: {link.flag}."
-            raise Problem(410, "link-used", detail, "Ask for a new link.", flag=link.flag)
-        return await raise_flag(
-            service, unit, body, Context(link.actor, now(), link.flag), "link", Raised(link.flag, link.issuer)
-        )
+            raise _used(link)
+        context = Context(link.actor, now(), link.flag)
+        return await raising.flag(unit, body, context, "link", Raised(link.flag, link.issuer))
 
     try:
-        return Answer(await service.commands.attempt(work), 201)
+        return Answer(await raising.service.commands.attempt(work), 201)
     except Conflict as error:
         raise contended() from error
+
+
+def _used(link: Link) -> Problem:
+    detail = f"This link has raised its flag already: {link.flag}."
+    return Problem(410, "link-used", detail, "Ask for a new link.", flag=link.flag)
 
 
 def _opened(key: bytes, given: str) -> Link:

@@ -1,7 +1,11 @@
 """How one flag is raised, whoever asks: by hand, in a list, through a link."""
 
-from dataclasses import dataclass
+import json
+from dataclasses import dataclass, field, replace
+from hashlib import sha256
+from itertools import count
 from typing import Any
+from uuid import UUID
 
 from services.feedback.api.attachments import attachments, known
 from services.feedback.api.bodies import FlagBody, query_of
@@ -10,17 +14,15 @@ from services.feedback.domain.conditions import check
 from services.feedback.domain.flags import Raise, Subject
 from services.feedback.domain.limits import OPEN_STATES
 from services.feedback.worker.due import due_of
-from services.feedback.worker.places import NoSuchRow, place_of
+from services.feedback.worker.places import NoSuchRow, Remembering, place_of
 from shared.events.feedback import Attachment, Via
 from shared.log.store import UnitOfWork
-from shared.log.tables import Query, Row, Where, equal
+from shared.log.tables import Query, Row, equal
 from shared.runtime.commands import Context
 from shared.runtime.http import described
 from shared.runtime.problems import Problem
 from shared.runtime.service import Service
 from shared.runtime.times import with_offset
-
-_SAME = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,43 +33,91 @@ class Link:
     issuer: str
 
 
-async def raise_flag(
-    service: Service, unit: UnitOfWork, body: FlagBody, context: Context, via: Via = "api", link: Link | None = None
-) -> dict[str, Any]:
-    """Raise it, or answer with the open flag in which the same actor said the same of the same thing before
-    (`duplicate: true`). Raises Problem 404 `unknown-prediction`, 422 `unknown-attachment`."""
-    command = await _command(service, unit, body, context, via, link)
-    if (same := await _same(unit, command, context.actor)) is not None:
-        told = {"id": same["id"], "event_id": same["id"], "sequence": 0, "type": "FeedbackFlagged", "events": []}
-        return told | {"prediction_id": command.prediction_id, "located": same["located"], "duplicate": True}
-    events = await service.commands.handle_in(unit, flags, f"flag/{command.flag}", command, context)
-    located = command.place is not None or command.subject is not None
-    return described(events) | {"prediction_id": command.prediction_id, "located": located, "duplicate": False}
+@dataclass(frozen=True, slots=True)
+class Raising:
+    """Raises flags of one service. Remembers batches that it has seen."""
+
+    service: Service
+    _batches: dict[str, Row] = field(default_factory=dict[str, Row])
+
+    async def flag(
+        self,
+        unit: UnitOfWork,
+        body: FlagBody,
+        context: Context,
+        via: Via = "api",
+        link: Link | None = None,
+        unheard: bool = False,
+    ) -> dict[str, Any]:
+        """Raise it, or answer with the open flag in which the same actor said the same of the same thing before
+        (`duplicate: true`). `unheard`: take it that nobody said so, without looking; where somebody did, the unit
+        ends in Conflict. Raises Problem 404 `unknown-prediction`, 422 `unknown-attachment`."""
+        command = await self._command(unit, body, context, via, link)
+        located = command.place is not None or command.subject is not None
+        if link is not None:
+            return await self._raised(unit, command, context, located)
+        words = _words(body, context.actor)
+        if unheard:
+            command = replace(command, flag=flag_id(words))
+            return await self._raised(unit, command, context, located, (0, flags.initial))
+        for again in count():
+            name = flag_id(words, again)
+            _, state = await self.service.commands.state_in(unit, flags, f"flag/{name}")
+            if state.state == "none":
+                return await self._raised(unit, replace(command, flag=name), context, located)
+            if state.state in OPEN_STATES:
+                told = {"id": name, "event_id": name, "sequence": 0, "type": "FeedbackFlagged", "events": []}
+                located = state.located or state.target != "prediction"
+                return told | {"prediction_id": command.prediction_id, "located": located, "duplicate": True}
+        raise AssertionError
+
+    async def _raised(
+        self,
+        unit: UnitOfWork,
+        command: Raise,
+        context: Context,
+        located: bool,
+        known: tuple[int, flags.Flag] | None = None,
+    ) -> dict[str, Any]:
+        context = replace(context, event_id=command.flag)
+        events = await self.service.commands.handle_in(unit, flags, f"flag/{command.flag}", command, context, known)
+        return described(events) | {"prediction_id": command.prediction_id, "located": located, "duplicate": False}
+
+    async def _command(self, unit: UnitOfWork, body: FlagBody, context: Context, via: Via, link: Link | None) -> Raise:
+        try:
+            place = await place_of(Remembering(unit, self._batches), body.prediction_id) if body.prediction_id else None
+        except NoSuchRow as error:
+            fix = "Take the id as the prediction's answer gave it."
+            raise Problem(404, "unknown-prediction", str(error), fix) from error
+        return Raise(
+            context.event_id,
+            body.prediction_id or "",
+            place,
+            body.category,
+            body.severity,
+            body.expected,
+            body.comment,
+            await _subject(unit, body),
+            await _attachments(self.service, body),
+            via,
+            due_of(self.service.settings, body.severity, context.at),
+            link.id if link else None,
+            link.issuer if link else "",
+        )
 
 
-async def _command(
-    service: Service, unit: UnitOfWork, body: FlagBody, context: Context, via: Via, link: Link | None
-) -> Raise:
-    try:
-        place = await place_of(unit, body.prediction_id) if body.prediction_id else None
-    except NoSuchRow as error:
-        fix = "Take the id as the prediction's answer gave it."
-        raise Problem(404, "unknown-prediction", str(error), fix) from error
-    return Raise(
-        context.event_id,
-        body.prediction_id or "",
-        place,
-        body.category,
-        body.severity,
-        body.expected,
-        body.comment,
-        await _subject(unit, body),
-        await _attachments(service, body),
-        via,
-        due_of(service.settings, body.severity, context.at),
-        link.id if link else None,
-        link.issuer if link else "",
-    )
+def flag_id(words: bytes, again: int = 0) -> str:
+    """The id of the flag that says these words, a UUIDv8 (RFC 9562, 5.8): who says the same of the same thing once more
+    names the same flag, at whichever process and however soon. `again`: how many such flags have ended before."""
+    digest = sha256(words + again.to_bytes(4)).digest()[:16]
+    number = int.from_bytes(digest) & ~(0xF << 76 | 0x3 << 62) | 0x8 << 76 | 0x2 << 62
+    return str(UUID(int=number))
+
+
+def _words(body: FlagBody, actor: str) -> bytes:
+    """What makes it the same: who says it, of what, and in which words."""
+    said = body.model_dump(mode="json", exclude={"at"}, by_alias=True)
+    return json.dumps([actor, said], sort_keys=True).encode()  # whole numbers of any size, which are refused later
 
 
 async def _subject(unit: UnitOfWork, body: FlagBody) -> Subject | None:
@@ -96,14 +146,3 @@ async def _attachments(service: Service, body: FlagBody) -> tuple[Attachment, ..
             raise Problem(422, "unknown-attachment", f"There is no attachment {one.sha256}.", fix)
         found.append(Attachment(sha256=one.sha256, name=one.name, media_type=kept["media_type"], bytes=kept["bytes"]))
     return tuple(found)
-
-
-async def _same(unit: UnitOfWork, command: Raise, actor: str) -> Row | None:
-    """The open flag of this actor that says the same of the same thing, as far as the views know."""
-    if not command.prediction_id:
-        return None
-    await unit.lock([f"feedback.flag.{actor}/{command.prediction_id}"])
-    where = (*equal(prediction_id=command.prediction_id, raised_by=actor, category=command.category),)
-    rows = await unit.find(Query("flags", (*where, Where("state", "in", sorted(OPEN_STATES))), limit=_SAME))
-    said = (command.expected, command.comment, command.severity)
-    return next((row for row in rows if (row["expected"], row["comment"], row["severity"]) == said), None)

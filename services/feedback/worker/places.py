@@ -20,6 +20,7 @@ from shared.log.records import Record, TopicPartition
 from shared.log.tables import Query, Row, Where
 
 CHUNK = 1_000
+MAX_KNOWN = 10_000
 AT_ONCE = 200
 """Records read off the log at once, each of which may be megabytes."""
 
@@ -30,6 +31,31 @@ class Finder(Protocol):
     async def get(self, table: str, *key: object) -> Row | None: ...
 
     async def find(self, query: Query) -> list[Row]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Remembering:
+    """A reader that asks for each batch once: what is known of a batch never changes. `batches`: those known so far,
+    at most MAX_KNOWN."""
+
+    reader: Finder
+    batches: dict[str, Row]
+
+    async def get(self, table: str, *key: object) -> Row | None:
+        """A row, as the reader gives it."""
+        if table != "batches":
+            return await self.reader.get(table, *key)
+        name = str(key[0])
+        row = self.batches.get(name) or await self.reader.get(table, name)
+        if row is not None:
+            if len(self.batches) >= MAX_KNOWN and name not in self.batches:
+                del self.batches[next(iter(self.batches))]
+            self.batches[name] = row
+        return row
+
+    async def find(self, query: Query) -> list[Row]:
+        """Rows, as the reader gives them."""
+        return await self.reader.find(query)
 
 
 class NoSuchRow(Exception):

@@ -2,9 +2,11 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from uuid import RFC_4122, UUID
 
 import pytest
 
+from services.feedback.api.raising import flag_id
 from services.feedback.domain import flags, thresholds
 from services.feedback.domain.flags import Comment, Lapse, Locate, Merge, Place, Raise, Resolve, Subject, Triage
 from services.feedback.domain.limits import Level, Over, over
@@ -159,3 +161,10 @@ LIMITS = FlagLimitsSet(deployment="d", open_flags=3, rate=0.01, rate_rows=100, c
 )
 def test_which_limits_are_reached(level, predictions, kinds) -> None:
     assert over(LIMITS, level, predictions) == kinds
+
+
+def test_the_same_words_name_the_same_flag_and_other_words_another() -> None:
+    first = UUID(flag_id(b"ana says late"))
+    assert (first.version, first.variant) == (8, RFC_4122)
+    names = {flag_id(b"ana says late"), flag_id(b"ana says late", 1), flag_id(b"ben says late")}
+    assert (len(names), str(first) in names) == (3, True)
