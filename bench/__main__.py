@@ -22,6 +22,7 @@ NAMES = (
     "windows",
     "archive",
     "replay",
+    "rebuild",
     "asof",
     "fold",
     "state",
