@@ -20,6 +20,8 @@ NAMES = (
     "infer",
     "batch_predictions",
     "windows",
+    "closing",
+    "workers",
     "archive",
     "replay",
     "rebuild",

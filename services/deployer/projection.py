@@ -7,6 +7,7 @@ from shared.events.deployer import (
     CanaryStarted,
     Deployed,
     FallbackSet,
+    PredictionsLost,
     Promoted,
     Reacted,
     ReactionsSet,
@@ -80,6 +81,18 @@ HISTORY = Table(
         "reason": "text",
     },
 )
+LOSSES = Table(
+    "losses",
+    ("name", "sequence"),
+    {
+        "name": "text",
+        "sequence": "bigint",
+        "event_id": "text",
+        "at": "timestamp",
+        "version": "integer",
+        "rows": "bigint",
+    },
+)
 MODELS = Table("models", ("model",), {"model": "text"})
 VERSIONS = Table(
     "model_versions",
@@ -91,7 +104,7 @@ GATES = Table(
     ("model", "version", "stage"),
     {"model": "text", "version": "integer", "stage": "text", "allowed": "boolean", "rules": "json"},
 )
-TABLES: tuple[Table, ...] = (DEPLOYMENTS, HISTORY, REACTIONS, MODELS, VERSIONS, GATES)
+TABLES: tuple[Table, ...] = (DEPLOYMENTS, HISTORY, REACTIONS, LOSSES, MODELS, VERSIONS, GATES)
 
 
 def project(event: Event) -> list[Change]:
@@ -116,6 +129,9 @@ def project(event: Event) -> list[Change]:
             return [_changed(event, fact.deployment, {"fallback": fact.fallback.model_dump(mode="json")})]
         case Reacted() as fact:
             return [_reaction(event, fact)]
+        case PredictionsLost() as fact:
+            row = {"name": fact.deployment, "sequence": event.sequence, "event_id": event.id, "at": event.time}
+            return [Put("losses", row | {"version": fact.version, "rows": fact.rows})]
         case ModelRegistered() as fact:
             return [Put("models", {"model": fact.model})]
         case ModelVersionRegistered() as fact:

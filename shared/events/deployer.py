@@ -185,3 +185,14 @@ class ResourcesDeclared(DeployerPayload):
     model: str
     resources: Resources
     reason: str = ""
+
+
+class PredictionsLost(DeployerPayload):
+    """A process was killed before the log had these predictions, which were answered: so many `rows` of `version` are
+    not on record. `process`: the id of that process's count of its answers."""
+
+    deployment: str
+    model: str
+    version: int
+    rows: int
+    process: str

@@ -9,8 +9,11 @@ from typing import Any
 
 import pytest
 
+from services.deployer.losses import Losses
 from services.deployer.service import DEFINITION
+from services.deployer.serving.tally import Tally
 from shared.log.log import LogUnavailable
+from shared.runtime.predictions import Target
 from tests.component.deployer_given import Registry, deploy, flights, logged
 from tests.support import System, running
 
@@ -103,3 +106,24 @@ async def test_two_rows_with_one_id_of_their_own_are_in_two_batches(tmp_path: Pa
             assert (await system.client.post(INFER, json=flights((1.0, 2.0), id="flight-1"))).status_code == 200
         found = await logged(system)
         assert [batch.column("prediction_id").to_pylist() for _, batch in found] == [["flight-1"]] * 2
+
+
+async def test_what_a_killed_process_did_not_log_is_on_record_once(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    killed = Tally(data)
+    cell = killed.cell(Target("late", "late-flights", 1))
+    assert cell is not None
+    killed.answered(cell, 7)
+    killed.logged(cell, 4)
+    killed.close()
+    (left,) = (data / "answers").iterdir()
+    kept = left.read_bytes()
+    async with serving(tmp_path, data_dir=data) as system:
+        losses = Losses(system.services["deployer"])
+        await losses.look()
+        assert not left.exists()
+        left.write_bytes(kept)  # as if it had been killed, too, between the word and the removal
+        await losses.look()
+        await system.settle()
+        (lost,) = (await system.client.get("/v1/deployments/late")).json()["lost"]
+        assert (lost["version"], lost["rows"]) == (1, 3)

@@ -220,6 +220,7 @@ PAYLOADS: tuple[Payload, ...] = (
         fallback=deployer.Fallback(kind="constant", outputs={"probability": 0.2}),
         reason="rather warn too little",
     ),
+    deployer.PredictionsLost(**V1, rows=3, process=BATCH),
     monitor.PredictionLogged(**V1, rows=2, start=AT, end=AT),
     monitor.OutcomeLogged(rows=2),
     monitor.OutcomesJoined(**V1, rows=2, batches=(BATCH,), outcome_event=BATCH),

@@ -37,13 +37,15 @@ def router(service: Service, serving: Serving) -> APIRouter:
     @routes.get("/{name}", response_class=Answer)
     async def deployment(name: str, call: Annotated[Call, Depends(read)]) -> Answer:
         """One deployment with its history, newest first, and what became of its shadows and of versions
-        that failed in this process, and what they took of it."""
+        that failed in this process, and what they took of it. `lost`: answers that a killed process did not log."""
         row = await store.get("deployments", name)
         if row is None:
             await unknown(store, name)
         query = tables.Query("deployment_history", tables.equal(name=name), ("-sequence",), MAX_HISTORY)
         history = [_step(one) for one in await store.find(query)]
+        losses = tables.Query("losses", tables.equal(name=name), ("-sequence",), MAX_HISTORY)
         told = {
+            "lost": [_step(one) for one in await store.find(losses)],
             "shadows": _shadows(serving, row),
             "fell_back": _fell(serving, name),
             "measured": _measured(serving, name),

@@ -19,6 +19,7 @@ from services.deployer.domain.commands import (
     SetReactions,
     SetTraffic,
     StartCanary,
+    StateLoss,
     StepCanary,
     VersionFacts,
 )
@@ -46,6 +47,7 @@ __all__ = [
     "SetTraffic",
     "StartCanary",
     "State",
+    "StateLoss",
     "StepCanary",
     "VersionFacts",
     "arrange",

@@ -135,6 +135,15 @@ class SetFallback:
     reason: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class StateLoss:
+    """A process that was killed had answered `rows` by `version` that the log has not."""
+
+    version: int
+    rows: int
+    process: str
+
+
 Command = (
     Deploy
     | SetTraffic
@@ -149,4 +158,5 @@ Command = (
     | React
     | Report
     | SetFallback
+    | StateLoss
 )

@@ -17,11 +17,20 @@ from services.deployer.domain.commands import (
     SetReactions,
     SetTraffic,
     StartCanary,
+    StateLoss,
     StepCanary,
 )
 from services.deployer.domain.rules import GATED, answering, gates_open, known, servable, sticky, well_formed
 from services.deployer.domain.state import State
-from shared.events.deployer import Deployed, FallbackSet, ResourcesDeclared, Retired, Traffic, TrafficChanged
+from shared.events.deployer import (
+    Deployed,
+    FallbackSet,
+    PredictionsLost,
+    ResourcesDeclared,
+    Retired,
+    Traffic,
+    TrafficChanged,
+)
 from shared.events.envelope import Payload
 from shared.events.refusal import Refused
 
@@ -38,6 +47,8 @@ def decide(state: State, command: Command) -> Sequence[Payload]:
         return reacting.react(state, command)
     if not state.exists:
         raise Refused("unknown-deployment", "There is no such deployment.", status=404)
+    if isinstance(command, StateLoss):
+        return _lost(state, command)
     if state.retired:
         raise Refused("retired", f"Deployment '{state.deployment}' was retired; deploy under a new name.")
     match command:
@@ -69,6 +80,21 @@ def _canary(state: State, command: StartCanary | StepCanary | HoldCanary | Resum
             return canary.hold(state, command)
         case ResumeCanary():
             return canary.resume(state, command)
+
+
+def _lost(state: State, command: StateLoss) -> Sequence[Payload]:
+    """Each count of a process is stated once, of a retired deployment too."""
+    if (command.process, command.version) in state.lost:
+        return []
+    return [
+        PredictionsLost(
+            deployment=state.deployment,
+            model=state.model,
+            version=command.version,
+            rows=command.rows,
+            process=command.process,
+        )
+    ]
 
 
 def _set_fallback(state: State, command: SetFallback) -> Sequence[Payload]:

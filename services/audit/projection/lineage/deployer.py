@@ -56,6 +56,11 @@ def _reacted(event: Event, data: deployer.Reacted) -> Said:
     return node, of_version(node, data)
 
 
+def _lost(event: Event, data: deployer.PredictionsLost) -> Said:
+    node = f"loss/{event.id}"
+    return node, of_version(node, data)
+
+
 SAYS: Says = {
     deployer.Deployed: _deployed,
     deployer.TrafficChanged: _traffic,
@@ -68,6 +73,7 @@ SAYS: Says = {
     deployer.CanaryEnded: _canary,
     deployer.ReactionsSet: set_for_deployment("reactions"),
     deployer.Reacted: _reacted,
+    deployer.PredictionsLost: _lost,
     deployer.FallbackSet: set_for_deployment("fallback"),
     deployer.ResourcesDeclared: set_for_deployment("resources"),
 }
