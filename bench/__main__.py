@@ -24,6 +24,7 @@ NAMES = (
     "workers",
     "archive",
     "replay",
+    "rebuild",
     "asof",
     "fold",
     "state",
