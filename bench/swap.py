@@ -7,7 +7,8 @@ import httpx
 
 from bench import given
 from bench.http_load import Load, load, post, rate
-from bench.infer import CONNECTIONS, PATH, SECONDS, body, deployed, registered, written
+from bench.infer import CONNECTIONS, PATH, SECONDS, deployed, registered, written
+from bench.infer import body as asked
 from bench.line import Line, middle
 from bench.stack import Stack
 
@@ -21,7 +22,7 @@ async def measure(stack: Stack) -> list[Line]:
         await registered(stack, version, artifact)
     port = stack.process("deployer", ["-m", "services.deployer", "all"])
     await deployed(port)
-    request = post(PATH, body(), "application/json")
+    request = post(PATH, asked(), "application/json")
     await rate(port, request, CONNECTIONS, SECONDS / 2)  # warm
     rounds: list[tuple[Load, Load]] = []
     for _ in range(ROUNDS):
@@ -44,12 +45,12 @@ async def _swaps(port: int) -> None:
     async with httpx.AsyncClient() as client:
         while True:
             traffic = {"champion": 1, "challengers": [{"version": 2, "percent": 50.0}]}
-            for ask in (
-                client.put(f"{base}/traffic", json=traffic),
-                client.post(f"{base}/promote"),
-                client.post(f"{base}/rollback"),
-                client.post(f"{base}/rollback"),
+            for method, path, body in (
+                ("PUT", "traffic", traffic),
+                ("POST", "promote", None),
+                ("POST", "rollback", None),
+                ("POST", "rollback", None),
             ):
-                answer = await ask
+                answer = await client.request(method, f"{base}/{path}", json=body)
                 assert answer.is_success, answer.text
                 await asyncio.sleep(PAUSE / 4)
