@@ -21,6 +21,8 @@ NAMES = (
     "swap",
     "batch_predictions",
     "windows",
+    "closing",
+    "workers",
     "archive",
     "replay",
     "asof",

@@ -58,10 +58,10 @@ async def known(store: Store) -> None:
             await unit.apply(project(event))
 
 
-def table(seed: int = 0) -> pa.RecordBatch:
+def table(seed: int = 0, at: datetime = AT) -> pa.RecordBatch:
     """1,000 predictions as the log keeps them."""
     rng = np.random.default_rng(seed)
-    columns = {"at": pa.array([AT] * ROWS, batches.TIMESTAMP)}
+    columns = {"at": pa.array([at] * ROWS, batches.TIMESTAMP)}
     columns |= {batches.FEATURE + name: pa.array(rng.normal(size=ROWS)) for name in FEATURES}
     return pa.record_batch(columns | {batches.OUTPUT + "probability": pa.array(rng.uniform(size=ROWS))})
 

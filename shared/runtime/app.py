@@ -1,6 +1,7 @@
 """The app factory: the routers of one or more services behind one edge."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response
@@ -61,13 +62,19 @@ def _operations(app: FastAPI, gauges: Gauges) -> None:
     async def live(request: Request) -> Response:
         return JSONResponse({"status": "live"})
 
+    def told() -> dict[str, Any]:
+        """How far consumers are that catch up, where any do."""
+        return {"progress": health.progress} if health.progress else {}
+
     async def ready(request: Request) -> Response:
         if not health.measured:
             await health.measure()
         if not health.problems:
-            return JSONResponse({"status": "ready", "lags": health.lags})
+            return JSONResponse({"status": "ready", "lags": health.lags} | told())
         detail = "; ".join(f"{name}: {reason}" for name, reason in health.problems.items())
-        problem = Problem(503, "not-ready", detail, problems=health.problems, lags=health.lags)
+        problem = Problem(
+            503, "not-ready", detail, problems=health.problems, lags=health.lags, progress=health.progress
+        )
         return problem_response(problem, request.url.path)
 
     async def metrics(request: Request) -> Response:

@@ -3,12 +3,15 @@
 import asyncio
 from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass, field
-from typing import TypeVar
+from math import inf
+from time import monotonic
+from typing import Any, TypeVar
 
 import structlog
 
 from shared.runtime.consumer import Consumer
 from shared.runtime.observability import Gauges
+from shared.runtime.progress import Progress
 from shared.runtime.relay import Relay
 from shared.runtime.running import Running
 
@@ -28,6 +31,10 @@ class Health:
     gauges: Gauges
     problems: dict[str, str] = field(default_factory=dict[str, str])
     lags: dict[str, int] = field(default_factory=dict[str, int])
+    progress: dict[str, dict[str, Any]] = field(default_factory=dict[str, "dict[str, Any]"])
+    """Of consumers that are more than `consumer_load_lag` behind, as in a rebuild: how far, how fast, how long yet."""
+
+    _measured: dict[str, Progress] = field(default_factory=dict[str, Progress])
     measured: bool = False
 
     async def run(self) -> None:
@@ -79,9 +86,29 @@ class Health:
             return
         self.lags[consumer.name] = lag
         self.gauges.lag.labels(service, consumer.name).set(lag)
+        await self._progress(service, consumer, lag, found)
         reason = consumer.stuck(lag)
         if reason:
             found[consumer.name] = reason
+
+    async def _progress(self, service: str, consumer: Consumer, lag: int, found: dict[str, str]) -> None:
+        """Tell of a consumer that catches up, until it has."""
+        known = self.progress.get(consumer.name)
+        if lag <= (0 if known else consumer.settings.consumer_load_lag):
+            self.progress.pop(consumer.name, None)
+            self._measured.pop(consumer.name, None)
+            if known:
+                self.gauges.seconds_left.labels(service, consumer.name).set(0)
+            return
+        bounds = await _probe(consumer.log.bounds(consumer.topics), found, consumer.name)
+        if bounds is None:
+            return
+        end = sum(bound.end for bound in bounds.values())
+        told = self._measured.setdefault(consumer.name, Progress()).measured(monotonic(), max(0, end - lag), end)
+        self.progress[consumer.name] = told.as_dict
+        labels = (service, consumer.name)
+        self.gauges.rate.labels(*labels).set(told.per_second)
+        self.gauges.seconds_left.labels(*labels).set(told.seconds_left if told.seconds_left is not None else inf)
 
     async def _relay(self, part: Running, relay: Relay, found: dict[str, str]) -> None:
         if relay.problem:

@@ -71,6 +71,15 @@ class Gauges:
         )
         consumer = ["service", "consumer"]
         self.lag = Gauge("muniment_consumer_lag_records", "Records not yet applied", consumer, registry=self.registry)
+        self.rate = Gauge(
+            "muniment_catching_up_records_per_second", "Rate of a consumer far behind", consumer, registry=self.registry
+        )
+        self.seconds_left = Gauge(
+            "muniment_catching_up_seconds_left",
+            "Until a consumer far behind is there",
+            consumer,
+            registry=self.registry,
+        )
         self.dead_letters = Gauge("muniment_dead_letters", "Dead letters waiting", consumer, registry=self.registry)
         self.relay_lag = Gauge(
             "muniment_relay_lag_events", "Own events not yet on the log", ["service"], registry=self.registry

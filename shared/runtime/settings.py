@@ -172,9 +172,12 @@ class Settings(BaseSettings):
     drift_auc_threshold: float = 0.65
     """Area under the ROC curve of telling a window's rows from the reference's from which on all features drifted."""
 
-    native_fold: bool = False
-    """Whether workers of the monitor compile the fold of numbers (Numba): some seconds at the start and more memory for
-    less time a row. States are the same, to the bit."""
+    native_fold: bool | None = None
+    """Whether workers of the monitor compile the fold of numbers (Numba): some seconds and 150 MiB for a third less
+    time a row. States are the same, to the bit. None: once a worker has folded `native_fold_rows`."""
+
+    native_fold_rows: int = 5_000_000
+    """Predictions folded by one process after which the compiling has paid off."""
 
     drift_level: float = 0.01
     """Expected share of false alarms among the features said to have drifted, over all features of a window."""

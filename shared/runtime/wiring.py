@@ -1,12 +1,14 @@
-"""`python -m services.NAME api|worker|all|rebuild|verify`: one service on Kafka, PostgreSQL and Valkey."""
+"""`python -m services.NAME api|worker|all|rebuild|verify|fold`: one service on Kafka, PostgreSQL and Valkey."""
 
 import argparse
 import asyncio
+import os
+import signal
 import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from time import monotonic
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import structlog
 import uvloop
@@ -18,12 +20,14 @@ from shared.log.log import LogUnavailable
 from shared.log.postgres_scratch import InUse, scratch_store
 from shared.log.postgres_store import PostgresStore
 from shared.log.store import Store, StoreUnavailable
+from shared.runtime import memory
 from shared.runtime.app import create_app
 from shared.runtime.checking import CODES, as_json, check_views, record
 from shared.runtime.commands import CommandLoop
 from shared.runtime.consumer import Consumer
 from shared.runtime.observability import configure_logs
-from shared.runtime.rebuilding import rebuild
+from shared.runtime.progress import Told
+from shared.runtime.rebuilding import Broken, rebuild, refill
 from shared.runtime.running import Running, Transport
 from shared.runtime.service import Definition, Service
 from shared.runtime.serving import CannotServe, serve
@@ -39,17 +43,29 @@ ACTOR = "command line"
 """Who asks for a check of the views there."""
 
 _ROLES = (
-    "answer requests, fold the log, or both; or empty the views, which workers then fill from the log's start; or"
-    " verify the views against a replay beside them (exit code 0 equal, 1 different, 2 could not tell)"
+    "answer requests, fold the log, or both; or empty the views, which workers then fill from the log's start (or this"
+    " command, with --wait); or verify the views against a replay beside them (exit code 0 equal, 1 different, 2 could"
+    " not tell); or only consume, as the processes of a rebuild do"
 )
+TOLD_SECONDS = 10.0
+"""How often a rebuild tells its progress where no terminal shows it all the time."""
 
 
 def main(definition: Definition) -> None:
     """Run the process that the command line asks for; exits 0 after SIGTERM or SIGINT, else with 1 and a reason."""
     parser = argparse.ArgumentParser(prog=f"python -m services.{definition.name}")
-    parser.add_argument("role", choices=["api", "worker", "all", "rebuild", "verify"], help=_ROLES)
+    parser.add_argument("role", choices=["api", "worker", "all", "rebuild", "verify", "fold"], help=_ROLES)
     parser.add_argument("--json", action="store_true", help="what verify found, for scripts")
     parser.add_argument("--no-record", action="store_true", help="put nothing that verify finds on record")
+    parser.add_argument("--wait", action="store_true", help="rebuild: fill the views here, and tell the progress")
+    cores = os.cpu_count() or 1
+    parser.add_argument(
+        "--processes",
+        type=int,
+        default=cores,
+        metavar="N",
+        help=f"that fill them, each with a share of the log's partitions; default one a core, {cores}",
+    )
     arguments = parser.parse_args()
     role: str = arguments.role
     settings = Settings()
@@ -58,6 +74,10 @@ def main(definition: Definition) -> None:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             if role == "verify":
                 code = runner.run(verify(definition, settings, arguments.json, not arguments.no_record))
+            elif role == "fold":
+                code = runner.run(fold(definition, settings))
+            elif role == "rebuild" and arguments.wait:
+                code = runner.run(refilled(definition, settings, max(1, arguments.processes)))
             else:
                 code = runner.run(run(definition, role, settings))
     except CannotServe as error:
@@ -109,6 +129,47 @@ async def verify(definition: Definition, settings: Settings, json: bool = False,
         raise CannotServe(f"unexpected {error!r}") from error
     print(as_json([outcome]) if json else outcome)
     return outcome.code
+
+
+async def refilled(definition: Definition, settings: Settings, processes: int) -> int:
+    """Rebuild the views of one service here, by so many processes, and tell how far it is; returns the exit code."""
+    shown, told_at = sys.stderr.isatty(), 0.0
+
+    def tell(told: Told) -> None:
+        nonlocal told_at
+        over = told.records == told.of
+        if shown:
+            print(f"\r\x1b[K{told}", end="\n" if over else "", file=sys.stderr, flush=True)
+        elif over or monotonic() - told_at > TOLD_SECONDS:
+            told_at = monotonic()
+            logger.info("rebuilding", service=definition.name, progress=str(told), **told.as_dict)
+
+    async with ports(definition, settings) as service:
+        try:
+            await refill(definition, service, processes, tell)
+        except Broken as error:
+            raise CannotServe(str(error)) from error
+    logger.info("views rebuilt", service=definition.name)
+    return 0
+
+
+async def fold(definition: Definition, settings: Settings) -> int:
+    """Only consume, until told to stop: one of the processes of a rebuild, which sees to the indexes itself."""
+    stop, loop = asyncio.Event(), asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with ports(definition, settings) as service:
+        consume = _transport(definition, settings)
+        memory.settle()
+        tasks: list[asyncio.Task[Any]] = [asyncio.create_task(stop.wait())]
+        for consumer in definition.consumers(service):
+            consumer.loads = ()
+            tasks.append(asyncio.create_task(consume(consumer)))
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    return 0 if stop.is_set() else 1
 
 
 @asynccontextmanager

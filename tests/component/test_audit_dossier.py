@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from services.audit.service import DEFINITION
-from shared.events import registry
+from shared.events import monitor, registry
 from shared.events.batches import prediction_id
 from tests.component.audit_given import APPROVED, BATCH, CORRECTED, FLAG, Story, told
 from tests.support import System, running
@@ -52,6 +52,42 @@ async def test_all_that_concerns_a_prediction_in_one_call(system: System, story:
     assert {BATCH, APPROVED, CORRECTED, FLAG} <= set(register)
     assert register[APPROVED]["actor"] == "rita"
     assert [event["time"] for event in told["events"]] == sorted(event["time"] for event in told["events"])
+
+
+async def test_the_registered_experiment_that_it_was_part_of(system: System, story: Story):
+    for name, start, end in (("earlier", 3, 4), ("boost", 4.5, 9), ("later", 9.5, None)):
+        started = monitor.ExperimentStarted(
+            experiment=name,
+            deployment="late",
+            model="flights",
+            kpi="cost",
+            unit="USD",
+            direction="lower",
+            formula=registry.Formula(kind="cost"),
+            control=monitor.ExperimentArm(version=1, share=0.5),
+            treatments=(monitor.ExperimentArm(version=2, share=0.5),),
+            minimum_effect=2.0,
+            level=0.05,
+            power=0.8,
+            planned_cases=None,
+            counts_from=day(start),
+        )
+        await story.say(f"experiment/late/{name}", started, start)
+        if end is not None:
+            concluded = monitor.ExperimentConcluded(
+                experiment=name, deployment="late", model="flights", verdict="treatment", version=2, reason="Cheaper."
+            )
+            await story.say(f"experiment/late/{name}", concluded, end)
+    await system.settle()
+    (one,) = (await dossier(system))["experiments"]
+    assert (one["id"], one["arm"], one["attributes"]["verdict"]) == ("late/boost", "control", "treatment")
+    (then,) = (await dossier(system, at=day(8).isoformat()))["experiments"]
+    assert (then["arm"], then["attributes"].get("verdict")) == ("control", None)
+    page = await system.client.get(f"/v1/dossier/{PREDICTION}", params={"format": "html"})
+    assert "Registered experiment <b>boost</b>, control arm" in page.text
+    lineage = (await system.client.get(f"/v1/lineage/prediction/{PREDICTION}")).json()
+    assert [node["id"] for node in lineage["nodes"] if node["kind"] == "experiment"] == ["late/boost"]
+    assert (await system.client.get("/v1/lineage/experiment/late/boost")).status_code == 200
 
 
 async def test_a_dossier_as_it_was_known_that_day(system: System, story: Story):

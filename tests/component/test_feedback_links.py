@@ -37,6 +37,7 @@ async def test_a_link_flags_once_without_an_account() -> None:
         assert event.data.issuer == "ada"
         again = await system.client.post(made["path"])
         assert code(again) == (410, "link-used")
+        assert code(await system.client.get(made["path"])) == (410, "link-used")
         assert again.json()["flag"] == used.json()["id"]
 
 

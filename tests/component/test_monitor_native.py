@@ -1,5 +1,6 @@
 """The compiled fold gives the states of NumPy's, to the bit."""
 
+import threading
 from collections.abc import Iterator
 
 import numpy as np
@@ -10,6 +11,7 @@ from services.monitor.domain import coding, native
 from services.monitor.domain.bins import bins_of
 from services.monitor.domain.folding import sketch_of
 from shared.events.registry import Field, Signature
+from tests.component.monitor_story import arrow, monitoring, table
 from tests.unit.monitor.drawn import KINDS
 
 NAMES = sorted(KINDS)
@@ -35,6 +37,34 @@ def drawn(rows: int, seed: int) -> pa.RecordBatch:
     columns["feature.text"] = pa.array(rng.choice(["a", "b", "c"], rows))
     columns["feature.flag"] = pa.array(rng.random(rows) < 0.5)
     return pa.record_batch(columns | {"output.p": pa.array(rng.uniform(-1, 2, rows))})
+
+
+@pytest.mark.parametrize(
+    ("wish", "after"), [(None, [False, False, True, True]), (True, [True] * 4), (False, [False] * 4)]
+)
+async def test_who_folds_much_compiles_once(
+    wish: bool | None, after: list[bool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loads: list[threading.Event] = []
+    loaded = threading.Event()
+
+    def load() -> bool:
+        loads.append(loaded)
+        loaded.set()
+        return True
+
+    monkeypatch.setattr(native, "load", load)
+    async with monitoring(native_fold=wish, native_fold_rows=20) as system:
+        found = [bool(loads) or (wish is True and loaded.wait(10))]
+        for rows in (19, 1, 30):
+            answer = await system.client.post("/v1/predictions", **arrow(table(rows)))
+            assert answer.status_code == 202
+            await system.settle()
+            if rows == 1 and wish is None:
+                assert loaded.wait(10)
+            found.append(bool(loads))
+    assert found == after
+    assert len(loads) <= 1
 
 
 def test_states_are_the_same_to_the_bit(compiled: None) -> None:

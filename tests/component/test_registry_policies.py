@@ -211,3 +211,11 @@ async def test_a_proposed_policy_is_tried_on_the_past() -> None:
         assert again["stopped"] == tried["stopped"]
         same = await post(system, "/v1/policies/what-if", demands | {"evidence": ["quality"]})
         assert (same["releases"], same["stopped"], same["let_through"], same["complete"]) == (1, [], [], True)
+
+
+async def test_a_flag_on_a_model_that_is_not_registered_is_no_dead_letter() -> None:
+    async with running(DEFINITION) as system:
+        flagged = {"prediction_id": "", "target": "model", "model": "other", "version": 1, "deployment": None}
+        said = FeedbackFlagged(flag="f1", category="biased", severity="critical", batch=None, row=None, **flagged)
+        await told(system, 1, said)
+        assert await system.stores["registry"].waiting_dead_letters() == {}

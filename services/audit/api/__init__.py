@@ -16,7 +16,7 @@ from services.audit.api.estate_diff import difference
 from services.audit.api.graph import Direction, Walk, must_exist, walk
 from services.audit.api.locating import Located, locate
 from services.audit.api.moments import At, KnownAt, asked, lateness
-from services.audit.api.predictions import policy_links, story, version_of
+from services.audit.api.predictions import experiments_of, policy_links, story, version_of
 from services.audit.api.reader import Moment, Reader
 from services.audit.api.timeline import timeline
 from services.audit.api.touched import batches, ranges, sources
@@ -84,7 +84,7 @@ def _lineage(api: APIRouter, service: Service) -> None:
                 walk(reader, found.nodes, depth, direction, settings.lineage_max_nodes, found.links()),
             )
             if direction != "down" and depth > 1:
-                await graph.support(version_of(told), policy_links(told))
+                await graph.support(version_of(told), policy_links(told), experiments_of(told))
             answer, starts = {**question, **told, **await graph.answer()}, found.nodes[:-1]
             if wanted != "json":
                 name_outputs(answer, starts)

@@ -11,7 +11,7 @@ from services.audit.api.drawn import drawing, name_outputs
 from services.audit.api.graph import walk
 from services.audit.api.locating import locate
 from services.audit.api.moments import At, KnownAt, asked, lateness
-from services.audit.api.predictions import policy_links, story, version_of
+from services.audit.api.predictions import experiments_of, policy_links, story, version_of
 from services.audit.api.reader import Reader
 from services.audit.api.reports import base_url
 from services.audit.dossier import build, html
@@ -52,7 +52,7 @@ def add_routes(router: APIRouter, service: Service) -> None:
             return Answer(document)
         most = service.settings.lineage_max_drawn
         graph = await walk(reader, found.nodes, DEPTH, "both", service.settings.lineage_max_nodes, found.links())
-        await graph.support(version_of(told), policy_links(told))
+        await graph.support(version_of(told), policy_links(told), experiments_of(told))
         answer = await graph.answer()
         page = await asyncio.to_thread(_page, document, answer, found.nodes, most, base_url(call))
         return shown(page, html.MEDIA_TYPE, f"{prediction_id.replace('/', '-')}.html")

@@ -17,8 +17,10 @@ from shared.runtime.problems import Problem, not_found
 from shared.runtime.settings import Settings
 
 Direction = Literal["up", "down", "both"]
-_KINDS = """actor approval batch breach checkpoint dataset deployment drift evidence flag gate goal joined key kpi model
-outcome pipeline policy prediction report run subject verification version window"""
+_KINDS = """actor alert alert-route approval batch breach bulk canary checkpoint dataset decision deployment description
+drift evidence exception experiment fallback flag flag-limits gate goal joined key kpi labels ledger-part lineage-report
+loss model outcome pipeline policy prediction proposal reaction reactions report resources retention review rule run
+sample stage subject tag verification version webhook window"""
 KINDS = tuple(_KINDS.split())
 
 
@@ -65,20 +67,23 @@ class Walk:
             new |= self.add(await stated_by(self.reader, frontier), lambda row: row["src"])
             frontier = new
 
-    async def support(self, version: str, policies: Collection[Row]) -> None:
-        """What let a version through, what its goal is measured by, and where the outcomes found came from: said later
-        about what the walk up has met, so that it meets none of it. `policies`: edges from gates to policies."""
+    async def support(self, version: str, policies: Collection[Row], experiments: Collection[str] = ()) -> None:
+        """What let a version through, what its goal is measured by, which of these experiments it took part in, and
+        where the outcomes found came from: said later about what the walk up has met, so that it meets none of it.
+        `policies`: edges from gates to policies."""
         goals = [node for node in self.nodes if node.startswith("goal/")]
         joined = [node for node in self.nodes if node.startswith("joined/")]
         reader = self.reader
-        approvals, evidence, gates, kpis, outcomes = await gather(
+        approvals, evidence, gates, trials, kpis, outcomes = await gather(
             reader.edges_to([version], source="approval/"),
             reader.edges_to([version], source="evidence/"),
             reader.edges_to([version], source="gate/"),
+            reader.edges_to([version], source="experiment/"),
             reader.edges_to(goals, source="kpi/"),
             reader.edges_from(joined),
         )
-        self.add([*approvals, *evidence, *gates, *kpis], lambda row: row["src"])
+        taken = [row for row in trials if row["src"] in experiments]
+        self.add([*approvals, *evidence, *gates, *taken, *kpis], lambda row: row["src"])
         self.add([row for row in policies if row["src"] in self.nodes], lambda row: row["dst"])
         self.add([row for row in outcomes if row["role"] == "outcome"], lambda row: row["dst"])
 

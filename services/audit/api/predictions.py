@@ -54,7 +54,7 @@ async def story(log: EventLog, reader: Reader, found: Located) -> dict[str, Any]
     version, deployment = version_node(data["model"], data["version"]), f"deployment/{data['deployment']}"
     model = f"model/{data['model']}"
     then = reader.at(min(found.at, reader.moment.at))
-    (about, evidence, allowed, flags), (goal, provenance, came_true, policies, personal) = await gather(
+    (about, evidence, allowed, flags), (goal, provenance, came_true, policies, personal, trials) = await gather(
         gather(
             reader.about([version, model, deployment]),
             _evidence(reader, version),
@@ -67,6 +67,7 @@ async def story(log: EventLog, reader: Reader, found: Located) -> dict[str, Any]
             outcome(log, reader, found),
             _policies(reader, then),
             _personal(reader, found),
+            _experiments(reader, found, version, data["deployment"]),
         ),
     )
     return {
@@ -80,6 +81,7 @@ async def story(log: EventLog, reader: Reader, found: Located) -> dict[str, Any]
         "evidence": evidence,
         **allowed,
         "policy": policies,
+        "experiments": trials,
         "flags": flags,
         "outcome": came_true,
     }
@@ -190,9 +192,29 @@ async def _policies_in_force(reader: Reader) -> dict[str, Json]:
     return found
 
 
+async def _experiments(reader: Reader, found: Located, version: str, deployment: str) -> list[Json]:
+    """The registered experiments of its deployment that were running when the prediction was made, each with the arm
+    that its version was; how one ended is told where that was known by then."""
+    edges = await reader.edges_to([version], source=f"experiment/{deployment}/")
+    arms = {row["src"]: row["role"] for row in edges if row["role"] != "winner"}
+    said, about = await gather(reader.events_about(arms), reader.about(arms))
+    told: list[Json] = []
+    for node, arm in arms.items():
+        began = min(row["time"] for row in said[node])
+        ends = [row["time"] for row in said[node] if row["type"] == "ExperimentConcluded"]
+        if began <= found.at and not (ends and ends[-1] < found.at):
+            told.append({**about[node], "arm": arm})
+    return told
+
+
 def version_of(told: Json) -> str:
     """The node of the version that a story's prediction came from."""
     return version_node(told["prediction"]["model"], told["prediction"]["version"])
+
+
+def experiments_of(told: Json) -> list[str]:
+    """The nodes of a story's experiments."""
+    return [f"{one['kind']}/{one['id']}" for one in told["experiments"]]
 
 
 def policy_links(told: Json) -> list[Row]:

@@ -28,6 +28,7 @@ def document(told: Mapping[str, Any], events: Sequence[Json]) -> Json:
         "deployment": told["deployment"],
         "traffic": told["traffic"],
         "experiment": experiment(told["traffic"], told["prediction"]),
+        "experiments": told["experiments"],
         "explanation": explanation(told["prediction"]),
         "outcome": told["outcome"],
         "flags": told["flags"],

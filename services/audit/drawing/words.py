@@ -25,7 +25,7 @@ FAMILIES: dict[str, tuple[str, ...]] = {
             "verification",
         ),
     ),
-    "use": ("batch", "deployment", "joined", "outcome", "prediction", "retention", "window"),
+    "use": ("batch", "deployment", "experiment", "joined", "outcome", "prediction", "retention", "window"),
     "alarm": ("alert", "alert-route", "breach", "drift", "flag", "webhook"),
     "people": ("actor", "subject"),
 }
@@ -160,6 +160,7 @@ _CARDS: dict[str, Callable[[str, dict[str, Any]], Card]] = {
     "flag": _flag,
     "breach": _breach,
     "prediction": _prediction,
+    "experiment": lambda name, said: (name.rpartition("/")[2], _first(said, "verdict", "hypothesis")),
     "alert": lambda name, said: (str(said["kind"]), _first(said, "summary")),
     "report": lambda name, said: (_short(name), _first(said, "model")),
 }

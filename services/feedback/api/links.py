@@ -89,6 +89,8 @@ def add(routes: APIRouter, service: Service) -> None:
     async def show(token: str) -> HTMLResponse:
         """A page that tells what the link flags, with one button. 403 and 410 as POST."""
         link = _opened(key(), token)
+        if await service.store.get("flags", link.flag) is not None:
+            raise _used(link)
         body = FlagBody.model_validate(link.body)
         what = body.prediction_id or body.model or body.pipeline or (body.slice and body.slice.deployment) or ""
         said = f"{what}: {body.category.replace('_', ' ')}, severity {body.severity}"
@@ -110,8 +112,7 @@ async def _use(raising: Raising, link: Link) -> JSONResponse:
     async def work(unit: UnitOfWork) -> dict[str, Any]:
         _, state = await raising.service.commands.state_in(unit, flags, f"flag/{link.flag}")
         if state.state != "none":
-            detail = f"This link has raised its flag already: {link.flag}."
-            raise Problem(410, "link-used", detail, "Ask for a new link.", flag=link.flag)
+            raise _used(link)
         context = Context(link.actor, now(), link.flag)
         return await raising.flag(unit, body, context, "link", Raised(link.flag, link.issuer))
 
@@ -119,6 +120,11 @@ async def _use(raising: Raising, link: Link) -> JSONResponse:
         return Answer(await raising.service.commands.attempt(work), 201)
     except Conflict as error:
         raise contended() from error
+
+
+def _used(link: Link) -> Problem:
+    detail = f"This link has raised its flag already: {link.flag}."
+    return Problem(410, "link-used", detail, "Ask for a new link.", flag=link.flag)
 
 
 def _opened(key: bytes, given: str) -> Link:

@@ -1,13 +1,12 @@
 """What the monitor does with the log: it folds facts, predictions and outcomes, and measures what is closed."""
 
-import threading
 from collections.abc import Sequence
 
 from services.monitor import alerting, archive
-from services.monitor.domain import native
 from services.monitor.facts import Facts
 from services.monitor.projection import project
 from services.monitor.worker import forgetting, labels
+from services.monitor.worker.compiling import Compiling
 from services.monitor.worker.experimenting import Experimenting
 from services.monitor.worker.joining import source_lock
 from services.monitor.worker.measuring import CONSUMER, Measuring
@@ -18,6 +17,7 @@ from services.monitor.worker.sweeping import Sweeping
 from services.monitor.worker.tables import Tables
 from services.monitor.worker.telling import tell
 from shared.events.catalog import TOPIC_OUTCOMES, TOPIC_PREDICTIONS
+from shared.events.monitor import PredictionLogged
 from shared.log.store import UnitOfWork
 from shared.runtime.consumer import Consumer, Handler, Received
 from shared.runtime.service import Service
@@ -76,8 +76,8 @@ def facts_handler(service: Service) -> Handler:
 def data_handler(service: Service) -> Handler:
     """Fold predictions and join outcomes. What it gets is of one partition; its effect is that unit's alone. Outcomes
     that met their predictions are passed on to listeners."""
-    if service.settings.native_fold:
-        threading.Thread(target=native.load, name="monitor.native", daemon=True).start()
+    compiling = Compiling.of(service.settings)
+    compiling.folded()
     tables = Tables(service.log)
     facts = Facts()
     predictions = Predictions(facts, tables, service.settings)
@@ -88,5 +88,8 @@ def data_handler(service: Service) -> Handler:
         await unit.lock([source_lock(place)])
         fold = predictions if place.topic == TOPIC_PREDICTIONS else outcomes
         await tell(service.live, await fold.handle(unit, received))
+        compiling.folded(
+            sum(item.event.data.rows for item in received if isinstance(item.event.data, PredictionLogged))
+        )
 
     return handle

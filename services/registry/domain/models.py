@@ -121,6 +121,8 @@ def decide(state: ModelState, command: Command) -> Sequence[Payload]:
     if isinstance(command, RegisterModel):
         return _register(state, command)
     if state.registered is None:
+        if isinstance(command, ReviewGate):
+            return []  # whoever flags may name a model that was never registered
         raise Refused("unknown-model", "There is no such model.", status=404)
     match command:
         case RegisterVersion():

@@ -9,13 +9,12 @@ from hypothesis import strategies as st
 
 from services.audit.api import reader as reading
 from services.audit.api.answers import described
+from services.audit.api.graph import KINDS
 from services.audit.api.reader import Moment, Reader
 from services.audit.projection import TABLES, kinds, project
 from services.audit.projection.asof import holding, known, word
 from services.audit.projection.lineage import said
-from services.audit.projection.lineage.edges import (
-    kind_of,
-)
+from services.audit.projection.lineage.edges import kind_of
 from shared.events import deployer, registry
 from shared.events.codec import decode
 from shared.events.envelope import Event, Payload
@@ -145,6 +144,12 @@ def test_what_one_source_says_over_and_over_hides_no_other(monkeypatch):
     store, _ = given_rows([*moves, *others])
     found = run(Reader(store, Moment(day(99), day(99)), 100).edges_to(["version/flights@1"]))
     assert {row["src"] for row in found} == {"deployment/late", "approval/z", "model/flights"}
+
+
+def test_every_kind_of_thing_of_the_language_may_be_asked_about():
+    for payload in PAYLOADS:
+        node, stated = said(sample(payload))
+        assert {kind_of(one) for edge in stated for one in (node, edge.src, edge.dst)} | {kind_of(node)} <= {*KINDS}
 
 
 def test_every_type_and_scope_of_the_language_is_known_to_the_reader():

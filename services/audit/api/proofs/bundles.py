@@ -1,5 +1,6 @@
 """Proofs of single events, and bundles of them that a stranger verifies offline."""
 
+from asyncio import gather
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends
@@ -40,10 +41,9 @@ def add_routes(router: APIRouter, service: Service) -> None:
         checkpoint that it leads to. 409 `not-yet-covered`, with the time when it will be, for one that came since."""
         reader = TreeReader(service.store)
         row = await checkpoint_of(service, reader, size)
-        leaf = await leaf_of(service, reader, event_id, row["size"])
+        leaf, checkpoint = await gather(leaf_of(service, reader, event_id, row["size"]), cosigned(reader, row))
         head = {"event_id": event_id, "size": row["size"], "root": base64(row["root"])}
-        proven = await _proven(reader, leaf, row["size"])
-        return Answer({**head, **proven, "checkpoint": await cosigned(reader, row)})
+        return Answer({**head, **await _proven(reader, leaf, row["size"]), "checkpoint": checkpoint})
 
     @router.get("/v1/proofs/consistency", responses=also(410))
     async def consistency(older: From, call: Annotated[Call, Depends(reading(service))], to: To = None) -> Answer:
@@ -68,11 +68,12 @@ def add_routes(router: APIRouter, service: Service) -> None:
         reader = TreeReader(service.store)
         row = await checkpoint_of(service, reader, size)
         entries = [await _entry(service, reader, one, row["size"], tables) for one in dict.fromkeys(event_id)]
+        checkpoint, keys = await gather(cosigned(reader, row), reader.keys())
         answer: dict[str, Any] = {
             "format": FORMAT,
-            "checkpoint": await cosigned(reader, row),
+            "checkpoint": checkpoint,
             "entries": entries,
-            "keys": [{name: key[name] for name in ("verifier", "endorsement")} for key in await reader.keys()],
+            "keys": [{name: key[name] for name in ("verifier", "endorsement")} for key in keys],
         }
         if since is not None:
             proof = await _consistent(reader, row, since, row["size"])
