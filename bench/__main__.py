@@ -18,6 +18,7 @@ from shared.runtime import memory
 NAMES = (
     "single_prediction",
     "infer",
+    "swap",
     "batch_predictions",
     "windows",
     "closing",
