@@ -20,8 +20,9 @@ import psutil
 
 from bench import replay
 from bench.consuming import raw, timed
-from bench.fold import FILES, INSTALL_SECONDS, NotHad, _installed
+from bench.fold import FILES
 from bench.line import Line
+from bench.peer import INSTALL_SECONDS, NotHad, installed
 from bench.stack import Stack
 from services.audit.service import DEFINITION
 from services.audit.worker import LEDGER
@@ -131,7 +132,7 @@ def _memory(watched: Watched) -> Line:
 
 def _peer(stack: Stack, made: dict[str, list[Outgoing]], mine: float) -> list[Line]:
     """Raises NotHad."""
-    python = _installed("eventsourcing", PEER)
+    python = installed("eventsourcing", PEER)
     path = stack.folder / "data.jsonl"
     values = [one.value for records in made.values() for one in records]
     step = max(1, len(values) // PEER_EVENTS)
