@@ -42,6 +42,8 @@ DEPLOYMENTS, VERSIONS, ASKED, QUESTIONS, WARM = 50, 4, 100, 150, 20
 CHUNK = 5_000
 START = datetime(2025, 1, 1, tzinfo=UTC)
 YEAR = timedelta(days=365)
+SECONDS, LEAST = 50.0, 30
+"""How long the questions of one size are asked at most, if LEAST of each kind have been."""
 MOST_MS = 50.0
 
 
@@ -238,6 +240,9 @@ class Asked:
     bytes: int = 0
     worked: float = 0.0
 
+    def mean(self, total: float) -> float:
+        return total / len(self.milliseconds)
+
     def percentile(self, share: float) -> float:
         return sorted(self.milliseconds)[int(len(self.milliseconds) * share)]
 
@@ -251,7 +256,10 @@ def _processor(pid: int) -> float:
 async def _ask(port: int, pid: int, asked: list[str], start: datetime, end: datetime) -> dict[str, Asked]:
     chance, found = random.Random(1), dict[str, Asked]()
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
+        until = time.perf_counter() + SECONDS
         for number in range(WARM + QUESTIONS):
+            if time.perf_counter() > until and number >= WARM + LEAST:
+                break
             moment = (start + (end - start) * chance.uniform(0.05, 1)).isoformat()
             prediction = f"/v1/lineage/prediction/{chance.choice(asked)}-{chance.randrange(ROWS)}"
             for what, path, query in (
@@ -274,11 +282,11 @@ async def _ask(port: int, pid: int, asked: list[str], start: datetime, end: date
 
 def _line(what: str, small: Asked, large: Asked) -> Line:
     p99, p50 = large.percentile(0.99), large.percentile(0.5)
-    grown, size = p50 / small.percentile(0.5), large.bytes / small.bytes
+    grown, size = p50 / small.percentile(0.5), large.mean(large.bytes) / small.mean(small.bytes)
     figures = (
         f"{LARGE:,} events, {BATCHES * ROWS:,} predictions: p99 {p99:.1f} ms, p50 {p50:.1f} ms,"
-        f" {small.worked / QUESTIONS:.0f} then {large.worked / QUESTIONS:.0f} ms of processor in the API;"
+        f" {small.mean(small.worked):.0f} then {large.mean(large.worked):.0f} ms of processor in the API;"
         f" history x{LARGE // SMALL}: p50 x{grown:.2f},"
-        f" answer x{size:.2f} ({large.bytes // QUESTIONS / 1_000:.0f} kB)"
+        f" answer x{size:.2f} ({large.mean(large.bytes) / 1_000:.0f} kB); {len(large.milliseconds)} questions"
     )
     return Line(what, MOST_MS / p99, f"{MOST_MS:g} ms at p99", 1, figures)

@@ -3,7 +3,6 @@ virtual environments of their own (`.stack/peers`), and beside counting 256 equa
 
 import json
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -13,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from bench.line import Line
+from bench.peer import INSTALL_SECONDS, NotHad, installed
 from bench.peers.drawn import NAMES, REFERENCE, columns
 from services.monitor.domain import native
 from services.monitor.domain.bins import bins_of
@@ -23,7 +23,6 @@ from services.monitor.domain.reference import reference_of
 from services.monitor.domain.sketch import EMPTY, merge
 from shared.events.registry import Field, Signature
 
-PEERS = Path(".stack/peers")
 FILES = Path(__file__).parent / "peers"
 NEEDS = {
     "evidently": (["evidently", "pandas<3"], 40, 50_000),
@@ -38,14 +37,9 @@ TOGETHER = 5
 ROWS = 500_000
 ROUNDS = 5
 SECONDS = 3.0
-INSTALL_SECONDS = 600
 NUMPY_LEAST = 0.3
 
 SIGNATURE = Signature(inputs=tuple(Field(name=name, type="double") for name in NAMES), outputs=())
-
-
-class NotHad(Exception):
-    """A peer that cannot be installed or run, and why."""
 
 
 def alone() -> Iterator[Line]:
@@ -123,7 +117,7 @@ def _rate(call: Callable[[], None], rows: int) -> float:
 
 def _peer(name: str, packages: list[str], rows: int) -> dict[str, object]:
     """What a peer tells of itself. Raises NotHad."""
-    python = _installed(name, packages)
+    python = installed(name, packages)
     try:
         command = [str(python), str(FILES / f"{name}.py"), str(rows), str(SECONDS)]
         done = subprocess.run(command, cwd=FILES, capture_output=True, text=True, timeout=INSTALL_SECONDS, check=True)
@@ -131,22 +125,3 @@ def _peer(name: str, packages: list[str], rows: int) -> dict[str, object]:
     except (subprocess.SubprocessError, OSError, ValueError, IndexError) as error:
         said = str(getattr(error, "stderr", "") or error).strip().splitlines()
         raise NotHad(f"could not be run: {said[-1] if said else error}") from error
-
-
-def _installed(name: str, packages: list[str]) -> Path:
-    """The interpreter of a peer's own environment, made at the first run."""
-    folder = (PEERS / name).absolute()
-    ready = folder / ".ready"
-    if not ready.exists():
-        uv = [str(Path(sys.executable).parent / "uv")]
-        try:
-            for command in (
-                [*uv, "venv", "--quiet", "--clear", "--python", sys.executable, str(folder)],
-                [*uv, "pip", "install", "--quiet", "--python", str(folder / "bin" / "python"), *packages],
-            ):
-                subprocess.run(command, capture_output=True, text=True, timeout=INSTALL_SECONDS, check=True)
-        except (subprocess.SubprocessError, OSError) as error:
-            said = str(getattr(error, "stderr", "") or error).strip().splitlines()
-            raise NotHad(f"could not be installed: {said[-1] if said else error}") from error
-        ready.write_text("\n".join(packages))
-    return folder / "bin" / "python"

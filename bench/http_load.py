@@ -25,6 +25,22 @@ class _Round:
     until: float
     answers: int = 0
     failure: str = ""
+    seconds: list[float] = field(default_factory=list[float])
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What a server did: answers per second, and the seconds of each answer in the order in which they came.
+
+    A connection asks again once it has its answer, so these are times of service under that many connections, and not
+    corrected for coordinated omission (as wrk2's are)."""
+
+    rate: float
+    seconds: list[float]
+
+    def percentile(self, percent: float) -> float:
+        """By the nearest rank."""
+        return sorted(self.seconds)[min(int(len(self.seconds) * percent / 100), len(self.seconds) - 1)]
 
 
 @dataclass(eq=False)
@@ -32,9 +48,14 @@ class _Connection(asyncio.Protocol):
     round: _Round
     over: asyncio.Event = field(default_factory=asyncio.Event)
     held: bytes = b""
+    asked: float = 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)  # uvloop's is none by inheritance
+        self._ask()
+
+    def _ask(self) -> None:
+        self.asked = time.perf_counter()
         self.transport.write(self.round.request)
 
     def data_received(self, data: bytes) -> None:
@@ -50,9 +71,11 @@ class _Connection(asyncio.Protocol):
             self.transport.close()
             return
         self.held = b""
+        now = time.perf_counter()
         self.round.answers += 1
-        if time.perf_counter() < self.round.until:
-            self.transport.write(self.round.request)
+        self.round.seconds.append(now - self.asked)
+        if now < self.round.until:
+            self._ask()
         else:
             self.transport.close()
 
@@ -63,7 +86,12 @@ class _Connection(asyncio.Protocol):
 
 
 async def rate(port: int, request: bytes, connections: int, seconds: float) -> float:
-    """Answers per second, until the last request sent within `seconds` has its answer. Raises Refused."""
+    """Answers per second. Raises as `load`."""
+    return (await load(port, request, connections, seconds)).rate
+
+
+async def load(port: int, request: bytes, connections: int, seconds: float) -> Load:
+    """The load of so many connections, until the last request sent within `seconds` has its answer. Raises Refused."""
     start = time.perf_counter()
     state = _Round(request, start + seconds)
     loop = asyncio.get_running_loop()
@@ -73,4 +101,4 @@ async def rate(port: int, request: bytes, connections: int, seconds: float) -> f
             await connection.over.wait()
     if state.failure:
         raise Refused(state.failure)
-    return state.answers / (time.perf_counter() - start)
+    return Load(state.answers / (time.perf_counter() - start), state.seconds)

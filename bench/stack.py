@@ -3,7 +3,7 @@
 import os
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,8 +25,11 @@ class Stack:
     settings: Settings
     closing: ExitStack
 
-    def process(self, name: str, arguments: Sequence[str]) -> int:
-        """Start `python ARGUMENTS` with a port of its own in MUNIMENT_PORT; returns the port once it listens."""
+    def process(
+        self, name: str, arguments: Sequence[str], python: str = sys.executable, more: Mapping[str, str] | None = None
+    ) -> int:
+        """Start `python ARGUMENTS` with a port of its own in MUNIMENT_PORT, and with `more` in its environment; returns
+        the port once it listens."""
         port = processes.free_port()
         environment = {key: value for key, value in os.environ.items() if not key.startswith("MUNIMENT_")}
         environment |= {
@@ -36,8 +39,9 @@ class Stack:
             "MUNIMENT_DATA_DIR": str(self.folder / name),
             "MUNIMENT_PORT": str(port),
         }
+        environment |= more or {}
         self.closing.callback(processes.stop, self.folder, name)
-        processes.launch(self.folder, name, [sys.executable, *arguments], env=environment)
+        processes.launch(self.folder, name, [python, *arguments], env=environment)
         processes.wait_for_port(self.folder, name, port)
         return port
 

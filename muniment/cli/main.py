@@ -4,6 +4,7 @@ import typer
 
 from muniment.cli import (
     bundles,
+    deployments,
     flags,
     gating,
     inspect,
@@ -32,6 +33,7 @@ for module in (
     start,
     gating,
     models,
+    deployments,
     bundles,
     testing,
     inspect,

@@ -1,4 +1,4 @@
-"""Commands of those who ship models: register, deploy, promote, rollback."""
+"""The command of those who ship models: register."""
 
 import hashlib
 import sys
@@ -24,8 +24,7 @@ from muniment.errors import ProblemError
 
 
 def add(app: typer.Typer) -> None:
-    for command in (register, deploy, promote, rollback):
-        app.command()(command)
+    app.command()(register)
 
 
 def register(

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from shared.log.log import Assigned, LogUnavailable, Revoked, Subscription
 from shared.log.postgres.connection import Pool, close_pool, connect, open_pool, unavailable_as
 from shared.log.postgres.ddl import log_ddl, quoted
+from shared.log.postgres.defining import define
 from shared.log.postgres.publishing import Publisher
 from shared.log.postgres.reading import read_bounds, read_within
 from shared.log.postgres.roles import prepare_schema
@@ -37,7 +38,7 @@ class PostgresLog:
             try:
                 async with connection.transaction():
                     role = await prepare_schema(connection, self._schema, reads_events=True)
-                    await connection.execute(log_ddl(self._schema))
+                    await define(connection, self._schema, log_ddl(self._schema))
             finally:
                 await connection.close()
             self._opened = await open_pool(self._dsn, role)

@@ -17,6 +17,7 @@ from shared.log.postgres.ddl import (
     tables_ddl,
     view_name,
 )
+from shared.log.postgres.defining import define, defined_sql, undefined_sql
 from shared.log.postgres.grouped import grouped
 from shared.log.postgres.reading import read_records
 from shared.log.postgres.roles import let_log_read, prepare_schema
@@ -63,10 +64,7 @@ class PostgresStore:
             try:
                 async with connection.transaction():
                     self._role = await prepare_schema(connection, self._schema)
-                    await connection.execute(
-                        store_ddl(self._schema) + tables_ddl(self._schema, [*self.tables.values()])
-                    )
-                    if self._role:
+                    if await define(connection, self._schema, self._ddl) and self._role:
                         await let_log_read(connection, self._schema)
             finally:
                 await connection.close()
@@ -183,7 +181,7 @@ class PostgresStore:
     @asynccontextmanager
     async def loading(self, tables: Sequence[str]) -> AsyncGenerator[None, None]:
         loaded = [self.tables[name] for name in tables]
-        await self._define(no_indexes_ddl(self._schema, loaded))
+        await self._define(undefined_sql(self._schema) + no_indexes_ddl(self._schema, loaded))
         stopping = False
         try:
             yield
@@ -193,6 +191,7 @@ class PostgresStore:
         finally:
             if not stopping:
                 await self._index(loaded)
+                await self._define(defined_sql(self._schema, self._ddl))
 
     async def clear_views(self, consumer: str) -> None:
         views = ", ".join(f"{self._sql}.{quoted(view_name(table))}" for table in self.tables)
@@ -206,6 +205,10 @@ class PostgresStore:
                 )
                 await connection.execute(f"DELETE FROM {self._sql}.heads WHERE consumer = $1", consumer)
                 await connection.execute(f"DELETE FROM {self._sql}.dead_letters WHERE consumer = $1", consumer)
+
+    @property
+    def _ddl(self) -> str:
+        return store_ddl(self._schema) + tables_ddl(self._schema, [*self.tables.values()])
 
     @property
     def _pool(self) -> Pool:

@@ -7,6 +7,7 @@ import signal
 import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import replace
 from time import monotonic
 from typing import Any, TypeVar
 
@@ -158,7 +159,8 @@ async def fold(definition: Definition, settings: Settings) -> int:
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    async with ports(definition, settings) as service:
+    bare = tuple(replace(table, indexes=()) for table in definition.tables)  # or starting would make them again
+    async with ports(replace(definition, tables=bare), settings) as service:
         consume = _transport(definition, settings)
         memory.settle()
         tasks: list[asyncio.Task[Any]] = [asyncio.create_task(stop.wait())]

@@ -17,6 +17,7 @@ from shared.log.records import Bounds, Outgoing, TopicPartition
 from shared.log.store import Store, StoreUnavailable
 from shared.log.tables import Put, Query, Table
 from shared.runtime.commands import new_id
+from tests.contract.facts import goal
 from tests.contract.test_event_log import receive, subscribed
 from tests.postgres_fixture import PostgresMaker
 
@@ -101,6 +102,32 @@ async def test_a_table_that_gained_a_column_keeps_its_rows(postgres: PostgresMak
     later = await postgres.store([wider, Table("more", ("id",), {"id": "bigint"})])
     assert await later.find(Query("goals")) == [{"name": "a", "rank": 1, "owner": None}]
     assert await later.find(Query("more")) == []
+
+
+async def test_a_second_start_waits_for_nobody_who_is_at_work(postgres: PostgresMaker):
+    store = await postgres.store([GOALS])
+    async with store.begin() as unit:
+        await unit.append("goal/a", None, [goal("goal/a")])
+        await unit.apply([Put("goals", {"name": "a", "rank": 1})])
+        later = await asyncio.wait_for(postgres.store([GOALS]), 20)
+        await asyncio.wait_for(postgres.log({TOPIC: "registry"}), 20)
+    assert await later.find(Query("goals")) == [{"name": "a", "rank": 1}]
+
+
+async def test_indexes_that_an_interrupted_load_left_out_are_there_after_the_next_start(postgres: PostgresMaker):
+    table = Table("goals", ("name",), {"name": "text", "rank": "integer"}, (("rank",),))
+    store = await postgres.store([table])
+    with pytest.raises(asyncio.CancelledError):
+        async with store.loading(["goals"]):
+            raise asyncio.CancelledError
+    connection = await asyncpg.connect(postgres.dsn)
+    try:
+        asked = "SELECT count(*) FROM pg_indexes WHERE schemaname = $1 AND indexname = 'goals_by_rank'"
+        assert await connection.fetchval(asked, postgres.schema("registry")) == 0
+        await postgres.store([table])
+        assert await connection.fetchval(asked, postgres.schema("registry")) == 1
+    finally:
+        await connection.close()
 
 
 async def test_nobody_reads_anothers_schema_but_the_log_its_events(postgres: PostgresMaker):

@@ -19,8 +19,8 @@ from shared.runtime.settings import Settings
 Direction = Literal["up", "down", "both"]
 _KINDS = """actor alert alert-route approval batch breach bulk canary checkpoint dataset decision deployment description
 drift evidence exception experiment fallback flag flag-limits gate goal joined key kpi labels ledger-part lineage-report
-model outcome pipeline policy prediction proposal reaction reactions report resources retention review rule run sample
-stage subject tag verification version webhook window"""
+loss model outcome pipeline policy prediction proposal reaction reactions report resources retention review rule run
+sample stage subject tag verification version webhook window"""
 KINDS = tuple(_KINDS.split())
 
 

@@ -24,7 +24,9 @@ TAIL = 64
 CELLS = TAIL + INNER + TAIL
 PER_OCTAVE = 4
 _FIRST_WIDTH = 4.0
-_HUGE = 1e308
+LARGEST = 1e308
+"""No edge of a cell lies farther out."""
+
 _BIAS = 1023 * PER_OCTAVE
 _SHIFT = 52 - 2
 
@@ -97,7 +99,7 @@ def cells_of(positions: Floats) -> Ints:
 
 
 def _tail(distances: Floats) -> Ints:
-    reached = np.minimum(distances, _HUGE) / _FIRST_WIDTH + 1
+    reached = np.minimum(distances, LARGEST) / _FIRST_WIDTH + 1
     return np.minimum((reached.view(np.int64) >> _SHIFT) - _BIAS, TAIL - 1)
 
 
@@ -105,7 +107,7 @@ def bent(values: Floats, pivot: Any, unit: Any) -> Floats:
     """About sign(v - pivot) * log2(1 + |v - pivot| / unit): the logarithm between powers of two drawn straight."""
     with np.errstate(over="ignore"):
         away = values - pivot
-        reached = np.minimum(np.abs(away) / unit, _HUGE) + 1.0
+        reached = np.minimum(np.abs(away) / unit, LARGEST) + 1.0
     straight = reached.view(np.int64) * 2.0**-52
     straight -= 1023.0
     return np.copysign(straight, away, out=straight)
@@ -116,4 +118,4 @@ def unbent(values: Floats, pivot: float, unit: float) -> Floats:
     octave, rest = np.divmod(np.abs(values), 1.0)
     with np.errstate(over="ignore"):
         reached = np.ldexp(1.0 + rest, octave.astype(np.int64)) - 1.0
-        return pivot + np.copysign(np.minimum(reached * unit, _HUGE), values)
+        return pivot + np.copysign(np.minimum(reached * unit, LARGEST), values)

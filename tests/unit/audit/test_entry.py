@@ -5,7 +5,7 @@ from hashlib import sha256
 
 import orjson
 import rfc8785
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.audit.projection.entry import entry, leaf_hash
@@ -18,6 +18,7 @@ NUMBERS = st.integers(-EXACT, EXACT) | st.floats(allow_nan=False, allow_infinity
 
 
 @given(st.dictionaries(st.text(), NUMBERS | st.text(), max_size=4))
+@settings(deadline=None)
 def test_an_entry_is_canonical(words):
     goal = registry.PipelineRunRecorded(
         pipeline="p", run="r", state="running", started_at=event(1, logged(), "s", 1, happened=1).time, parameters=words

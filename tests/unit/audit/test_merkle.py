@@ -4,7 +4,7 @@ from base64 import b64encode
 from hashlib import sha256
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sigstore._internal import merkle as sigstore  # RFC 6962 by others, as Rekor's clients check it
 
@@ -106,6 +106,7 @@ SIZES = st.integers(1, 70) | st.sampled_from([255, 256, 257, 511, 513, 700])
 
 
 @given(SIZES, st.data())
+@settings(deadline=None)
 def test_roots_and_proofs_are_those_of_the_rfc(size, data):
     hashes = leaves(size)
     index = data.draw(st.integers(0, size - 1))
@@ -122,6 +123,7 @@ def test_roots_and_proofs_are_those_of_the_rfc(size, data):
 
 
 @given(SIZES, st.data())
+@settings(deadline=None)
 def test_an_implementation_by_others_accepts_the_proofs(size, data):
     index = data.draw(st.integers(0, size - 1))
     path = roots(merkle.inclusion_ranges(index, size), grown([size]))
@@ -132,6 +134,7 @@ def test_an_implementation_by_others_accepts_the_proofs(size, data):
 
 
 @given(SIZES, st.data())
+@settings(deadline=None)
 def test_no_other_leaf_place_size_or_proof_is_accepted(size, data):
     hashes = leaves(size)
     whole, index = merkle.root(hashes), data.draw(st.integers(0, size - 1))
@@ -149,6 +152,7 @@ def test_no_other_leaf_place_size_or_proof_is_accepted(size, data):
 
 
 @given(st.integers(2, 300), st.data())
+@settings(deadline=None)
 def test_a_tree_that_was_rewritten_is_not_consistent(size, data):
     hashes = leaves(size)
     old = data.draw(st.integers(1, size - 1))
@@ -176,6 +180,7 @@ def test_the_edges_of_consistency():
 
 
 @given(st.lists(st.integers(1, 400), min_size=1, max_size=6))
+@settings(deadline=None)
 def test_tiles_are_the_same_however_the_tree_grew(steps):
     kept = grown(steps)
     assert kept == grown([sum(steps)])

@@ -47,6 +47,21 @@ def test_ks_and_wasserstein_are_those_of_scipy_within_the_stated_error(kind: str
     assert abs(found.wasserstein - area) <= found.wasserstein_error * (1 + LEAST) + LEAST * max(area, np.abs(now).max())
 
 
+@pytest.mark.parametrize("kind", ["normal", "cauchy", "counts", "int64 edges"])
+@pytest.mark.parametrize("most", [1e307, 1e308, 1.7976931348623157e308])
+def test_an_area_of_the_largest_doubles_is_bounded_or_not_told(kind: str, most: float) -> None:
+    rng = np.random.default_rng(2)
+    reference, now = KINDS[kind](rng, 800), rng.choice([most, -most, most / 2, 0.0], 400)
+    found = compared(now, reference)
+    if most > 1e308:
+        assert (found.wasserstein, found.wasserstein_error, found.wasserstein_normed) == (None, None, None)
+        return
+    area = float(np.mean(np.abs(now) / 1e10)) * 1e10  # the reference is as good as 0
+    assert found.wasserstein is not None
+    assert found.wasserstein_error is not None
+    assert abs(found.wasserstein - area) <= found.wasserstein_error * (1 + LEAST) + LEAST * area
+
+
 @pytest.mark.parametrize("kind", ["normal", "uniform", "lognormal", "years", "float32", "timestamps"])
 def test_the_error_of_continuous_features_is_small(kind: str) -> None:
     rng = np.random.default_rng(8)

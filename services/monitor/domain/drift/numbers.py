@@ -10,7 +10,7 @@ import numpy as np
 from services.monitor.domain.bins import Bins
 from services.monitor.domain.drift.found import FeatureDrift, Side, compared
 from services.monitor.domain.figures import figure
-from services.monitor.domain.grid import INNER, OPEN, TAIL, UNIT_INTERVAL, Floats, Grid
+from services.monitor.domain.grid import INNER, LARGEST, OPEN, TAIL, UNIT_INTERVAL, Floats, Grid
 from services.monitor.domain.sketch import Numbers
 from services.monitor.domain.statistics import (
     Counts,
@@ -98,6 +98,8 @@ def _distances(found: FeatureDrift, now: Column, base: Column, absences_p: float
     mine, its = cumulated(now, base)
     ks, ks_error = kolmogorov_smirnov(mine, its)
     area, area_error = wasserstein(mine, its)
+    if max(map(abs, (*now.bounds, *base.bounds))) > LARGEST:  # beyond the cells' edges nothing bounds the error
+        area = area_error = math.inf
     p_value = kolmogorov_p(ks, now.count, base.count)
     if absences_p is not None:
         p_value = min(1.0, 2 * min(p_value, absences_p))

@@ -4,7 +4,7 @@ import xml.etree.ElementTree as ET
 from datetime import timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.audit.reports.charts import Mark, bars, heat, lines
@@ -57,6 +57,7 @@ def test_nothing_to_draw_is_an_error(draw):
 
 
 @given(st.floats(-1e9, 1e9), st.floats(1e-6, 1e9))
+@settings(deadline=None)
 def test_ticks_enclose_the_values_in_few_even_steps(low: float, span: float):
     found = ticks(low, low + span)
     step = found[1] - found[0]
@@ -74,6 +75,7 @@ def test_no_two_ticks_bear_the_same_label(low: float, high: float):
 
 
 @given(st.integers(0, 4000))
+@settings(deadline=None)
 def test_a_time_axis_has_at_most_a_dozen_labels(days: int):
     found = dates(day(0), day(0) + timedelta(days=days))
     assert len(found) <= 12
@@ -81,6 +83,7 @@ def test_a_time_axis_has_at_most_a_dozen_labels(days: int):
 
 
 @given(st.lists(st.tuples(st.integers(0, 900), st.floats(-1e6, 1e6)), min_size=1, max_size=80))
+@settings(deadline=None)
 def test_any_points_make_a_drawing(points: list[tuple[int, float]]):
     drawing = lines("x", {"a": [(day(at), value) for at, value in points]})
     assert "nan" not in drawing

@@ -1,0 +1,154 @@
+"""Audit's views rebuilt from zero, by one process and by one a core, beside raw aiokafka and `eventsourcing`.
+
+The peer keeps the same data in streams of the same length, on the same server, in a virtual environment of its own. Its
+rate is told twice: of only reading its events back, and of putting each into a view with tracking, as its projections
+do. Memory is that of the processes that fold; what it grows by per event says what ten million would need.
+"""
+
+import asyncio
+import json
+import os
+import re
+import subprocess
+from contextlib import suppress
+from dataclasses import dataclass, field
+from time import monotonic
+from urllib.parse import urlsplit
+
+import numpy as np
+import psutil
+
+from bench import replay
+from bench.consuming import raw, timed
+from bench.fold import FILES, INSTALL_SECONDS, NotHad, _installed
+from bench.line import Line
+from bench.stack import Stack
+from services.audit.service import DEFINITION
+from services.audit.worker import LEDGER
+from shared.events.catalog import CONTROL_TOPICS
+from shared.log.records import Outgoing
+from shared.runtime.progress import Told
+from shared.runtime.rebuilding import rebuild, refill
+from shared.runtime.wiring import ports
+
+EVENTS = int(os.environ.get("BENCH_REBUILD_EVENTS", "100000"))
+PEER_EVENTS = 20_000
+PEER_SECONDS = 20.0
+PEER = ["eventsourcing[postgres]==9.5.6", "psycopg[binary]"]
+RAW_LEAST, PEER_LEAST = 0.3, 3
+MANY = 10_000_000
+MIB = 2**20
+MOST = 400 * MIB
+SAMPLE_SECONDS = 0.25
+
+
+@dataclass(slots=True)
+class Watched:
+    """A rebuild by several processes as it went: seconds, records, and the memory of the largest process."""
+
+    at: list[float] = field(default_factory=list[float])
+    done: list[int] = field(default_factory=list[int])
+    sizes: list[tuple[float, int]] = field(default_factory=list[tuple[float, int]])
+    cpu: dict[int, float] = field(default_factory=dict[int, float])
+
+    def tell(self, told: Told) -> None:
+        self.at.append(monotonic())
+        self.done.append(told.records)
+
+    @property
+    def rate(self) -> float:
+        """Records a second, from the first look at which any were applied."""
+        first = next(place for place, done in enumerate(self.done) if done)
+        seconds = self.at[-1] - self.at[max(0, first - 1)]
+        return self.done[-1] / seconds
+
+    @property
+    def growth(self) -> float:
+        """Bytes per event of the second half, by least squares."""
+        done = np.interp([at for at, _ in self.sizes], self.at, self.done)
+        half = [place for place, one in enumerate(done) if one > self.done[-1] / 2]
+        sizes = [self.sizes[place][1] for place in half]
+        return float(np.polyfit(done[half], sizes, 1)[0]) if len(set(done[half])) > 2 else 0.0
+
+
+async def measure(stack: Stack) -> list[Line]:
+    settings, processes = stack.settings, os.cpu_count() or 1
+    replay.EVENTS = EVENTS
+    made = replay._records()
+    async with ports(DEFINITION, settings) as service:
+        for topic, records in made.items():
+            for first in range(0, len(records), replay.PUBLISHED_AT_ONCE):
+                await service.log.publish(topic, records[first : first + replay.PUBLISHED_AT_ONCE])
+        bare = EVENTS / await raw(settings.kafka, CONTROL_TOPICS, EVENTS, settings.consumer_max_records)
+        consumer = next(one for one in DEFINITION.consumers(service) if one.name == LEDGER)
+        seconds, cpu = await timed(consumer, EVENTS)
+        await rebuild(DEFINITION, service)
+        watched = await _side_by_side(stack, service, processes)
+    alone = EVENTS / seconds
+    told = f"{alone:,.0f} events/s, {cpu / EVENTS * 1e6:.0f} us of Python's CPU an event"
+    spent = sum(watched.cpu.values()) / EVENTS * 1e6
+    many = f"{watched.rate:,.0f} events/s by {processes} processes, {alone:,.0f} by one; {spent:.0f} us with start"
+    lines = [
+        Line("rebuild by one process", alone / bare, f"raw aiokafka, {bare:,.0f}/s", RAW_LEAST, told),
+        Line("rebuild by one process a core", watched.rate / bare, f"raw aiokafka, {bare:,.0f}/s", RAW_LEAST, many),
+        _memory(watched),
+    ]
+    try:
+        return lines + await asyncio.to_thread(_peer, stack, made, max(watched.rate, alone))
+    except NotHad as error:
+        return [*lines, Line("rebuild", float("nan"), "eventsourcing (could not be run)", None, str(error))]
+
+
+async def _side_by_side(stack: Stack, service, processes: int) -> Watched:
+    given = {"KAFKA": stack.settings.kafka, "POSTGRES": stack.settings.postgres, "REDIS": stack.settings.redis}
+    os.environ |= {f"MUNIMENT_{name}": value for name, value in given.items()}
+    os.environ["MUNIMENT_DATA_DIR"] = str(stack.folder / "folding")
+    watched = Watched()
+    running = asyncio.create_task(refill(DEFINITION, service, processes, watched.tell))
+    while not running.done():
+        sizes = [0]
+        for child in psutil.Process().children():
+            with suppress(psutil.Error):
+                if "fold" in child.cmdline():
+                    sizes.append(child.memory_info().rss)
+                    used = child.cpu_times()
+                    watched.cpu[child.pid] = used.user + used.system
+        watched.sizes.append((monotonic(), max(sizes)))
+        await asyncio.sleep(SAMPLE_SECONDS)
+    await running
+    return watched
+
+
+def _memory(watched: Watched) -> Line:
+    peak, growth = max(size for _, size in watched.sizes), watched.growth
+    wanted = peak + max(0.0, growth) * (MANY - EVENTS)
+    figures = (
+        f"peak {peak / MIB:.0f} MiB a process at {EVENTS:,} events, {growth * 1e6 / MIB:+.1f} MiB a million at last: "
+        f"{wanted / MIB:.0f} MiB at {MANY:,}"
+    )
+    return Line("memory of a rebuild", MOST / wanted, "400 MiB at ten million events (extrapolated)", 1, figures)
+
+
+def _peer(stack: Stack, made: dict[str, list[Outgoing]], mine: float) -> list[Line]:
+    """Raises NotHad."""
+    python = _installed("eventsourcing", PEER)
+    path = stack.folder / "data.jsonl"
+    values = [one.value for records in made.values() for one in records]
+    step = max(1, len(values) // PEER_EVENTS)
+    path.write_bytes(b"".join(value + b"\n" for value in values[::step][:PEER_EVENTS]))
+    server = urlsplit(stack.settings.postgres)
+    where = [server.hostname or "", str(server.port), server.username or "", server.path[1:]]
+    command = [str(python), str(FILES / "eventsourcing.py"), *where, str(path), str(PEER_SECONDS)]
+    try:
+        done = subprocess.run(command, cwd=FILES, capture_output=True, text=True, timeout=INSTALL_SECONDS, check=True)
+        told = json.loads(done.stdout.strip().splitlines()[-1])
+    except (subprocess.SubprocessError, OSError, ValueError, IndexError) as error:
+        said = re.split(r"\n", str(getattr(error, "stderr", "") or error).strip())
+        raise NotHad(f"could not be run: {said[-1]}") from error
+    put, read = told["put"] / told["put_seconds"], told["read"] / told["read_seconds"]
+    name = f"eventsourcing {told['version']}"
+    cpu = f"its Python {told['put_cpu'] / told['put'] * 1e6:.0f} us an event"
+    return [
+        Line("rebuild", mine / put, f"{name} into a view", PEER_LEAST, f"{mine:,.0f}/s against {put:,.0f}/s, {cpu}"),
+        Line("rebuild", mine / read, f"{name} only reading back", PEER_LEAST, f"{mine:,.0f}/s against {read:,.0f}/s"),
+    ]
