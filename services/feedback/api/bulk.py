@@ -53,8 +53,13 @@ _UPLOAD = {
 
 def add(routes: APIRouter, service: Service) -> None:
     """Mount the endpoints."""
-    flagging, seeing = Depends(writing(service, *FLAGGERS)), Depends(reading(service))
-    raising = Raising(service)
+    _add_asking(routes, service)
+    _add_upload(routes, service)
+    _add_seeing(routes, service)
+
+
+def _add_asking(routes: APIRouter, service: Service) -> None:
+    flagging, raising = Depends(writing(service, *FLAGGERS)), Raising(service)
 
     @routes.post(PATH, status_code=201, openapi_extra=_BULK, responses=also(429))
     async def post_bulk(body: BulkBody, call: Annotated[Call, flagging]) -> JSONResponse:
@@ -81,6 +86,10 @@ def add(routes: APIRouter, service: Service) -> None:
             ends=await _ends(service),
         )
         return await _requested(service, call, context, asked, table)
+
+
+def _add_upload(routes: APIRouter, service: Service) -> None:
+    flagging = Depends(writing(service, *FLAGGERS))
 
     @routes.post("/v1/flags:upload", status_code=202, openapi_extra=_UPLOAD, responses=also(429))
     async def upload(
@@ -109,6 +118,10 @@ def add(routes: APIRouter, service: Service) -> None:
             ends=await _ends(service),
         )
         return await _requested(service, call, context, asked, table)
+
+
+def _add_seeing(routes: APIRouter, service: Service) -> None:
+    seeing = Depends(reading(service))
 
     @routes.get(PATH)
     async def list_bulks(

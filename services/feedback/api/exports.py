@@ -38,8 +38,13 @@ class ExportBody(Body):
 
 def add(routes: APIRouter, service: Service) -> None:
     """Mount the endpoints."""
-    ruling, seeing = Depends(writing(service, *RULERS)), Depends(reading(service))
-    files = Files.of(service.settings, service.settings.corrections_url, "corrections")
+    _add_export(routes, service)
+    _add_seeing(routes, service)
+
+
+def _add_export(routes: APIRouter, service: Service) -> None:
+    ruling = Depends(writing(service, *RULERS))
+    files = _files(service)
 
     @routes.post(PATH, status_code=201)
     async def export(body: ExportBody, call: Annotated[Call, ruling]) -> JSONResponse:
@@ -78,6 +83,11 @@ def add(routes: APIRouter, service: Service) -> None:
 
         return await call.in_unit(work)
 
+
+def _add_seeing(routes: APIRouter, service: Service) -> None:
+    seeing = Depends(reading(service))
+    files = _files(service)
+
     @routes.get(PATH)
     async def exports(
         call: Annotated[Call, seeing], dataset: str | None = None, limit: Limit = 100, cursor: str | None = None
@@ -100,3 +110,7 @@ def add(routes: APIRouter, service: Service) -> None:
         name = f"{row['dataset']}-{row['version']}.parquet".replace('"', "")
         headers = {"Content-Disposition": f'attachment; filename="{name.encode("ascii", "replace").decode()}"'}
         return Response(data, media_type=PARQUET, headers=headers)
+
+
+def _files(service: Service) -> Files:
+    return Files.of(service.settings, service.settings.corrections_url, "corrections")

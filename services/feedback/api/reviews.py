@@ -64,8 +64,13 @@ class WordsBody(Body):
 
 def add(routes: APIRouter, service: Service) -> None:
     """Mount the endpoints."""
-    ruling, judging = Depends(writing(service, *RULERS)), Depends(writing(service, *FLAGGERS))
-    seeing = Depends(reading(service))
+    _add_draw(routes, service)
+    _add_seeing(routes, service)
+    _add_judging(routes, service)
+
+
+def _add_draw(routes: APIRouter, service: Service) -> None:
+    ruling = Depends(writing(service, *RULERS))
 
     @routes.post(PATH, status_code=201)
     async def draw(body: ReviewBody, call: Annotated[Call, ruling]) -> JSONResponse:
@@ -99,6 +104,10 @@ def add(routes: APIRouter, service: Service) -> None:
             reviewing, f"review/{drawn.review}", Draw(drawn), context=context, answer=lambda _: told
         )
 
+
+def _add_seeing(routes: APIRouter, service: Service) -> None:
+    seeing = Depends(reading(service))
+
     @routes.get(PATH)
     async def reviews(
         call: Annotated[Call, seeing], deployment: str | None = None, limit: Limit = 100, cursor: str | None = None
@@ -121,6 +130,10 @@ def add(routes: APIRouter, service: Service) -> None:
         """What was drawn, in the order in which to look: strata are mixed, so that stopping early does no harm."""
         await _known(service, review)
         return await page(service, Query("review_items", equal(review=review), ("place",), limit), cursor)
+
+
+def _add_judging(routes: APIRouter, service: Service) -> None:
+    judging, seeing = Depends(writing(service, *FLAGGERS)), Depends(reading(service))
 
     @routes.post(PATH + "/{review}/judgements", status_code=201)
     async def judge(review: str, body: WordsBody, call: Annotated[Call, judging]) -> JSONResponse:

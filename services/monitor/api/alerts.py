@@ -17,6 +17,7 @@ from shared.runtime.identity import Role
 from shared.runtime.problems import Problem
 from shared.runtime.service import Service
 from shared.runtime.webhooks.asking import host_of, replayed
+from shared.runtime.webhooks.room import room
 from shared.runtime.webhooks.signing import Signing
 
 _Name = Annotated[str, Field(min_length=1, max_length=200)]
@@ -78,7 +79,7 @@ def _routes(router: APIRouter, service: Service) -> None:
         """Tell an address of alerts. The answer holds the `secret` with which deliveries are signed (Standard
         Webhooks); the address itself is sealed and never shown again."""
         host = await host_of(service.settings, body.url, "Alerts")
-        await _room(service)
+        await room(service, "alert_routes", "routes", "too-many-alert-routes")
         context = call.context()
         route = context.event_id
         command = Add(route, body.name, body.format, host, signing.seal(body.url), body.deployments, body.kinds)
@@ -117,15 +118,6 @@ def _deliveries(router: APIRouter, service: Service) -> None:
     async def replay(delivery: str, call: Call = Depends(write)) -> JSONResponse:
         """Send a dead or delivered one once more, under the same id."""
         return await replayed(call, OUTBOX, delivery)
-
-
-async def _room(service: Service) -> None:
-    most = service.settings.max_alert_routes
-    rows = await service.store.find(
-        Rows("alert_routes", (Where("removed", "=", None),), limit=most, columns=("route",))
-    )
-    if len(rows) >= most:
-        raise Problem(409, "too-many-alert-routes", f"There are {most} routes already.", "Remove one first.")
 
 
 def _route(row: Row) -> dict[str, Any]:

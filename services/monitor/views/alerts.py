@@ -2,6 +2,7 @@
 
 from shared.events.envelope import Event
 from shared.events.monitor import AlertCleared, AlertRaised, AlertRouteAdded, AlertRouteRemoved
+from shared.log.deliveries import deliveries
 from shared.log.tables import Change, Put, Table
 
 ALERTS = Table(
@@ -60,27 +61,7 @@ FIGURES = Table(
     ("deployment", "version"),
     {"deployment": "text", "version": "integer", "window_start": "timestamp", "measured": "json"},
 )
-DELIVERIES = Table(
-    "alert_deliveries",
-    ("delivery",),
-    {
-        "delivery": "text",
-        "route": "text",
-        "alert": "text",
-        "event": "text",
-        "deployment": "text",
-        "body": "text",
-        "state": "text",
-        "attempts": "integer",
-        "next_at": "timestamp",
-        "created_at": "timestamp",
-        "ended_at": "timestamp",
-        "status": "integer",
-        "problem": "text",
-    },
-    (("state", "next_at"), ("created_at",)),
-    work=True,
-)
+DELIVERIES = deliveries("alert_deliveries", alert="text", deployment="text")
 
 TABLES = (ALERTS, ROUTES, WINDOWS, FIGURES, DELIVERIES)
 

@@ -14,9 +14,9 @@ from shared.events.registry import Stage, WebhookAdded
 from shared.log.tables import Query, Row, Where, equal
 from shared.runtime.http import Call, page, reading, writing
 from shared.runtime.identity import Role
-from shared.runtime.problems import Problem
 from shared.runtime.service import Service
 from shared.runtime.webhooks.asking import host_of, replayed
+from shared.runtime.webhooks.room import room
 from shared.runtime.webhooks.signing import Signing
 
 _WEBHOOK = ("route", "name", "host", "models", "stages", "added_by", "added_at")
@@ -48,7 +48,7 @@ def _webhooks(routes: APIRouter, service: Service) -> None:
         """Tell an address of every change of a gate. The answer holds the `secret` with which deliveries are signed
         (Standard Webhooks, HMAC-SHA256); the address itself is sealed and never shown again."""
         host = await host_of(service.settings, body.url, "Webhooks")
-        await _room(service)
+        await room(service, "webhooks", "webhooks", "too-many-webhooks")
         context = call.context(body.at)
         route = context.event_id
         said = {"webhook": route, "name": body.name, "host": host, "sealed": signing.seal(body.url)}
@@ -90,13 +90,6 @@ def _deliveries(routes: APIRouter, service: Service) -> None:
     async def replay(delivery: str, call: Annotated[Call, wiring]) -> JSONResponse:
         """Send a dead or delivered one once more, under the same id."""
         return await replayed(call, OUTBOX, delivery)
-
-
-async def _room(service: Service) -> None:
-    most = service.settings.max_alert_routes
-    rows = await service.store.find(Query("webhooks", (Where("removed", "=", None),), limit=most, columns=("route",)))
-    if len(rows) >= most:
-        raise Problem(409, "too-many-webhooks", f"There are {most} webhooks already.", "Remove one first.")
 
 
 def _webhook(row: Row) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from shared.events.envelope import Event
 from shared.events.registry import WebhookAdded, WebhookRemoved
+from shared.log.deliveries import deliveries
 from shared.log.tables import Change, Put, Table
 
 TABLES: tuple[Table, ...] = (
@@ -20,29 +21,7 @@ TABLES: tuple[Table, ...] = (
             "removed": "boolean",
         },
     ),
-    Table(
-        "webhook_deliveries",
-        ("delivery",),
-        {
-            "delivery": "text",
-            "route": "text",
-            "event": "text",
-            "model": "text",
-            "version": "integer",
-            "stage": "text",
-            "allowed": "boolean",
-            "body": "text",
-            "state": "text",
-            "attempts": "integer",
-            "next_at": "timestamp",
-            "created_at": "timestamp",
-            "ended_at": "timestamp",
-            "status": "integer",
-            "problem": "text",
-        },
-        (("state", "next_at"), ("created_at",)),
-        work=True,
-    ),
+    deliveries("webhook_deliveries", model="text", version="integer", stage="text", allowed="boolean"),
 )
 
 
