@@ -11,11 +11,11 @@ from shared.runtime import dead_letters, openapi
 from shared.runtime.answers import handle_errors, problem_response
 from shared.runtime.edge import Edge
 from shared.runtime.health import Health
-from shared.runtime.http import EarlyRoute, PlainRoute
 from shared.runtime.identity import Identity
 from shared.runtime.observability import METRICS_MEDIA_TYPE, Gauges
 from shared.runtime.plain import Plain
 from shared.runtime.problems import Problem
+from shared.runtime.responses import EarlyRoute, PlainRoute
 from shared.runtime.running import Running
 from shared.runtime.settings import Settings
 

@@ -18,11 +18,11 @@ from shared.runtime.commands import Context, Decider, new_id, now
 from shared.runtime.identity import Caller, Identity, Role
 from shared.runtime.paging import page
 from shared.runtime.problems import Problem
-from shared.runtime.responses import Answer, EarlyRoute, Json, PlainRoute, contended, described, in_flight, replayed
+from shared.runtime.responses import Answer, contended, described, in_flight, replayed
 from shared.runtime.service import Service
 from shared.runtime.times import with_offset
 
-__all__ = ["Answer", "Call", "EarlyRoute", "Json", "PlainRoute", "page", "reading", "stated", "writing"]
+__all__ = ["Call", "page", "reading", "stated", "writing"]
 
 Answered = tuple[int, dict[str, Any]]
 """HTTP status and body."""

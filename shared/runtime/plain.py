@@ -7,7 +7,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from shared.runtime.answers import problem_response, translated
-from shared.runtime.http import PlainRoute
+from shared.runtime.responses import PlainRoute
 
 
 class Plain:

@@ -22,9 +22,10 @@ from services.audit.api.timeline import timeline
 from services.audit.api.touched import batches, ranges, sources
 from services.audit.parts.store import with_parts
 from shared.log.tables import Query, Row, Where, equal
-from shared.runtime.http import Answer, Call, page, reading
+from shared.runtime.http import Call, page, reading
 from shared.runtime.openapi import also
 from shared.runtime.problems import not_found
+from shared.runtime.responses import Answer
 from shared.runtime.service import Service
 from shared.runtime.times import utc
 

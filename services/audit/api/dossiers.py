@@ -18,8 +18,9 @@ from services.audit.dossier import build, html
 from services.audit.drawing.words import said_of_flag
 from services.audit.pages import shown
 from shared.log.tables import Each, Query, Where
-from shared.runtime.http import Answer, Call, encoded, reading
+from shared.runtime.http import Call, reading
 from shared.runtime.openapi import also
+from shared.runtime.responses import Answer, encoded
 from shared.runtime.service import Service
 
 DEPTH = 6

@@ -10,9 +10,10 @@ from services.audit.api.answers import data_of
 from shared.log.store import UnitOfWork
 from shared.log.tables import Put, Query, Row, equal
 from shared.runtime.commands import new_id, now
-from shared.runtime.http import Answer, Call, page, reading, writing
+from shared.runtime.http import Call, page, reading, writing
 from shared.runtime.identity import Role
 from shared.runtime.problems import not_found
+from shared.runtime.responses import Answer
 from shared.runtime.service import Service
 
 

@@ -11,7 +11,8 @@ from services.deployer.api.commanding import DEPLOYERS, STOPPERS, Commanding
 from services.deployer.api.facts import facts_of, known_model
 from services.deployer.api.serving import Serving
 from services.deployer.domain import Deploy, Promote, Retire, RollBack, SetTraffic
-from shared.runtime.http import Answer, Call, writing
+from shared.runtime.http import Call, writing
+from shared.runtime.responses import Answer
 from shared.runtime.service import Service
 
 

@@ -14,9 +14,10 @@ from services.deployer.api.facts import facts_of, known_model
 from services.deployer.api.serving import Serving
 from services.deployer.domain import Deploy, Report
 from shared.events.registry import Artifact
-from shared.runtime.http import Answer, Call, reading, writing
+from shared.runtime.http import Call, reading, writing
 from shared.runtime.identity import Role
 from shared.runtime.problems import Problem
+from shared.runtime.responses import Answer
 from shared.runtime.service import Service
 
 YAML = "application/yaml"

@@ -9,8 +9,8 @@ from starlette.responses import Response
 
 from shared.log.log import LogUnavailable
 from shared.log.store import StoreUnavailable
-from shared.runtime.http import encoded
 from shared.runtime.problems import Problem
+from shared.runtime.responses import encoded
 
 P = ParamSpec("P")
 

@@ -17,9 +17,10 @@ from services.deployer.api.serving import Serving
 from services.deployer.serving.binary import HEADER, packed, parsed, unpacked
 from services.deployer.serving.gateway import Asking
 from shared.runtime.commands import new_id
-from shared.runtime.http import Answered, Call, Json, PlainRoute, encoded, writing
+from shared.runtime.http import Answered, Call, writing
 from shared.runtime.openapi import also
 from shared.runtime.problems import Problem
+from shared.runtime.responses import Json, PlainRoute, encoded
 from shared.runtime.service import Service
 
 _VERSION = {"name": "version", "in": "path", "required": True, "schema": {"type": "integer", "minimum": 1}}

@@ -13,8 +13,9 @@ from services.deployer.serving.binary import EXTENSION
 from services.deployer.serving.routes import Route
 from services.deployer.serving.runtimes import PLATFORMS
 from shared.runtime.app import VERSION
-from shared.runtime.http import encoded, reading
+from shared.runtime.http import reading
 from shared.runtime.problems import Problem
+from shared.runtime.responses import encoded
 from shared.runtime.service import Service
 
 

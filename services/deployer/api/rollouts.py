@@ -12,7 +12,8 @@ from services.deployer.api.facts import facts_of
 from services.deployer.api.serving import Serving
 from services.deployer.domain import HoldCanary, ResumeCanary, SetFallback, SetReactions, StartCanary
 from shared.log import tables
-from shared.runtime.http import Answer, Call, page, reading, writing
+from shared.runtime.http import Call, page, reading, writing
+from shared.runtime.responses import Answer
 from shared.runtime.service import Service
 
 

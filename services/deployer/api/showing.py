@@ -9,7 +9,8 @@ from services.deployer.api.commanding import unknown
 from services.deployer.api.serving import Serving
 from shared.log import tables
 from shared.log.tables import Row, Where
-from shared.runtime.http import Answer, Call, page, reading
+from shared.runtime.http import Call, page, reading
+from shared.runtime.responses import Answer
 from shared.runtime.service import Service
 
 MAX_HISTORY = 1_000

@@ -10,8 +10,8 @@ from services.deployer.serving.records import Shape
 from services.deployer.serving.refusals import bad_request
 from services.deployer.serving.routes import Route, Served
 from services.deployer.serving.tensors import write_tensor
-from shared.runtime.http import encoded
 from shared.runtime.predictions import Value
+from shared.runtime.responses import encoded
 
 if TYPE_CHECKING:
     from services.deployer.serving.versions import Part

@@ -12,7 +12,7 @@ import orjson
 
 from services.deployer.serving.refusals import bad_request
 from services.deployer.serving.tensors import DATATYPES
-from shared.runtime.http import encoded
+from shared.runtime.responses import encoded
 
 HEADER = "Inference-Header-Content-Length"
 EXTENSION = "binary_tensor_data"

@@ -11,8 +11,9 @@ from fastapi.responses import JSONResponse, Response
 
 from services.feedback.api.roles import FLAGGERS
 from services.feedback.files import Files
-from shared.runtime.http import Answer, Call, reading, writing
+from shared.runtime.http import Call, reading, writing
 from shared.runtime.problems import Problem
+from shared.runtime.responses import Answer
 from shared.runtime.service import Service
 from shared.runtime.settings import Settings
 

@@ -16,9 +16,10 @@ from shared.events import batches
 from shared.events.feedback import Severity, Target
 from shared.log.store import UnitOfWork
 from shared.log.tables import Query, Row, Where, equal
-from shared.runtime.http import Call, EarlyRoute, page, reading, writing
+from shared.runtime.http import Call, page, reading, writing
 from shared.runtime.openapi import also
 from shared.runtime.problems import Problem
+from shared.runtime.responses import EarlyRoute
 from shared.runtime.service import Service
 
 Limit = Annotated[int, Field(ge=1)]

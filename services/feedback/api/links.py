@@ -18,10 +18,11 @@ from services.feedback.domain import flags
 from services.feedback.domain.links import MAX_TOKEN, Expired, Link, NotGenuine, opened, token
 from shared.log.store import Conflict, UnitOfWork
 from shared.runtime.commands import Context, new_id, now
-from shared.runtime.http import Answer, Call, contended, writing
+from shared.runtime.http import Call, writing
 from shared.runtime.identity import usable_actor
 from shared.runtime.openapi import also
 from shared.runtime.problems import Problem
+from shared.runtime.responses import Answer, contended
 from shared.runtime.service import Service
 
 PATH = "/v1/flag-links"

@@ -19,8 +19,8 @@ from shared.events.feedback import Attachment, Via
 from shared.log.store import UnitOfWork
 from shared.log.tables import Query, Row, equal
 from shared.runtime.commands import Context
-from shared.runtime.http import described
 from shared.runtime.problems import Problem
+from shared.runtime.responses import described
 from shared.runtime.service import Service
 from shared.runtime.times import with_offset
 

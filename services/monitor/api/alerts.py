@@ -12,9 +12,10 @@ from services.monitor.domain.routes import Add, Remove
 from shared.events.monitor import AlertKind
 from shared.log.tables import Query as Rows
 from shared.log.tables import Row, Where, equal
-from shared.runtime.http import Answer, Call, page, reading, writing
+from shared.runtime.http import Call, page, reading, writing
 from shared.runtime.identity import Role
 from shared.runtime.problems import Problem
+from shared.runtime.responses import Answer
 from shared.runtime.service import Service
 from shared.runtime.webhooks.asking import host_of, replayed
 from shared.runtime.webhooks.room import room

@@ -23,10 +23,11 @@ from services.monitor.span import Span
 from shared.events.batches import parse_prediction_id
 from shared.log.tables import Query as Rows
 from shared.log.tables import equal
-from shared.runtime.http import Answer, Call, reading, writing
+from shared.runtime.http import Call, reading, writing
 from shared.runtime.identity import Role
 from shared.runtime.openapi import also
 from shared.runtime.problems import Problem, not_found
+from shared.runtime.responses import Answer
 from shared.runtime.service import Service
 from shared.runtime.times import utc
 

@@ -18,8 +18,9 @@ from services.monitor.reading import Reading
 from services.monitor.span import Span
 from shared.log.tables import Query as Rows
 from shared.log.tables import Row, Where, equal
-from shared.runtime.http import Answer, Call, reading
+from shared.runtime.http import Call, reading
 from shared.runtime.problems import Problem, not_found
+from shared.runtime.responses import Answer
 from shared.runtime.service import Service
 from shared.runtime.times import utc
 

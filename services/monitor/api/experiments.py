@@ -17,9 +17,10 @@ from services.monitor.reading import Reading
 from shared.events.monitor import ExperimentArm, ExperimentStarted, Guardrail
 from shared.log.tables import Query as Rows
 from shared.log.tables import Row, equal
-from shared.runtime.http import Answer, Call, reading, writing
+from shared.runtime.http import Call, reading, writing
 from shared.runtime.identity import Role
 from shared.runtime.problems import Problem, not_found
+from shared.runtime.responses import Answer
 from shared.runtime.service import Service
 
 MAX_GUARDRAILS = 20

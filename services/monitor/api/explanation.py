@@ -7,8 +7,9 @@ from fastapi import APIRouter, Depends, Query
 from services.monitor.cases import Cases
 from services.monitor.explaining.explainer import Explainer
 from services.monitor.explaining.process import Process
-from shared.runtime.http import Answer, Call, reading
+from shared.runtime.http import Call, reading
 from shared.runtime.openapi import also
+from shared.runtime.responses import Answer
 from shared.runtime.service import Service
 
 Output = Annotated[str | None, Query(max_length=200, description="Output to explain; default: the first number.")]

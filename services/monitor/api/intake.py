@@ -28,10 +28,11 @@ from shared.events.monitor import OutcomeLogged
 from shared.log.tables import Query as Rows
 from shared.log.tables import equal
 from shared.runtime.commands import new_id, now
-from shared.runtime.http import Answer, Call, EarlyRoute, authenticated, writing
+from shared.runtime.http import Call, authenticated, writing
 from shared.runtime.identity import Role
 from shared.runtime.predictions import PredictionWriter, Target
 from shared.runtime.problems import Problem, not_found
+from shared.runtime.responses import Answer, EarlyRoute
 from shared.runtime.service import Service
 
 _PLAIN = re.compile("[1-9][0-9]{0,8}")

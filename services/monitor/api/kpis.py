@@ -14,7 +14,8 @@ from services.monitor.facts import Facts, kpis_of
 from services.monitor.reading import Reading, judge_of
 from services.monitor.showing import OTHERS, business_of, kpi_of
 from services.monitor.span import Span
-from shared.runtime.http import Answer, Call, reading
+from shared.runtime.http import Call, reading
+from shared.runtime.responses import Answer
 from shared.runtime.service import Service
 from shared.runtime.times import utc
 

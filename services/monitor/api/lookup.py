@@ -5,8 +5,9 @@ from fastapi import APIRouter, Depends
 from services.monitor.cases import Cases
 from services.monitor.facts import Facts
 from services.monitor.personal import told
-from shared.runtime.http import Answer, Call, reading
+from shared.runtime.http import Call, reading
 from shared.runtime.openapi import also
+from shared.runtime.responses import Answer
 from shared.runtime.service import Service
 
 

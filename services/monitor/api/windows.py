@@ -15,8 +15,9 @@ from services.monitor.reading import Reading, judge_of
 from services.monitor.span import Span
 from shared.log.tables import Query as Rows
 from shared.log.tables import equal
-from shared.runtime.http import Answer, Call, reading
+from shared.runtime.http import Call, reading
 from shared.runtime.problems import Problem
+from shared.runtime.responses import Answer
 from shared.runtime.service import Service
 from shared.runtime.times import utc
 

@@ -16,8 +16,9 @@ from services.registry.policies import flag_of
 from shared.events.registry import PolicyAdopted, Stage
 from shared.log.tables import Query, Where, equal
 from shared.runtime.commands import now
-from shared.runtime.http import Answer, Call, reading
+from shared.runtime.http import Call, reading
 from shared.runtime.problems import Problem
+from shared.runtime.responses import Answer
 from shared.runtime.service import Service
 from shared.runtime.times import utc
 

@@ -11,9 +11,10 @@ from services.audit.proofs.reading import Leaf, TreeReader
 from shared.log.log import OffsetOutOfRange
 from shared.log.records import TopicPartition
 from shared.log.tables import Row
-from shared.runtime.http import Answer, Call, reading
+from shared.runtime.http import Call, reading
 from shared.runtime.openapi import also
 from shared.runtime.problems import Problem
+from shared.runtime.responses import Answer
 from shared.runtime.service import Service
 
 FORMAT = "muniment-proof-bundle/1"

@@ -10,7 +10,8 @@ from services.audit.api.proofs.common import MAX_SIZE, base64, checkpoint_of, co
 from services.audit.domain.merkle import Range
 from services.audit.proofs.reading import TreeReader
 from shared.log.tables import Query, Row
-from shared.runtime.http import Answer, Call, page, reading
+from shared.runtime.http import Call, page, reading
+from shared.runtime.responses import Answer
 from shared.runtime.service import Service
 
 Limit = Annotated[int, Parameter(ge=1, description="Items of one page.")]

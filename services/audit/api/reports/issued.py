@@ -14,9 +14,10 @@ from services.audit.pages import shown
 from services.audit.reports.press import MEDIA_TYPES, Format
 from services.audit.reports.shelf import Missing, Shelf
 from shared.log.tables import Query, Row, Where, cursor_of, equal
-from shared.runtime.http import Answer, Call, page, reading
+from shared.runtime.http import Call, page, reading
 from shared.runtime.openapi import also
 from shared.runtime.problems import Problem, not_found
+from shared.runtime.responses import Answer
 from shared.runtime.service import Service
 
 SEARCH_PAGE = 500

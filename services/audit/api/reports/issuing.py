@@ -10,8 +10,9 @@ from services.audit.api.moments import asked
 from services.audit.api.reports.answers import base_url, made
 from services.audit.domain import report as issued
 from services.audit.reports.press import FORMATS, Format, Press
-from shared.runtime.http import Answer, Call, writing
+from shared.runtime.http import Call, writing
 from shared.runtime.identity import Role
+from shared.runtime.responses import Answer
 from shared.runtime.service import Service
 
 

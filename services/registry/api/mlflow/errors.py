@@ -11,8 +11,8 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from shared.runtime.answers import translated
-from shared.runtime.http import encoded
 from shared.runtime.problems import Problem
+from shared.runtime.responses import encoded
 
 INVALID = "INVALID_PARAMETER_VALUE"
 MISSING = "RESOURCE_DOES_NOT_EXIST"
