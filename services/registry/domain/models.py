@@ -141,7 +141,7 @@ def decide(state: ModelState, command: Command) -> Sequence[Payload]:
         case MoveAlias():
             return aliases.decide(state, state.registered.model, command)
         case ReviewGate(policies, numbers):
-            looked = state.versions if numbers is None else [one for one in numbers if one in state.versions]
+            looked = sorted(state.versions) if numbers is None else [one for one in numbers if one in state.versions]
             return [change for number in looked for change in gate_changes(policies, state, number)]
         case RetireVersion() | RetireModel():
             return retiring.decide(state, state.registered.model, command)

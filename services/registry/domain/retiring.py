@@ -35,7 +35,7 @@ def decide(state: ModelState, model: str, command: RetireVersion | RetireModel) 
         return _retired(state, model, [command.version], command)
     if state.retired is not None:
         return []
-    return [*_retired(state, model, list(state.versions), command), ModelRetired(model=model, reason=command.reason)]
+    return [*_retired(state, model, sorted(state.versions), command), ModelRetired(model=model, reason=command.reason)]
 
 
 def _retired(
