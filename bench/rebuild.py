@@ -38,6 +38,8 @@ PEER_SECONDS = 20.0
 PEER = ["eventsourcing[postgres]==9.5.6", "psycopg[binary]"]
 RAW_LEAST, PEER_LEAST = 0.3, 3
 MANY = 10_000_000
+TELLING = 1_000_000
+"""From how many events on what memory grows by tells something about ten million."""
 MIB = 2**20
 MOST = 400 * MIB
 SAMPLE_SECONDS = 0.25
@@ -127,7 +129,8 @@ def _memory(watched: Watched) -> Line:
         f"peak {peak / MIB:.0f} MiB a process at {EVENTS:,} events, {growth * 1e6 / MIB:+.1f} MiB a million at last: "
         f"{wanted / MIB:.0f} MiB at {MANY:,}"
     )
-    return Line("memory of a rebuild", MOST / wanted, "400 MiB at ten million events (extrapolated)", 1, figures)
+    least = 1 if EVENTS >= TELLING else None
+    return Line("memory of a rebuild", MOST / wanted, "400 MiB at ten million events (extrapolated)", least, figures)
 
 
 def _peer(stack: Stack, made: dict[str, list[Outgoing]], mine: float) -> list[Line]:

@@ -1,5 +1,6 @@
 """What most commands share: where the system is, who commands, and how the answer is written."""
 
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -23,8 +24,20 @@ Actor = Annotated[str | None, typer.Option("--actor", envvar="MUNIMENT_ACTOR", h
 Key = Annotated[str | None, typer.Option("--key", envvar="MUNIMENT_KEY", help="API key.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
 
-console = Console()
-errors = Console(stderr=True)
+COLUMNS_IN_A_FILE = 300
+"""Width of tables that go to a file or a pipe, where nobody said another one in COLUMNS."""
+
+
+def _console(stderr: bool = False) -> Console:
+    """Lines are left whole, so that scripts find what they look for."""
+    found = Console(stderr=stderr, soft_wrap=True)
+    if not found.is_terminal and "COLUMNS" not in os.environ:
+        found.width = COLUMNS_IN_A_FILE
+    return found
+
+
+console = _console()
+errors = _console(stderr=True)
 
 
 def urls_of(text: str) -> str | dict[str, str]:

@@ -13,6 +13,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from muniment.cli import app
+from muniment.cli.options import console
 from tests.component.feedback_given import predictions, serving
 from tests.support import System
 
@@ -25,9 +26,15 @@ async def server() -> AsyncIterator[tuple[System, str]]:
         yield system, str(client.base_url)
 
 
+@pytest.fixture(autouse=True)
+def wide(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A terminal that cuts nothing off, however wide the one is that the tests run in."""
+    monkeypatch.setattr(console, "width", 300)
+
+
 async def run(url: str, *arguments: str, actor: str = "ana") -> Result:
     command = [*arguments, "--url", url, "--actor", actor]
-    return await asyncio.to_thread(CliRunner().invoke, app, command, env={"COLUMNS": "300"})
+    return await asyncio.to_thread(CliRunner().invoke, app, command)
 
 
 async def told(url: str, *arguments: str, actor: str = "ana") -> Any:
