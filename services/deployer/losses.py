@@ -1,4 +1,4 @@
-"""What processes that were killed had answered and not brought to the log is put on record."""
+"""What earlier processes had answered and not brought to the log is put on record, with the reason."""
 
 import asyncio
 from dataclasses import dataclass, field
@@ -51,8 +51,10 @@ class Losses:
                 await asyncio.sleep(RETRY_SECONDS)
 
     async def _state(self, one: Lost, process: str) -> None:
-        logger.warning("predictions lost", deployment=one.deployment, version=one.version, rows=one.rows)
-        command = StateLoss(one.version, one.rows, process)
+        logger.warning(
+            "predictions lost", deployment=one.deployment, version=one.version, rows=one.rows, why=one.reason
+        )
+        command = StateLoss(one.version, one.rows, process, one.reason)
         try:
             await self.service.commands.handle(
                 domain, subject_of(one.deployment), command, Context(ACTOR, now(), new_id())

@@ -91,6 +91,7 @@ LOSSES = Table(
         "at": "timestamp",
         "version": "integer",
         "rows": "bigint",
+        "reason": "text",
     },
 )
 MODELS = Table("models", ("model",), {"model": "text"})
@@ -131,7 +132,7 @@ def project(event: Event) -> list[Change]:
             return [_reaction(event, fact)]
         case PredictionsLost() as fact:
             row = {"name": fact.deployment, "sequence": event.sequence, "event_id": event.id, "at": event.time}
-            return [Put("losses", row | {"version": fact.version, "rows": fact.rows})]
+            return [Put("losses", row | fact.model_dump(include={"version", "rows", "reason"}))]
         case ModelRegistered() as fact:
             return [Put("models", {"model": fact.model})]
         case ModelVersionRegistered() as fact:

@@ -187,12 +187,17 @@ class ResourcesDeclared(DeployerPayload):
     reason: str = ""
 
 
+LossReason = Literal["ended", "refused"]
+
+
 class PredictionsLost(DeployerPayload):
-    """A process was killed before the log had these predictions, which were answered: so many `rows` of `version` are
-    not on record. `process`: the id of that process's count of its answers."""
+    """So many `rows` that `version` answered are not on record. `process`: the id of that process's count of its
+    answers. `reason`: `ended`, it was killed or had to stop before the log had them; `refused`, the log takes no such
+    record."""
 
     deployment: str
     model: str
     version: int
     rows: int
     process: str
+    reason: LossReason = "ended"

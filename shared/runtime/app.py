@@ -32,8 +32,6 @@ def create_app(title: str, parts: Sequence[Running], settings: Settings, routes:
     `app.state.health` must be run beside the app (`serve` does).
     """
     gauges = Gauges()
-    for collector in (one for part in parts for one in part.service.collectors):
-        gauges.registry.register(collector)
     app = FastAPI(title=title, version=VERSION, redirect_slashes=False, telemetry=_NO_TELEMETRY)
     app.state.identity = Identity(settings)
     app.state.health = Health(parts, gauges)
@@ -43,6 +41,9 @@ def create_app(title: str, parts: Sequence[Running], settings: Settings, routes:
         app.router.routes[:0] = [route for route in found if isinstance(route, EarlyRoute)]
         app.router.routes.extend(route for route in found if not isinstance(route, EarlyRoute))
         app.add_middleware(Plain, routes=[route for route in found if isinstance(route, PlainRoute)])
+    # by now a router may have brought figures of its own
+    for collector in (one for part in parts for one in part.service.collectors):
+        gauges.registry.register(collector)
     app.router.routes.extend(dead_letters.router(parts).routes)
     _operations(app, gauges)
     handle_errors(app)

@@ -24,12 +24,14 @@ class Broker:
     """Stands between a system and its log."""
 
     def __init__(self, system: System, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.away, self._publish = False, system.log.publish
+        self.away, self.refuses, self._publish = False, False, system.log.publish
         monkeypatch.setattr(system.log, "publish", self.publish)
 
     async def publish(self, topic: str, records: Any) -> Any:
         if self.away:
             raise LogUnavailable("no broker")
+        if self.refuses:
+            raise ValueError("no such record")
         return await self._publish(topic, records)
 
 
@@ -126,4 +128,29 @@ async def test_what_a_killed_process_did_not_log_is_on_record_once(tmp_path: Pat
         await losses.look()
         await system.settle()
         (lost,) = (await system.client.get("/v1/deployments/late")).json()["lost"]
-        assert (lost["version"], lost["rows"]) == (1, 3)
+        assert (lost["version"], lost["rows"], lost["reason"]) == (1, 3, "ended")
+
+
+@pytest.mark.parametrize("rows", [1, 2])
+async def test_what_the_log_refuses_for_good_is_counted_at_once_and_on_record_at_the_next_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: int
+) -> None:
+    data = tmp_path / "data"
+    async with serving(tmp_path, data_dir=data) as system:
+        broker, deployer = Broker(system, monkeypatch), system.services["deployer"]
+        broker.refuses = True
+        assert (await system.client.post(INFER, json=of(rows))).status_code == 200
+        for flush in deployer.flushes:
+            await flush()
+        broker.refuses = False
+        await system.settle()
+        assert (await system.client.get("/v1/deployments/late")).json()["refused"] == [{"version": 1, "rows": rows}]
+        figure = f'muniment_answers_refused_total{{deployment="late",version="1"}} {float(rows)}'
+        assert figure in (await system.client.get("/metrics")).text
+        for close in deployer.on_close:
+            await close()
+        await Losses(deployer).look()
+        await system.settle()
+        (lost,) = (await system.client.get("/v1/deployments/late")).json()["lost"]
+        assert (lost["version"], lost["rows"], lost["reason"]) == (1, rows, "refused")
+        assert list((data / "answers").iterdir()) == []

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from services.deployer.serving.figures import Figures
 from services.deployer.serving.gateway import Gateway
 from services.deployer.serving.journal import Journal
 from services.deployer.serving.routes import RouteTable
@@ -31,5 +32,6 @@ class Serving:
         journal = Journal(service.settings, writer, Tally(service.settings.data_dir))
         service.on_close += [shadows.close, runtimes.close, journal.close, writer.close]
         service.flushes.append(journal.idle)
+        service.collectors.append(Figures(journal))
         gateway = Gateway(service.settings, runtimes, writer, journal, shadows, Versions(runtimes))
         return cls(RouteTable(service), runtimes, shadows, gateway)

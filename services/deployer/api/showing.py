@@ -38,7 +38,9 @@ def router(service: Service, serving: Serving) -> APIRouter:
     @routes.get("/{name}", response_class=Answer)
     async def deployment(name: str, call: Annotated[Call, Depends(read)]) -> Answer:
         """One deployment with its history, newest first, and what became of its shadows and of versions
-        that failed in this process, and what they took of it. `lost`: answers that a killed process did not log."""
+        that failed in this process, and what they took of it. `lost`: answers that an earlier process did not log
+        (`reason`: `ended`, it was killed or had to stop before; `refused`, the log takes no such record); `refused`:
+        rows that this process answered and the log refused."""
         row = await store.get("deployments", name)
         if row is None:
             await unknown(store, name)
@@ -46,8 +48,9 @@ def router(service: Service, serving: Serving) -> APIRouter:
         history = [_step(one) for one in await store.find(query)]
         losses = tables.Query("losses", tables.equal(name=name), ("-sequence",), MAX_HISTORY)
         told = {
-            "lost": [_step(one) for one in await store.find(losses)],
+            "lost": [_step(one) | {"reason": one["reason"] or "ended"} for one in await store.find(losses)],
             "shadows": _shadows(serving, row),
+            "refused": _refused(serving, name),
             "fell_back": _fell(serving, name),
             "measured": _measured(serving, name),
         }
@@ -70,6 +73,12 @@ def _measured(serving: Serving, name: str) -> dict[str, Any]:
     ]
     process = {"cpu_seconds": round(usage.ru_utime + usage.ru_stime, 3), "peak_memory_mib": usage.ru_maxrss / 1024}
     return {"process": process, "versions": versions}
+
+
+def _refused(serving: Serving, name: str) -> list[dict[str, Any]]:
+    """How many rows that this process answered the log takes no record of."""
+    found = serving.gateway.journal.refused
+    return [{"version": version, "rows": rows} for (of, version), rows in found.items() if of == name]
 
 
 def _fell(serving: Serving, name: str) -> list[dict[str, Any]]:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from shared.events.deployer import Fallback, Reaction, Resources, Runtime, Traffic, Trigger
+from shared.events.deployer import Fallback, LossReason, Reaction, Resources, Runtime, Traffic, Trigger
 from shared.events.registry import Artifact, Rule, Signature
 
 
@@ -137,11 +137,12 @@ class SetFallback:
 
 @dataclass(frozen=True, slots=True)
 class StateLoss:
-    """A process that was killed had answered `rows` by `version` that the log has not."""
+    """A process that is no more had answered `rows` by `version` that the log has not."""
 
     version: int
     rows: int
     process: str
+    reason: LossReason = "ended"
 
 
 Command = (

@@ -84,7 +84,7 @@ def _canary(state: State, command: StartCanary | StepCanary | HoldCanary | Resum
 
 def _lost(state: State, command: StateLoss) -> Sequence[Payload]:
     """Each count of a process is stated once, of a retired deployment too."""
-    if (command.process, command.version) in state.lost:
+    if (command.process, command.version, command.reason) in state.lost:
         return []
     return [
         PredictionsLost(
@@ -93,6 +93,7 @@ def _lost(state: State, command: StateLoss) -> Sequence[Payload]:
             version=command.version,
             rows=command.rows,
             process=command.process,
+            reason=command.reason,
         )
     ]
 

@@ -16,6 +16,7 @@ from shared.events.deployer import (
     Deployed,
     Fallback,
     FallbackSet,
+    LossReason,
     PredictionsLost,
     Promoted,
     Reacted,
@@ -34,7 +35,7 @@ MAX_EARLIER = 100
 """How many steps can be rolled back; older ones stay in the history only."""
 
 MAX_LOST = 1_000
-"""Counts of killed processes that are remembered, so that none is stated twice."""
+"""Counts of earlier processes that are remembered, so that none is stated twice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +85,7 @@ class State:
     canary: Canary | None = None
     policy: Policy = Policy()
     fallback: Fallback = DEFAULT_FALLBACK
-    lost: tuple[tuple[str, int], ...] = ()
+    lost: tuple[tuple[str, int, LossReason], ...] = ()
 
     @property
     def exists(self) -> bool:
@@ -123,8 +124,8 @@ def evolve(state: State, event: Event) -> State:
             return replace(state, resources=resources)
         case FallbackSet(fallback=fallback):
             return replace(state, fallback=fallback)
-        case PredictionsLost(process=process, version=version):
-            return replace(state, lost=(*state.lost, (process, version))[-MAX_LOST:])
+        case PredictionsLost(process=process, version=version, reason=reason):
+            return replace(state, lost=(*state.lost, (process, version, reason))[-MAX_LOST:])
         case _:
             return replace(state, canary=_canary(state.canary, event))
 

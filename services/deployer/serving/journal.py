@@ -6,6 +6,7 @@ counted where a process is killed (`tally`).
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -60,13 +61,13 @@ _Key = tuple[Shape, str, bool]
 @dataclass(slots=True)
 class Journal:
     """For one event loop. `unlogged`: rows answered that the log has not acknowledged; `refused`: those that it never
-    will, since it takes no such record."""
+    will, since it takes no such record, by deployment and version."""
 
     settings: Settings
     writer: PredictionWriter
     tally: Tally
     unlogged: int = 0
-    refused: int = 0
+    refused: Counter[tuple[str, int]] = field(default_factory=Counter[tuple[str, int]])
     _gathering: "dict[_Key, _Gathering]" = field(default_factory=dict["_Key", "_Gathering"])
     _shapes: dict[Any, Shape] = field(default_factory=dict[Any, Shape])
     _tasks: "set[asyncio.Task[None]]" = field(default_factory=set["asyncio.Task[None]"])
@@ -183,7 +184,8 @@ class Journal:
                     logger.warning("answers wait for the log", rows=self.unlogged, reason=str(error))
                     await asyncio.sleep(RETRY_SECONDS)
         except Exception:
-            self.refused += one.rows
+            self.refused[one.target.deployment, one.target.version] += one.rows
+            self.tally.refused(one.cell, one.rows)
             logger.exception("answers that the log does not take", deployment=one.target.deployment, rows=one.rows)
         finally:
             self.unlogged -= one.rows

@@ -3,7 +3,8 @@ process, so that what a `kill -9` loses is counted at the next start.
 
 The file is mapped into memory: a count costs no system call, and what is in it survives the process (not the machine).
 A process locks its file as long as it lives. Layout: SLOTS slots of SLOT_BYTES, each two unsigned 64-bit numbers
-(answered, logged; the machine's byte order) and a label, `DEPLOYMENT` line break `VERSION` in UTF-8, padded with zeros.
+(answered, logged; the machine's byte order), a label, `DEPLOYMENT` line break `VERSION` in UTF-8, padded with zeros,
+and one more number: refused, those of the rows not logged that the log never takes.
 """
 
 import fcntl
@@ -14,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from shared.events.deployer import LossReason
 from shared.runtime.commands import new_id
 from shared.runtime.predictions import Target
 
@@ -22,15 +24,18 @@ SLOTS = 1_024
 SLOT_BYTES = 256
 _WORDS = SLOT_BYTES // 8
 _LABEL = 16
+_REFUSED = _WORDS - 1
+_LABEL_END = _REFUSED * 8
 
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """Rows of a version that a process answered and did not bring to the log before it was killed."""
+    """Rows of a version that a process answered and did not bring to the log, before its end or ever."""
 
     deployment: str
     version: int
     rows: int
+    reason: LossReason = "ended"
 
 
 @dataclass(slots=True)
@@ -58,6 +63,9 @@ class Tally:
     def logged(self, cell: int, rows: int) -> None:
         self._words[cell + 1] += rows
 
+    def refused(self, cell: int, rows: int) -> None:
+        self._words[cell + _REFUSED] += rows
+
     def close(self) -> None:
         """The end of a process that lost nothing leaves no file; where it did, its file tells the next start."""
         if self._map is None or self._path is None:
@@ -74,7 +82,7 @@ class Tally:
     def _begun(self, slot: int, key: tuple[str, int]) -> int:
         if self._map is None:
             self._open()
-        label = f"{key[0]}\n{key[1]}".encode()[: SLOT_BYTES - _LABEL]
+        label = f"{key[0]}\n{key[1]}".encode()[: _LABEL_END - _LABEL]
         start = slot * SLOT_BYTES + _LABEL
         assert self._map is not None  # noqa: S101  opened above
         self._map[start : start + len(label)] = label
@@ -95,7 +103,7 @@ class Tally:
 
 
 def left_behind(folder: Path) -> Iterator[tuple[Path, list[Lost]]]:
-    """What processes that were killed lost: each file that nobody locks any more, for the caller to remove once it has
+    """What processes that are no more lost: each file that nobody locks any more, for the caller to remove once it has
     told. The file stays locked while the caller looks at it."""
     for path in sorted((folder / FOLDER).glob("*.tally")):
         try:
@@ -116,8 +124,11 @@ def _lost(data: bytes) -> list[Lost]:
     words = memoryview(data).cast("Q")
     for slot in range(len(data) // SLOT_BYTES):
         answered, logged = words[slot * _WORDS], words[slot * _WORDS + 1]
-        label = data[slot * SLOT_BYTES + _LABEL : (slot + 1) * SLOT_BYTES].rstrip(b"\0").decode()
+        refused = words[slot * _WORDS + _REFUSED]
+        label = data[slot * SLOT_BYTES + _LABEL : slot * SLOT_BYTES + _LABEL_END].rstrip(b"\0").decode()
         deployment, _, version = label.partition("\n")
-        if answered > logged:
-            found.append(Lost(deployment, int(version), answered - logged))
+        if answered - refused > logged:
+            found.append(Lost(deployment, int(version), answered - refused - logged))
+        if refused:
+            found.append(Lost(deployment, int(version), refused, "refused"))
     return found

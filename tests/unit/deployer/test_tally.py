@@ -35,6 +35,17 @@ def test_the_counts_of_a_process_that_lives_are_its_own(tmp_path: Path) -> None:
     assert lost == [Lost("late", 1, 5)]
 
 
+def test_what_the_log_refused_is_apart_from_what_it_did_not_get_in_time(tmp_path: Path) -> None:
+    tally = Tally(tmp_path)
+    counted(tally, LATE, 9, 4)
+    tally.refused(tally.cell(LATE) or 0, 3)
+    counted(tally, EARLY, 2, 0)
+    tally.refused(tally.cell(EARLY) or 0, 2)
+    tally.close()
+    ((_, lost),) = left_behind(tmp_path)
+    assert lost == [Lost("late", 1, 2, "ended"), Lost("late", 1, 3, "refused"), Lost("early", 12, 2, "refused")]
+
+
 def test_sigkill_leaves_the_counts(tmp_path: Path) -> None:
     code = (
         "import sys, time; from pathlib import Path\n"
