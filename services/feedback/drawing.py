@@ -1,4 +1,6 @@
-"""From which predictions a review draws: those of a version and a time that nobody has flagged."""
+"""From which predictions a review draws: those of a version and a time that nobody has flagged.
+
+What a constant answered in the version's place is none of them."""
 
 # pyright: reportAttributeAccessIssue=false
 
@@ -88,7 +90,7 @@ async def _tables(service: Service, query: PredictionQuery) -> AsyncIterator[tup
     after: tuple[object, ...] | None = None
     while True:
         found = await service.store.find(Query("batches", tuple(where), ("partition", "offset"), PAGE, after))
-        async for row, table in tables_of(service.log, found):
+        async for row, table in tables_of(service.log, [one for one in found if not one["fallback"]]):
             yield row, table
         if len(found) < PAGE:
             return

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 
 import pyarrow as pa
 from httpx import AsyncClient
@@ -30,6 +30,7 @@ async def predictions(
     version: int = 1,
     deployment: str = "d",
     at: datetime = AT,
+    fallback: Literal["", "constant"] = "",
     **columns: Sequence[Any],
 ) -> str:
     """Publish a batch of predictions to the log; returns its id. `columns`: by name, `__` for the dot."""
@@ -38,7 +39,14 @@ async def predictions(
     if ids:
         table["prediction_id"] = pa.array(ids)
     said = PredictionLogged(
-        deployment=deployment, model="m", version=version, rows=rows, start=at, end=at, client_ids=ids is not None
+        deployment=deployment,
+        model="m",
+        version=version,
+        rows=rows,
+        start=at,
+        end=at,
+        client_ids=ids is not None,
+        fallback=fallback,
     )
     name = batch or new_id()
     event = Event(

@@ -8,9 +8,9 @@ import pytest
 from services.audit.service import DEFINITION
 from shared.events import monitor, registry
 from shared.events.batches import prediction_id
-from tests.component.audit_given import APPROVED, BATCH, CORRECTED, FLAG, Story, told
+from tests.component.audit_given import APPROVED, BATCH, CORRECTED, FLAG, V1, Story, told
 from tests.support import System, running
-from tests.unit.audit.facts import day
+from tests.unit.audit.facts import day, event_id, predictions
 
 PREDICTION = prediction_id(BATCH, 1)
 
@@ -132,6 +132,21 @@ async def test_the_page_says_what_the_document_says(system: System, story: Story
         assert text in page
     for event in (await dossier(system))["events"]:
         assert event["event_id"] in page
+
+
+async def test_where_a_constant_answered_the_story_says_so(system: System, story: Story):
+    name = event_id(950)
+    said = monitor.PredictionLogged(**V1, rows=2, start=day(5), end=day(5), fallback="constant")
+    await story.say(f"batch/{name}", said, 5, table=predictions(), name=name)
+    await system.settle()
+    told = (await system.client.get(f"/v1/dossier/{name}-0")).json()
+    assert (told["prediction"]["version"], told["prediction"]["fallback"]) == (1, "constant")
+    assert told["experiment"]["arm"] is None
+    assert told["explanation"]["note"].startswith("A constant answered")
+    page = (await system.client.get(f"/v1/dossier/{name}-0", params={"format": "html"})).text
+    assert "A constant of late, in place of flights version 1, which failed, answered" in page
+    of_model = (await system.client.get(f"/v1/dossier/{PREDICTION}", params={"format": "html"})).text
+    assert "onstant" not in of_model
 
 
 async def test_a_dossier_of_nothing(system: System, story: Story):

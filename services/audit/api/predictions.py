@@ -47,6 +47,7 @@ _PLACE = ("topic", "partition", "offset")
 async def story(log: EventLog, reader: Reader, found: Located) -> dict[str, Any]:
     """Everything behind one prediction, in the words of those who ask: what it said, who let it speak, what came true.
 
+    The prediction's `fallback` is `constant` where its version failed and the deployment's constant answered.
     `traffic` and `gate` are those at the prediction's own time; where nothing had been said about that time (a year
     played afterwards), those at the time asked about, and `as_of` tells which.
     """
@@ -99,6 +100,7 @@ def _prediction(found: Located, data: dict[str, Any]) -> dict[str, Any]:
         **lateness(found.at, found.batch["recorded"]),
         "actor": found.batch["actor"],
         **{name: data[name] for name in ("deployment", "model", "version")},
+        "fallback": data.get("fallback", ""),  # batches of before do not say it
         "entity": values.get("entity"),
         "segment": values.get("segment"),
         "features": batches.group(values, batches.FEATURE),

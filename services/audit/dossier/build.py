@@ -5,6 +5,9 @@ from typing import Any
 
 Json = dict[str, Any]
 ON_DEMAND = "Computed when it is asked for, from the model as served; the record holds none."
+OF_CONSTANT = (
+    "A constant answered, set beforehand for when the model fails; what the model would have said is not known."
+)
 
 
 def document(told: Mapping[str, Any], events: Sequence[Json]) -> Json:
@@ -52,23 +55,26 @@ def columns(version: Mapping[str, Any], data: Sequence[Json]) -> list[Json]:
 
 
 def experiment(traffic: Json, prediction: Json) -> Json | None:
-    """The trial under way then; `arm`: the role of the version that predicted. None where nobody challenged."""
+    """The trial under way then; `arm`: the role of the version that predicted (None: a constant answered). None where
+    nobody challenged."""
     champion, others = traffic["champion"], [*traffic["challengers"], *traffic["shadows"]]
     if not others:
         return None
+    answered = None if prediction["fallback"] else prediction["version"]
     arms = [{"role": "champion", **champion}] if champion else []
     arms += [{"role": "challenger", **one} for one in traffic["challengers"]]
     arms += [{"role": "shadow", **one} for one in traffic["shadows"]]
     return {
         "deployment": prediction["deployment"],
-        "arm": next((one["role"] for one in arms if one["version"] == prediction["version"]), None),
+        "arm": next((one["role"] for one in arms if one["version"] == answered), None),
         "arms": arms,
         "url": f"/v1/deployments/{prediction['deployment']}/experiments",
     }
 
 
 def explanation(prediction: Json) -> Json:
-    return {"on_record": None, "note": ON_DEMAND, "url": f"/v1/predictions/{prediction['id']}/explanation"}
+    note = OF_CONSTANT if prediction["fallback"] else ON_DEMAND
+    return {"on_record": None, "note": note, "url": f"/v1/predictions/{prediction['id']}/explanation"}
 
 
 def event_ids(told: Any) -> list[str]:

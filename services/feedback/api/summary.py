@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends
 
 from services.feedback.domain.agreement import trust
-from services.feedback.domain.rates import rates
+from services.feedback.domain.rates import counts, rates
 from shared.log.tables import Query, Row, equal
 from shared.runtime.http import Call, reading
 from shared.runtime.service import Service
@@ -29,10 +29,12 @@ def add(routes: APIRouter, service: Service) -> None:
     ) -> dict[str, Any]:
         """What share of a deployment's predictions is flagged: altogether, by version, by segment and by category, each
         with Wilson's interval at 95 %. `rule`: by the flags of one business rule alone. `weighted`: beside that
-        `weighted_flagged`, each flag counted with its expert's weight, and the weights, as in GET /v1/experts."""
+        `weighted_flagged`, each flag counted with its expert's weight, and the weights, as in GET /v1/experts.
+        What a constant answered in a version's place is not counted, flagged or not."""
         where = equal(deployment=deployment) + (equal(version=version) if version is not None else ())
         by = equal(rule=rule) if rule is not None else ()
-        columns = ("version", "state", "category", "predictions", "segment", "segments", "raised_by", "resolution")
+        of_prediction = ("predictions", "segment", "segments", "fallback")
+        columns = ("version", "state", "category", *of_prediction, "raised_by", "resolution")
         flags = await service.store.find(Query("flags", (*where, *by), ("-raised_at",), MOST, columns=columns))
         named = ("version", "segment", "predictions")
         volumes = await service.store.find(Query("volumes", where, limit=MOST, columns=named))
@@ -55,6 +57,5 @@ def add(routes: APIRouter, service: Service) -> None:
 def _weighted(flags: Sequence[Row]) -> dict[str, Any]:
     """Flagged predictions, each as much as the expert who flagged it was right so far; and those weights."""
     weights = {one.expert: one.weight for one in trust(flags)}
-    counted = [flag for flag in flags if flag["state"] not in ("merged", "lapsed") and flag["version"] is not None]
-    total = sum(weights[flag["raised_by"]] * (flag["predictions"] or 0) for flag in counted)
+    total = sum(weights[flag["raised_by"]] * flag["predictions"] for flag in flags if counts(flag))
     return {"weighted_flagged": total, "weights": weights}

@@ -38,15 +38,16 @@ class Over:
     unit: str | None = None
 
 
-def over(limits: FlagLimitsSet, level: Level, predictions: int) -> dict[Breach, Over]:
-    """The limits that are reached. `predictions`: of the version, altogether."""
+def over(limits: FlagLimitsSet, level: Level, predictions: int, of_constants: int = 0) -> dict[Breach, Over]:
+    """The limits that are reached. `predictions`: of the version, altogether. `of_constants`: so many of the open flags
+    are on what a constant answered in its place; that is open work as any other, and no share of its predictions."""
     found: dict[Breach, Over] = {}
     if limits.open_flags is not None and level.open_flags >= limits.open_flags:
         found["open"] = Over(level.open_flags, limits.open_flags)
     if limits.critical is not None and level.critical >= limits.critical:
         found["severity"] = Over(level.critical, limits.critical)
     if limits.rate is not None and predictions >= limits.rate_rows:
-        share = level.open_flags / predictions
+        share = (level.open_flags - of_constants) / predictions
         if share >= limits.rate:
             found["rate"] = Over(share, limits.rate)
     if limits.harm_limit is not None:

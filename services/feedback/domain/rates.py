@@ -41,6 +41,7 @@ def rates(flags: Iterable[dict[str, Any]], volumes: Sequence[dict[str, Any]]) ->
 
     Merged flags count with the one that they went into, and lapsed ones have no prediction: neither counts here. What
     is flagged twice, by two people or in two categories, counts twice: `flagged` is a number of flags on predictions.
+    What a constant answered is no prediction of the version: it is in no volume, and its flags are not counted.
     """
     whole, versions, segments = Rate(), dict[int, Rate](), dict[tuple[int, str], Rate]()
     for row in volumes:
@@ -48,7 +49,7 @@ def rates(flags: Iterable[dict[str, Any]], volumes: Sequence[dict[str, Any]]) ->
         for rate in (whole, versions.setdefault(key[0], Rate()), segments.setdefault(key, Rate())):
             rate.predictions += row["predictions"]
     for flag in flags:
-        if flag["version"] is None or flag["state"] in ("merged", "lapsed") or not flag["predictions"]:
+        if not counts(flag):
             continue
         version = versions.setdefault(flag["version"], Rate())
         for rate in (whole, version):
@@ -63,6 +64,12 @@ def rates(flags: Iterable[dict[str, Any]], volumes: Sequence[dict[str, Any]]) ->
             for (number, segment), rate in sorted(segments.items())
         ],
     }
+
+
+def counts(flag: dict[str, Any]) -> bool:
+    """Whether a flag counts in a rate of its version."""
+    known = flag["version"] is not None and flag["state"] not in ("merged", "lapsed")
+    return known and bool(flag["predictions"]) and not flag["fallback"]
 
 
 def wilson(hits: int, trials: int, level: float = 0.95) -> tuple[float, float]:

@@ -64,7 +64,7 @@ def _beside(event: Event) -> list[Change]:
             columns = breach.model_dump(include=named)
             return [Put("breaches", {"event_id": event.id, "at": event.time, **columns})]
         case PredictionLogged() as logged:
-            columns = logged.model_dump(include={"deployment", "model", "version", "rows", "start", "end"})
+            columns = logged.model_dump(include={"deployment", "model", "version", "rows", "start", "end", "fallback"})
             return [Put("batches", {"batch": event.id, **columns})]
         case BulkFlagRequested() | BulkFlagAdvanced() | BulkFlagEnded():
             return [Put("bulks", _bulk(event, event.data))]

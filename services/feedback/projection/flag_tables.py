@@ -17,6 +17,7 @@ FLAGS = Table(
         "batch": "text",
         "row": "integer",
         "segment": "text",
+        "fallback": "text",
         "slice": "json",
         "pipeline": "text",
         "predictions": "integer",

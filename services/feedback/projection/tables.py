@@ -18,9 +18,11 @@ BATCHES = Table(
         "offset": "bigint",
         "start": "timestamp",
         "end": "timestamp",
+        "fallback": "text",
     },
     indexes=(("deployment", "partition", "offset"),),
 )
+"""Where predictions lie. `fallback`: as in `PredictionLogged`."""
 
 CLIENT_IDS = Table("client_ids", ("id",), {"id": "text", "batch": "text", "row": "integer"})
 
@@ -36,7 +38,8 @@ VOLUMES = Table(
         "predictions": "bigint",
     },
 )
-"""Predictions by day (UTC) and segment; per partition of the log, so that nobody waits for another's count."""
+"""Predictions by day (UTC) and segment, without what a constant answered; per partition of the log, so that nobody
+waits for another's count."""
 
 BULKS = Table(
     "bulks",

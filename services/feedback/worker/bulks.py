@@ -99,7 +99,7 @@ class _Step:
 
     async def _query(self, query: PredictionQuery, rows: list[Row]) -> Advance:
         found: dict[Kind, list[Chosen]] = {}
-        async for row, table in tables_of(self.service.log, rows):
+        async for row, table in tables_of(self.service.log, _of_models(rows)):
             one = chosen(row["batch"], table, wanted(table, query), self.asked.expected)
             if one is not None:
                 found.setdefault(self._kind(row), []).append(one)
@@ -130,7 +130,7 @@ class _Step:
         )
 
     async def _batches(self, query: PredictionQuery, after: tuple[int, int]) -> list[Row]:
-        """The next batches that may hold what is asked for, up to MAX_ROWS predictions."""
+        """The next batches that may hold what is asked for, up to MAX_ROWS predictions.""" ""
         ends = {end.partition: end.offset for end in self.asked.ends}
         where = [*equal(deployment=query.deployment), Where("partition", ">=", max(after[0], 0))]
         if query.version is not None:
@@ -162,7 +162,7 @@ class _Step:
             return None
         found = 0
         async for rows in self._all(query):
-            async for _, table in tables_of(self.service.log, rows):
+            async for _, table in tables_of(self.service.log, _of_models(rows)):
                 found += int(wanted(table, query).sum())
             if found > most:
                 return f"The query finds more than {most} predictions, the most that one bulk may flag: narrow it."
@@ -173,6 +173,12 @@ class _Step:
         while rows := await self._batches(query, after):
             yield rows
             after = (rows[-1]["partition"], rows[-1]["offset"])
+
+
+def _of_models(rows: list[Row]) -> list[Row]:
+    """The batches without those that a constant answered in a version's place: a query for its predictions means none
+    of them."""
+    return [row for row in rows if not row["fallback"]]
 
 
 def _refusals(state: Bulk) -> str:

@@ -1,7 +1,8 @@
 """Business rules, checked against every batch of predictions: each violation is flagged by the rule, and counted.
 
 A prediction is held to the rules that were in force when the log took it, as their stream tells, whatever of the log
-was folded before: so a rebuild counts the same. The flags of a rule stand for many predictions, one flag for each row
+was folded before: so a rebuild counts the same. What a constant answered is held to none: its flags would be the
+version's, which did not answer. The flags of a rule stand for many predictions, one flag for each row
 of its decision table, version and day; their streams remember the batches they named, so that a batch that is folded
 again is flagged no second time.
 """
@@ -40,7 +41,9 @@ class Checking:
 
     async def check(self, items: Sequence[Received]) -> None:
         """Hold these batches to the rules of their deployments. Raises Conflict."""
-        logged = [item for item in items if isinstance(item.event.data, PredictionLogged)]
+        logged = [
+            item for item in items if isinstance(item.event.data, PredictionLogged) and not item.event.data.fallback
+        ]
         for deployment in sorted({_data(item).deployment for item in logged}):
             _, known = await self.service.commands.state_in(self.unit, rules, f"rules/{deployment}")
             for item in logged if known else ():

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from zlib import crc32
 
+import pyarrow as pa
+
 from services.feedback.domain import flags
 from services.feedback.domain.flags import Locate
 from services.feedback.projection import project
@@ -54,6 +56,7 @@ class Folding:
             await self.unit.apply(project(event))
             await levels.count(event)
             await self._answer(event, rows)
+        await self._segments(logs, events)
         await levels.write()
         if events and await self._at_the_end(own):
             await levels.compare(events[-1] if self.behind else None)
@@ -61,7 +64,6 @@ class Folding:
         elif events:
             self.behind = True
         await Checking(self.service, self.unit).check([item for item, _ in logs])
-        await self._segments(logs, events)
         for item, one in logs:
             await self._place_pending(item.event, [name for name, _ in one.ids])
         for event in events:
@@ -114,12 +116,17 @@ class Folding:
         return changes
 
     async def _segments(self, logs: Sequence[tuple[Received, Logged]], events: Sequence[Event]) -> None:
-        """Learn of single flags which segment their prediction is of, whichever of both comes first."""
+        """Learn of single flags which segment their prediction is of and whether a constant gave it, whichever of both
+        comes first."""
         tables = {item.event.id: item.event.table for item, _ in logs if item.event.table is not None}
+        instead = {
+            item.event.id: item.event.data.fallback for item, _ in logs if isinstance(item.event.data, PredictionLogged)
+        }
         waiting = await self._flags_in(sorted(tables))
         placed = [event.data for event in events if isinstance(event.data, FeedbackFlagged | FlagLocated)]
         changes: list[Change] = [
-            _segment(row["id"], text_at(batches.read(tables[row["batch"]]), "segment", row["row"])) for row in waiting
+            _learned(row["id"], batches.read(tables[row["batch"]]), row["row"], instead[row["batch"]])
+            for row in waiting
         ]
         wanted: dict[str, list[tuple[str, int]]] = {}
         for one in placed:
@@ -127,7 +134,7 @@ class Folding:
                 wanted.setdefault(one.batch, []).append((one.flag, one.row))
         known = [row for row in await in_chunks(self.unit, "batches", "batch", wanted) if row["offset"] is not None]
         async for row, table in tables_of(self.service.log, known):
-            changes += [_segment(flag, text_at(table, "segment", at)) for flag, at in wanted[row["batch"]]]
+            changes += [_learned(flag, table, at, row["fallback"]) for flag, at in wanted[row["batch"]]]
         await self.unit.apply(changes)
 
     async def _flags_in(self, names: Sequence[str]) -> list[Row]:
@@ -197,5 +204,5 @@ def _levels(events: Sequence[Event], rows: dict[str, Row]) -> set[str]:
     return {lock_of(key) for key in keys}
 
 
-def _segment(flag: str, segment: str | None) -> Change:
-    return Put("flags", {"id": flag, "segment": segment})
+def _learned(flag: str, table: pa.RecordBatch, at: int, fallback: str) -> Change:
+    return Put("flags", {"id": flag, "segment": text_at(table, "segment", at), "fallback": fallback})

@@ -9,13 +9,14 @@ from services.feedback.projection import project
 from shared.events.envelope import Event
 from shared.events.feedback import FlagLimitsSet, Severity
 from shared.log.store import UnitOfWork
-from shared.log.tables import Change, Put, Query, Row, equal
+from shared.log.tables import Change, Put, Query, Row, Where, equal
 from shared.runtime.commands import caused_by
 from shared.runtime.service import Service
 from shared.runtime.settings import Settings
 
 MAX_VOLUMES = 100_000
 MAX_VERSIONS = 1_000
+MAX_FLAGS = 100_000
 Key = tuple[str, int]
 
 
@@ -98,8 +99,11 @@ class Levels:
         deployment, version = key
         level = await self._level(key)
         limits = limits_of(await self.unit.get("limits", deployment), deployment, self.service.settings)
-        volume = await volume_of(self.unit, deployment, version) if limits.rate is not None else 0
-        reached = over(limits, level, volume)
+        volume = of_constants = 0
+        if limits.rate is not None:
+            volume = await volume_of(self.unit, deployment, version)
+            of_constants = await self._of_constants(deployment, version)
+        reached = over(limits, level, volume, of_constants)
         subject = f"flags/{deployment}/{version}"
         _, said = await self.service.commands.state_in(self.unit, thresholds, subject)
         if said == frozenset(reached):
@@ -108,6 +112,12 @@ class Levels:
         model = of[0]["model"] if of else ""
         command = thresholds.Compare(deployment, model, version, level.open_flags, reached)
         await self.service.commands.handle_in(self.unit, thresholds, subject, command, caused_by(cause))
+
+    async def _of_constants(self, deployment: str, version: int) -> int:
+        """Open flags on what constants answered in place of the version."""
+        where = (*equal(deployment=deployment, version=version), Where("fallback", "=", "constant"))
+        query = Query("flags", (*where, Where("state", "in", sorted(OPEN_STATES))), limit=MAX_FLAGS, columns=("id",))
+        return len(await self.unit.find(query))
 
 
 def _kept(key: Key, level: Level) -> Change:

@@ -64,7 +64,8 @@ class NoSuchRow(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Logged:
-    """What feedback keeps of a batch: the clients' ids with their rows, and predictions by (day, segment)."""
+    """What feedback keeps of a batch: the clients' ids with their rows, and predictions by (day, segment),
+    none where a constant answered: no version can be blamed for them."""
 
     ids: tuple[tuple[str, int], ...] = ()
     volumes: Mapping[tuple[str, str], int] = field(default_factory=dict[tuple[str, str], int])
@@ -79,7 +80,7 @@ def logged(event: Event, record: Record) -> Logged | None:
     if event.data.client_ids:
         names = table.column("prediction_id").to_pylist()
         ids = tuple((name, row) for row, name in enumerate(names) if name is not None)
-    return Logged(ids, _volumes(table))
+    return Logged(ids) if event.data.fallback else Logged(ids, _volumes(table))
 
 
 async def place_of(reader: Finder, prediction_id: str) -> Place | None:

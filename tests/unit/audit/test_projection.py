@@ -155,6 +155,14 @@ def test_a_batch_of_predictions_with_ids_of_the_clients_own_is_indexed():
     ]
 
 
+def test_what_a_constant_answered_is_derived_from_the_constant_and_from_no_version():
+    batch = f"batch/{event_id(1)}"
+    assert edges(logged().model_copy(update={"fallback": "constant"}), table=predictions()) == {
+        (batch, "wasGeneratedBy", "deployment", "deployment/late"),
+        (batch, "wasDerivedFrom", "constant", "fallback/late"),
+    }
+
+
 def test_outcomes_and_their_join():
     joined = monitor.OutcomesJoined(**V1, rows=1, batches=("b1", "b2"), outcome_event="o")
     found = edges(joined, table=predictions())

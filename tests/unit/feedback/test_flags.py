@@ -163,6 +163,12 @@ def test_which_limits_are_reached(level, predictions, kinds) -> None:
     assert over(LIMITS, level, predictions) == kinds
 
 
+def test_flags_on_constants_are_no_share_of_the_predictions() -> None:
+    level = Level().moved("low", 2, 1)
+    assert over(LIMITS, level, 100, of_constants=1) == {"rate": Over(0.01, 0.01)}
+    assert over(LIMITS, level, 100, of_constants=2) == {}
+
+
 def test_the_same_words_name_the_same_flag_and_other_words_another() -> None:
     first = UUID(flag_id(b"ana says late"))
     assert (first.version, first.variant) == (8, RFC_4122)

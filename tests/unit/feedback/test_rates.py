@@ -15,6 +15,7 @@ VOLUMES = [
 
 def flag(**more: object) -> dict:
     row = {"version": 1, "state": "open", "category": "missed", "predictions": 1, "segment": "AA", "segments": None}
+    row |= {"fallback": ""}
     return row | more
 
 
@@ -27,6 +28,7 @@ def test_rates_by_version_segment_and_category() -> None:
             flag(state="merged"),
             flag(state="lapsed", version=None),
             flag(predictions=0),
+            flag(fallback="constant"),
         ],
         VOLUMES,
     )

@@ -19,7 +19,11 @@ from shared.events.envelope import Event
 
 def _batch(event: Event, data: monitor.PredictionLogged) -> Said:
     node = f"batch/{event.id}"
-    return node, of_version(node, data)
+    answered, version = of_version(node, data)
+    if not data.fallback:
+        return node, [answered, version]
+    # the version failed and said nothing: what is asked of its predictions must not find these
+    return node, [answered, Edge(node, DERIVED, f"fallback/{data.deployment}", data.fallback)]
 
 
 def _outcomes(event: Event, data: monitor.OutcomeLogged) -> Said:
