@@ -56,55 +56,6 @@ def register(
     wrote(answer, as_json, f"{model} version {answer.get('version')} registered")
 
 
-def deploy(
-    name: str,
-    model: str,
-    version: int,
-    environment: Annotated[str, typer.Option()] = "production",
-    kind: Annotated[str, typer.Option(help="onnx, v2 or external.")] = "onnx",
-    endpoint: Annotated[str | None, typer.Option(help="URL of the server, of kind v2 or external.")] = None,
-    url: Url = URL,
-    actor: Actor = None,
-    key: Key = None,
-    as_json: AsJson = False,
-) -> None:
-    """Deploy a version as champion of a deployment. Production and staging need an open gate."""
-    runtime = {"kind": kind} | ({"url": endpoint} if endpoint else {})
-    body = {"name": name, "model": model, "version": version, "environment": environment, "runtime": runtime}
-    with connected(url, actor, key) as client:
-        answer = client.post("/v1/deployments", body)
-    wrote(answer, as_json, f"{name} runs {model} version {version} in {environment}")
-
-
-def promote(
-    deployment: str,
-    version: int,
-    reason: Annotated[str, typer.Option()] = "",
-    url: Url = URL,
-    actor: Actor = None,
-    key: Key = None,
-    as_json: AsJson = False,
-) -> None:
-    """Make a challenger the champion."""
-    with connected(url, actor, key) as client:
-        answer = client.post(f"/v1/deployments/{deployment}/promote", {"version": version, "reason": reason})
-    wrote(answer, as_json, f"{deployment}: version {version} is champion")
-
-
-def rollback(
-    deployment: str,
-    reason: Annotated[str, typer.Option()] = "",
-    url: Url = URL,
-    actor: Actor = None,
-    key: Key = None,
-    as_json: AsJson = False,
-) -> None:
-    """Go back to what answered before the last promotion."""
-    with connected(url, actor, key) as client:
-        answer = client.post(f"/v1/deployments/{deployment}/rollback", {"reason": reason})
-    wrote(answer, as_json, f"{deployment} rolled back")
-
-
 def _read(document: str) -> dict[str, Any]:
     try:
         body = orjson.loads(sys.stdin.buffer.read() if document == "-" else Path(document).read_bytes())
