@@ -73,6 +73,10 @@ class Gateway:
         own = rows.ids[0] if rows.ids else None
         at, segment = (rows.at[0] if rows.at else None) or rows.now, rows.segment[0] if rows.segment else None
         place = await self._line(shape, Line(at, values, found, own, entity, segment), asking.actor)
+        if shadows := route.state.traffic.shadows:
+            frame = plan.frame(values)
+            for shadow in shadows:
+                self.shadows.ask(Shadowing(route, shadow, frame, rows, asking.actor, [place]))
         return lone_answer(route.name, shape, found, own or place, request_id)
 
     async def infer(self, route: Route, version: int | None, body: Any, asking: Asking) -> dict[str, Any]:

@@ -5,13 +5,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from services.deployer.domain import State, bucket_of
 from services.deployer.serving.records import Shape
 from shared.events.registry import Field, Signature
+from shared.models.frames import DTYPES, Frame
 from shared.runtime.predictions import Target
 
 _KINDS = {"double": "f", "long": "i", "boolean": "b", "string": "O"}
 _DATATYPES = {"double": "FP64", "long": "INT64", "boolean": "BOOL", "string": "BYTES"}
+_DTYPES = {_DATATYPES[kind]: dtype for kind, dtype in DTYPES.items()}
 _TYPES = {"double": float, "long": int, "boolean": bool, "string": str}
 _MISSING = object()
 _LONG = 2**63
@@ -25,7 +29,8 @@ class _Input(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """For deployments whose versions that share the traffic run here, take the same inputs and have named outputs.
+    """For deployments whose versions that share the traffic run here, take the same inputs and have named outputs, and
+    whose shadows take these inputs, too.
 
     `shapes`: by version, how its predictions are logged. `sticky`: None where rows fall by chance, else the place of
     the input that they fall by, or -1 for their entity. Inputs that need not be given have `blank` values;
@@ -74,16 +79,24 @@ class Plan:
         key = None if self.sticky is None else entity if self.sticky < 0 else str(values[self.sticky])
         return int(buckets[bucket_of(self.state.deployment, f"{seed}:0" if key is None else key)])
 
+    def frame(self, values: Sequence[Any]) -> Frame:
+        """The row as a version is asked it that is no part of a batch: a shadow."""
+        typed = zip(self.inputs.items(), values, strict=True)
+        return Frame(1, {name: np.array([value], _DTYPES[one.datatype]) for (name, one), value in typed})
+
 
 def plan_of(state: State, sharing: Sequence[int], signatures: dict[int, tuple[Target, Signature]]) -> Plan | None:
     """The plan of a deployment, if it can have one."""
-    if state.retired or state.runtime.kind != "onnx" or state.traffic.shadows:
+    if state.retired or state.runtime.kind != "onnx":
         return None
-    if any(version not in signatures for version in sharing):
+    shadows = state.traffic.shadows
+    if any(version not in signatures for version in (*sharing, *shadows)):
         return None
     served = {version: signatures[version] for version in sharing}
     inputs = served[sharing[0]][1].inputs
     if not inputs or any(one.inputs != inputs or not one.outputs or one.about for _, one in served.values()):
+        return None
+    if any(signatures[one][1].inputs != inputs or signatures[one][1].about for one in shadows):
         return None
     names = [one.name for one in inputs]
     by = state.traffic.sticky_by

@@ -126,3 +126,27 @@ PERSONAL = Signature(inputs=INPUTS, outputs=SIGNATURE.outputs, subject="c")
 )
 def test_what_needs_a_closer_look_has_no_plan(signatures: list[Signature], more: dict[str, Any]) -> None:
     assert plan_for(*signatures, **more) is None
+
+
+@pytest.mark.parametrize(
+    ("shadow", "planned"), [(SIGNATURE, True), (NAMELESS, True), (OTHER, False), (PERSONAL, False), (None, False)]
+)
+def test_shadows_that_take_the_same_inputs_are_planned_for(shadow: Signature | None, planned: bool) -> None:
+    known = {1: SIGNATURE} | ({2: shadow} if shadow is not None else {})
+    served = {at: (Target("late", "flights", at), one) for at, one in known.items()}
+    assert (plan_of(state(Traffic(champion=1, shadows=(2,))), [1], served) is not None) is planned
+
+
+def test_a_shadow_is_asked_what_the_tensors_say() -> None:
+    plan = plan_for(SIGNATURE)
+    assert plan is not None
+    for asked in (tensors(), tensors()[:3], tensors(x={"data": [None]})):
+        values = plan.values(asked)
+        assert values is not None
+        frame = plan.frame(values)
+        count, named = spread(read_tensors(asked, 1_000), [one.name for one in INPUTS], 1_000)
+        other = frame_of(count, named, SIGNATURE)
+        assert (frame.rows, list(frame.columns)) == (1, list(other.columns))
+        for name, column in frame.columns.items():
+            assert column.dtype == other.columns[name].dtype
+            assert same(column.tolist(), other.columns[name].tolist())
