@@ -19,8 +19,11 @@ _CODES = {400: "malformed-body", 404: "no-such-path", 405: "method-not-allowed",
 
 
 def problem_response(problem: Problem, path: str) -> Response:
-    """The problem document as an answer; what JSON cannot say in `extra` becomes text."""
-    body = orjson.dumps(problem.document(path), default=str, option=orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS)
+    """The problem document as an answer; what JSON cannot say in `extra` becomes text. Below `/v2/` with the `error`
+    that clients of the Open Inference Protocol read, where no route was reached too (too large, no such path)."""
+    told = problem.document(path)
+    told = {"error": problem.detail} | told if path.startswith("/v2/") else told
+    body = orjson.dumps(told, default=str, option=orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS)
     return Response(body, problem.status, problem.headers, MEDIA_TYPE)
 
 

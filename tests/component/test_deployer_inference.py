@@ -490,3 +490,11 @@ async def test_signatures_may_differ_between_champion_and_challenger(system: Sys
 def test_the_sum_has_the_signature_it_claims() -> None:
     session = onnxruntime.InferenceSession(sum_model())
     assert [one.name for one in session.get_inputs()] == [one.name for one in SUM.inputs]
+
+
+@pytest.mark.parametrize(("path", "status"), [("/v2/models/late/infer", 413), ("/v2/models/late/nothing", 404)])
+async def test_what_no_route_took_is_refused_in_the_protocols_words_too(path: str, status: int) -> None:
+    async with running(DEFINITION, max_body_bytes=1_000) as system:
+        answer = await system.client.post(path, content=b"1" * (2_000 if status == 413 else 1))
+        told = answer.json()
+        assert (answer.status_code, told["error"]) == (status, told["detail"])
