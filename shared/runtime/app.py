@@ -42,7 +42,7 @@ def create_app(title: str, parts: Sequence[Running], settings: Settings, routes:
         app.router.routes.extend(route for route in found if not isinstance(route, EarlyRoute))
         app.add_middleware(Plain, routes=[route for route in found if isinstance(route, PlainRoute)])
     # by now a router may have brought figures of its own
-    for collector in (one for part in parts for one in part.service.collectors):
+    for collector in (one for part in parts for one in part.service.collectors.values()):
         gauges.registry.register(collector)
     app.router.routes.extend(dead_letters.router(parts).routes)
     _operations(app, gauges)

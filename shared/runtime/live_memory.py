@@ -36,7 +36,7 @@ class MemoryLive:
         if until <= now:
             count, until = 0, now + seconds
         self._counts[name] = (count + by, until)
-        return count + by, max(1, ceil(until - now))
+        return count + by, max(1, min(seconds, ceil(until - now)))  # a sum less its part may be a hair more
 
     async def close(self) -> None:
         self._listeners.clear()

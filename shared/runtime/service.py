@@ -52,7 +52,7 @@ class Service:
     """One running service: its ports and its command loop. Handed to `api.router` and `worker.consumers`.
 
     `keyring`: the keys of personal values, the same for all services.
-    `collectors`: further figures for `/metrics`.
+    `collectors`: further figures for `/metrics`, by a name of their own: a router made again brings its figures again.
     `on_start`: called once the process begins its work, within its loop; none may wait.
     `flushes`: awaited by whoever wants to see on the log all that was answered so far.
     `on_close`: awaited one after another when the last request has ended, before the ports close; a writer puts its
@@ -66,7 +66,7 @@ class Service:
     live: Live
     commands: CommandLoop
     keyring: Keyring = field(default_factory=NoKeyring)
-    collectors: list[Collector] = field(default_factory=list[Collector])
+    collectors: dict[str, Collector] = field(default_factory=dict[str, Collector])
     on_start: list[Callable[[], None]] = field(default_factory=list["Callable[[], None]"])
     on_close: list[Callable[[], Awaitable[None]]] = field(default_factory=list["Callable[[], Awaitable[None]]"])
     flushes: list[Callable[[], Awaitable[None]]] = field(default_factory=list["Callable[[], Awaitable[None]]"])

@@ -32,6 +32,6 @@ class Serving:
         journal = Journal(service.settings, writer, Tally(service.settings.data_dir))
         service.on_close += [shadows.close, runtimes.close, journal.close, writer.close]
         service.flushes.append(journal.idle)
-        service.collectors.append(Figures(journal))
+        service.collectors["answers"] = Figures(journal)
         gateway = Gateway(service.settings, runtimes, writer, journal, shadows, Versions(runtimes))
         return cls(RouteTable(service), runtimes, shadows, gateway)

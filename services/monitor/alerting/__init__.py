@@ -26,7 +26,7 @@ def periodic(service: Service) -> list[Periodic]:
     delivering = Delivering(service.store, settings, Signing.of(settings), OUTBOX)
     service.on_close.append(delivering.close)
     figures = Figures(service.store, settings.metrics_max_series)
-    service.collectors.append(figures)
+    service.collectors["alerts"] = figures
     return [
         Periodic("monitor.deliver", settings.alert_deliver_seconds, delivering.run),
         Periodic("monitor.figures", settings.metrics_seconds, figures.run),
