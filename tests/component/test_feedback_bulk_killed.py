@@ -175,14 +175,16 @@ async def until(client: AsyncClient, path: str, enough: Callable[[dict[str, Any]
 
 
 async def flagged(log: KafkaLog) -> Counter[str]:
-    """How often each prediction was flagged, as the log tells."""
-    found = Counter[str]()
+    """How often each prediction was flagged, as the log tells. A relay that is killed before it has remembered what it
+    published publishes that again (ADR 1): the same event, which every consumer takes once."""
+    found, seen = Counter[str](), set[str]()
     for place, bound in (await log.bounds(["muniment.feedback"])).items():
         offset = 0
         while offset < bound.end:
             for record in await log.read(place, offset, bound.end - offset):
                 offset, event = record.offset + 1, decode(record)
-                if isinstance(event.data, PredictionsFlagged) and event.table is not None:
+                if isinstance(event.data, PredictionsFlagged) and event.table is not None and event.id not in seen:
+                    seen.add(event.id)
                     rows = batches.read(event.table).to_pylist()
                     found.update(f"{row['batch']}-{row['row']}" for row in rows)
     return found
