@@ -11,6 +11,7 @@ import asyncpg  # pyright: ignore[reportMissingTypeStubs]
 from shared.events.catalog import topic_of
 from shared.events.codec import encode, recorded_at
 from shared.events.envelope import Event
+from shared.log.postgres.answers import keep_answers
 from shared.log.postgres.connection import Connection, Pool, close_pool, unavailable_as
 from shared.log.postgres.ddl import quoted
 from shared.log.postgres.reading import pack
@@ -69,7 +70,7 @@ class Held:
         return placed
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Waiting:
     held: Held
     done: "asyncio.Future[None]"
@@ -164,13 +165,12 @@ class Appender:
                 fit = await self._append(written, group, topics)
                 answers = [waiting.held.answer for waiting in fit if waiting.held.answer is not None]
                 if answers:
-                    await self._keep(written, answers)
+                    await keep_answers(written, self._sql, answers)
             for waiting in fit:
                 waiting.end()
                 self._moved |= {subject: stream.head for subject, stream in waiting.held.streams.items()}
-            for waiting in group:
-                if waiting not in fit:
-                    waiting.end(_late(waiting))
+            for waiting in set(group).difference(fit):
+                waiting.end(_late(waiting))
             with suppress(Exception):  # it has committed: what follows only hastens or tidies
                 await self._committed(connection, topics, len(answers))
 
@@ -225,18 +225,6 @@ FROM unnest($1::text[], $2::text[], $3::bytea[], $4::bytea[], $5::text[], $6::bi
             name,
             sequence,
             recorded,
-        )
-
-    async def _keep(self, written: Written, answers: Sequence[tuple[str, IdempotencyRecord]]) -> None:
-        await written.execute(
-            f"INSERT INTO {self._sql}.idempotency (key, digest, status, body)"
-            " SELECT * FROM unnest($1::text[], $2::text[], $3::integer[], $4::bytea[])"
-            " ON CONFLICT (key) DO UPDATE"
-            " SET digest = excluded.digest, status = excluded.status, body = excluded.body, kept_at = now()",
-            [clean(key) for key, _ in answers],
-            [record.digest for _, record in answers],
-            [record.status for _, record in answers],
-            [record.body for _, record in answers],
         )
 
 

@@ -6,6 +6,7 @@ from typing import Any, cast
 
 import asyncpg  # pyright: ignore[reportMissingTypeStubs]
 
+from shared.log.postgres.answers import keep_answers
 from shared.log.postgres.changes import records, statements
 from shared.log.postgres.connection import Executor
 from shared.log.postgres.ddl import number, view_name
@@ -112,14 +113,7 @@ WHERE c.consumer = $1 AND c.topic = n.topic AND c.partition = n.partition AND c.
         return IdempotencyRecord(row["digest"], row["status"], row["body"]) if row else None
 
     async def keep_idempotency(self, key: str, record: IdempotencyRecord) -> None:
-        await self._connection.execute(
-            f"INSERT INTO {self._sql}.idempotency (key, digest, status, body) VALUES ($1, $2, $3, $4)"
-            " ON CONFLICT (key) DO UPDATE SET digest = $2, status = $3, body = $4, kept_at = now()",
-            clean(key),
-            record.digest,
-            record.status,
-            record.body,
-        )
+        await keep_answers(self._connection, self._sql, [(key, record)])
         self.answers_kept += 1
 
     async def lock(self, names: Sequence[str]) -> None:
