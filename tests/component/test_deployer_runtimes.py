@@ -17,10 +17,23 @@ from services.deployer.serving.onnx import OnnxModel, OnnxModels
 from services.deployer.serving.refusals import Unservable
 from services.deployer.serving.remote import Limits, RemoteModels
 from shared.events.registry import Artifact, Field, Signature
+from shared.models import ModelFailed
 from shared.models.artifacts import read_artifact
 from shared.runtime.problems import Problem
 from shared.runtime.settings import Settings
-from tests.component.deployer_given import SUM, Registry, deploy, logged, serialized, set_traffic, sum_model
+from tests.component.deployer_given import (
+    DELAY,
+    HOUR,
+    SUM,
+    P,
+    Registry,
+    classifier,
+    deploy,
+    logged,
+    serialized,
+    set_traffic,
+    sum_model,
+)
 from tests.support import running
 
 FRAME = Frame(2, {"delay": np.array([1.0, 2.0]), "hour": np.array([3.0, np.nan])})
@@ -107,6 +120,44 @@ def test_every_type_of_feature_reaches_the_model() -> None:
     answer = model.answer(Frame(2, columns))
     for kind, column in columns.items():
         np.testing.assert_array_equal(answer[f"{kind}_out"], column)
+
+
+def test_inputs_of_the_graph_share_the_features_out_by_their_widths() -> None:
+    """Two matrices, as converters make of numbers of two types."""
+    inputs = [
+        helper.make_tensor_value_info("numbers", TensorProto.FLOAT, [None, 2]),
+        helper.make_tensor_value_info("counts", TensorProto.INT32, [None, 1]),
+    ]
+    outputs = [
+        helper.make_tensor_value_info("a", TensorProto.FLOAT, [None, 2]),
+        helper.make_tensor_value_info("b", TensorProto.INT32, [None, 1]),
+    ]
+    nodes = [helper.make_node("Identity", ["numbers"], ["a"]), helper.make_node("Identity", ["counts"], ["b"])]
+    data = serialized(helper.make_graph(nodes, "shared", inputs, outputs))
+    fields = (DELAY, HOUR, Field(name="seats", type="long"))
+    model = OnnxModel(data, Signature(inputs=fields, outputs=()), Settings())
+    rows = {"delay": np.array([1.0, 2.0]), "hour": np.array([3.0, 4.0]), "seats": np.array([5, -6])}
+    answer = {name: column.tolist() for name, column in model.answer(Frame(2, rows)).items()}
+    assert answer == {"a_0": [1, 2], "a_1": [3, 4], "b": [5, -6]}
+    with pytest.raises(ModelFailed, match="outside int32"):
+        model.answer(Frame(2, rows | {"seats": np.array([0, 2**31])}))
+    for wrong in (fields[:2], (*fields, P)):
+        with pytest.raises(Unservable, match="the model takes"):
+            OnnxModel(data, Signature(inputs=wrong, outputs=()), Settings())
+
+
+def test_a_feature_is_no_matrix() -> None:
+    inputs = [helper.make_tensor_value_info("delay", TensorProto.FLOAT, [None, 2])]
+    outputs = [helper.make_tensor_value_info("p", TensorProto.FLOAT, [None, 2])]
+    data = serialized(helper.make_graph([helper.make_node("Identity", ["delay"], ["p"])], "m", inputs, outputs))
+    with pytest.raises(Unservable, match="more than the one feature"):
+        OnnxModel(data, Signature(inputs=(DELAY,), outputs=()), Settings())
+
+
+def test_a_classifier_with_its_zipmap_answers_as_one_without() -> None:
+    numbers = {"delay": np.array([1.0, 3.0]), "hour": np.array([0.0, 2.0])}
+    both = [OnnxModel(classifier(zipmap), SUM, Settings()).answer(Frame(2, numbers)) for zipmap in (False, True)]
+    assert both[0]["p"].tolist() == both[1]["p"].tolist()
 
 
 @pytest.mark.parametrize("rows", [1, 6_000])
