@@ -237,6 +237,7 @@ TABLES: tuple[Table, ...] = (
             "state": "text",
             "body": "json",
         },
+        ("at",),
         ("run", "at"),
         ("namespace", "name", "at"),
     ),

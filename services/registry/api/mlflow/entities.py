@@ -5,10 +5,11 @@ from datetime import datetime
 from typing import Any
 
 from services.registry.domain.model_state import ModelState, VersionState
+from shared.events.registry import MlflowStage
 from shared.log.tables import Row
 
 Json = dict[str, Any]
-STAGES = ("None", "Staging", "Production", "Archived")
+STAGES: tuple[MlflowStage, ...] = ("None", "Staging", "Production", "Archived")
 
 
 def model_of(state: ModelState) -> Json:
@@ -30,14 +31,8 @@ def model_of(state: ModelState) -> Json:
 
 def latest(state: ModelState) -> list[int]:
     """The newest version of each stage, of those that are not retired."""
-    found: dict[str, int] = {}
-    for number in range(state.last, 0, -1):
-        version = state.versions[number]
-        if version.retired is None:
-            found.setdefault(version.stage, number)
-        if len(found) == len(STAGES):
-            break
-    return sorted(found.values())
+    newest = (state.newest_in(stage) for stage in STAGES)
+    return sorted(number for number in newest if number is not None)
 
 
 def version_of(state: ModelState, version: VersionState) -> Json:

@@ -8,7 +8,7 @@ from typing import Any
 from services.registry.api.mlflow.entities import Json, model_row, version_row
 from services.registry.api.mlflow.filters import IS_PROMPT, Comparison, conditions, order, parse
 from services.registry.domain.marks import MAX_TAGS
-from shared.log.tables import Each, Query, Row, Where, equal
+from shared.log.tables import Each, Query, Row, Where, enough, equal
 from shared.runtime.paging import cursor_text, cursor_values
 from shared.runtime.service import Service
 
@@ -20,6 +20,11 @@ _MODEL_KEYS: dict[str, type] = {"name": str}
 _VERSION_KEYS: dict[str, type] = {"name": str, "version_number": int, "run_id": str, "source_path": str}
 _MODEL_COLUMNS = {"name": "name"}
 _VERSION_COLUMNS = {"name": "model", "version_number": "version", "run_id": "pipeline_run"}
+_SHOWN = {
+    "models": ("name", "owner", "description", "at", "updated_at"),
+    "versions": ("actor", "stage", "description", "artifact", "pipeline_run", "run_link", "at", "updated_at"),
+}
+"""Columns that answers are made of, besides the key."""
 _TIMES = {"creation_timestamp": "at", "last_updated_timestamp": "updated_at", "timestamp": "updated_at"}
 
 Tags = Mapping[tuple[str, int], Mapping[str, str]]
@@ -76,10 +81,14 @@ async def _found(
     table = service.store.tables[query.table]
     size = max(1, min(size, service.settings.mlflow_max_page))
     after = cursor_values(table, query, token) if token else None
+    needed = [name.removeprefix("-") for name in query.order]
+    query = replace(query, columns=tuple(dict.fromkeys([*_SHOWN[query.table], *needed, *table.key])))
     found: list[tuple[Row, Mapping[str, str]]] = []
     scanned = 0
+    by_row = any(one.tag or one.key == "source_path" for one in wanted)
+    chunk = CHUNK if by_row else min(enough(size + 1), CHUNK)
     while True:
-        rows = await service.store.find(replace(query, limit=CHUNK, after=after))
+        rows = await service.store.find(replace(query, limit=chunk, after=after))
         tags = await _tags(service, query.table, rows)
         for row in rows:
             name, version = _key(query.table, row)
@@ -89,11 +98,12 @@ async def _found(
                     return found, cursor_text(table, query, found[-1][0])
                 found.append((row, own))
         scanned += len(rows)
-        if len(rows) < CHUNK:
+        if len(rows) < chunk:
             return found, None
         if scanned >= service.settings.mlflow_max_scanned:
             return found, cursor_text(table, query, rows[-1])
         after = cursor_values(table, query, cursor_text(table, query, rows[-1]))
+        chunk = CHUNK
 
 
 def _key(table: str, row: Row) -> tuple[str, int]:
