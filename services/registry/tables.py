@@ -134,6 +134,7 @@ TABLES: tuple[Table, ...] = (
         },
         ("model", "branch", "version"),
         ("model", "stage", "version"),
+        ("model", "at"),
         ("model", "updated_at"),
         ("updated_at",),
         ("pipeline_run",),

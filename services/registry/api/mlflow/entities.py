@@ -9,6 +9,7 @@ from shared.events.registry import MlflowStage
 from shared.log.tables import Row
 
 Json = dict[str, Any]
+_EMPTY = ("run_id", "description")
 STAGES: tuple[MlflowStage, ...] = ("None", "Staging", "Production", "Archived")
 
 
@@ -52,6 +53,7 @@ def version_of(state: ModelState, version: VersionState) -> Json:
             "run_id": said.pipeline_run or "",
             "run_link": said.run_link,
             "status": "READY",
+            "model_id": logged_model(said.artifact.uri),
             "tags": tags_of(marks.tags),
             "aliases": aliases,
         }
@@ -84,15 +86,21 @@ def version_row(row: Row, tags: Mapping[str, str], aliases: Sequence[Row]) -> Js
             "last_updated_timestamp": millis(row["updated_at"] or row["at"]),
             "user_id": row["actor"],
             "current_stage": row["stage"] or "None",
-            "description": row["description"],
+            "description": row["description"] or "",
             "source": row["artifact"]["uri"],
             "run_id": row["pipeline_run"] or "",
             "run_link": row["run_link"] or "",
             "status": "READY",
+            "model_id": logged_model(row["artifact"]["uri"]),
             "tags": tags_of(tags),
             "aliases": [one["alias"] for one in aliases if one["version"] == row["version"]],
         }
     )
+
+
+def logged_model(source: str) -> str:
+    """The id of the logged model (of a tracking server) that a source names as `models:/m-…`, or nothing."""
+    return source.removeprefix("models:/") if source.startswith("models:/m-") and source.count("/") == 1 else ""
 
 
 def tags_of(tags: Mapping[str, str]) -> list[Json]:
@@ -105,5 +113,5 @@ def millis(moment: datetime | None) -> int | None:
 
 
 def without_nothing(said: Json) -> Json:
-    """MLflow leaves out what is not there, except that a version says of its run that there is none."""
-    return {name: value for name, value in said.items() if value not in ("", None, []) or name == "run_id"}
+    """MLflow leaves out what is not there, except that a run or a description that was never given is empty."""
+    return {name: value for name, value in said.items() if value not in ("", None, []) or name in _EMPTY}
