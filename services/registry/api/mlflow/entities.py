@@ -53,7 +53,6 @@ def version_of(state: ModelState, version: VersionState) -> Json:
             "run_id": said.pipeline_run or "",
             "run_link": said.run_link,
             "status": "READY",
-            "model_id": logged_model(said.artifact.uri),
             "tags": tags_of(marks.tags),
             "aliases": aliases,
         }
@@ -91,16 +90,10 @@ def version_row(row: Row, tags: Mapping[str, str], aliases: Sequence[Row]) -> Js
             "run_id": row["pipeline_run"] or "",
             "run_link": row["run_link"] or "",
             "status": "READY",
-            "model_id": logged_model(row["artifact"]["uri"]),
             "tags": tags_of(tags),
             "aliases": [one["alias"] for one in aliases if one["version"] == row["version"]],
         }
     )
-
-
-def logged_model(source: str) -> str:
-    """The id of the logged model (of a tracking server) that a source names as `models:/m-…`, or nothing."""
-    return source.removeprefix("models:/") if source.startswith("models:/m-") and source.count("/") == 1 else ""
 
 
 def tags_of(tags: Mapping[str, str]) -> list[Json]:
