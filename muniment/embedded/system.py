@@ -10,6 +10,8 @@ from pathlib import Path
 
 import uvloop
 
+from console.app import routes
+from console.speaking import Speaker
 from muniment.embedded.folder import CannotStart, DataFolder, open_folder
 from muniment.embedded.postgres import Postgres
 from muniment.embedded.valkey import Valkey
@@ -22,6 +24,7 @@ from shared.log.postgres_store import PostgresStore
 from shared.log.store import StoreUnavailable
 from shared.runtime.app import create_app
 from shared.runtime.commands import CommandLoop
+from shared.runtime.identity import Identity
 from shared.runtime.observability import configure_logs
 from shared.runtime.running import Running, relayed_topics
 from shared.runtime.service import Definition, Service
@@ -46,6 +49,7 @@ async def _serve(settings: Settings) -> int:
         listen(settings).close()  # a port in use is told before anything is set up
     async with system(settings, definitions()) as parts:
         app = create_app("Muniment", parts, settings)
+        app.router.routes.extend(routes(Speaker.within(app), None if settings.api_keys else Identity(settings)))
 
         def started(port: int) -> None:
             print(f"Muniment is ready at http://{settings.host}:{port} (process {os.getpid()})", flush=True)

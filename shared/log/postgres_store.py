@@ -21,6 +21,7 @@ from shared.log.postgres.defining import define, defined_sql, undefined_sql
 from shared.log.postgres.grouped import grouped
 from shared.log.postgres.reading import read_records
 from shared.log.postgres.roles import let_log_read, prepare_schema
+from shared.log.postgres.stream_reads import AT_ONCE, StreamReads
 from shared.log.postgres.transaction import flush, transaction
 from shared.log.postgres.unit import PostgresUnit, find_rows, get_row
 from shared.log.postgres.values import clean
@@ -54,6 +55,7 @@ class PostgresStore:
         self._role: str | None = None
         self._opened: Pool | None = None
         self._appending: Appender | None = None
+        self._reading: StreamReads | None = None
 
     async def setup(self) -> None:
         """Create or extend schema, role and tables, and connect; safe to repeat. Raises StoreUnavailable."""
@@ -70,6 +72,7 @@ class PostgresStore:
                 await connection.close()
             self._opened = await open_pool(self._dsn, self._role)
             self._appending = Appender(self._schema, await open_pool(self._dsn, self._role, 1), self._rang)
+            self._reading = StreamReads(self._schema, await open_pool(self._dsn, self._role, AT_ONCE))
             await self._wakes.start()
 
     async def close(self) -> None:
@@ -77,6 +80,9 @@ class PostgresStore:
         appender, self._appending = self._appending, None
         if appender is not None:
             await appender.close()
+        reads, self._reading = self._reading, None
+        if reads is not None:
+            await reads.close()
         pool, self._opened = self._opened, None
         if pool is not None:
             await close_pool(pool)
@@ -85,7 +91,7 @@ class PostgresStore:
     async def begin(self, together: bool = False) -> AsyncGenerator[UnitOfWork, None]:
         with unavailable_as(StoreUnavailable):
             if together:
-                async with grouped(self._pool, self._appender, self._schema, self.tables) as unit:
+                async with grouped(self._pool, self._appender, self._reads, self._schema, self.tables) as unit:
                     yield unit
                 return
             async with self._pool.acquire() as connection:
@@ -221,6 +227,12 @@ class PostgresStore:
         if self._appending is None:
             raise StoreUnavailable(f"the store of {self._schema} is not open")
         return self._appending
+
+    @property
+    def _reads(self) -> StreamReads:
+        if self._reading is None:
+            raise StoreUnavailable(f"the store of {self._schema} is not open")
+        return self._reading
 
     async def _index(self, tables: Sequence[Table]) -> None:
         """Build the indexes, INDEXED_AT_ONCE at a time: each keeps one process of the server at work."""

@@ -339,6 +339,9 @@ class Settings(BaseSettings):
     metrics_max_series: int = 10_000
     """Figures of windows that one process tells Prometheus at most."""
 
+    console_services: str = "http://127.0.0.1:8080"
+    """Where a console in a process of its own finds the services: one base URL, or `SERVICE=URL,SERVICE=URL`."""
+
     flags_open_threshold: int = 10
     """Open flags of one deployed version at which `FlagThresholdBreached` is stated, where no limits were set."""
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from services.deployer.domain import route as routed
-from services.deployer.serving.answer import answer_of, asked_outputs, lone_answer
+from services.deployer.serving.answer import answer_of, answered_outputs, asked_outputs, lone_answer
 from services.deployer.serving.frames import Frame, frame_of, known_inputs, spread
 from services.deployer.serving.journal import Journal
 from services.deployer.serving.parameters import MAX_TEXT, Rows, read_parameters
@@ -97,6 +97,7 @@ class Gateway:
         _about_somebody(route, frames, rows)
         versions = _versions(route, version, frames, rows, asking.seed)
         parts = await self.asking.ask(route, frames, versions, fall=version is None)
+        answered_outputs(parts, outputs)
         places = await self._log(route, parts, rows, asking)
         if CONSTANT not in (part.version for part in parts):
             self._shadow(route, named, rows, asking.actor, places)

@@ -34,10 +34,11 @@ class Runtimes:
         runtime = route.state.runtime
         try:
             if runtime.kind == "v2":
-                target = served.target
-                return await self.remote.run(runtime.url or "", target.model, target.version, frame, served.signature)
-            model = await self.onnx.get(served.key, served.artifact, served.signature)
-            return await model.run(frame)
+                model, signature = served.target.model, served.signature
+                champion = version == route.state.traffic.champion
+                return await self.remote.run(runtime.url or "", model, version, frame, signature, champion)
+            session = await self.onnx.get(served.key, served.artifact, served.signature)
+            return await session.run(frame)
         except Unservable as error:
             raise not_ready(route, version, str(error)) from error
 
@@ -60,7 +61,8 @@ class Runtimes:
         if served is None:
             return "its registration has not arrived here yet"
         if runtime.kind == "v2":
-            return await self.remote.ready(runtime.url or "", served.target.model, version)
+            champion = version == route.state.traffic.champion
+            return await self.remote.ready(runtime.url or "", served.target.model, version, served.signature, champion)
         try:
             await self.onnx.get(served.key, served.artifact, served.signature)
         except Unservable as error:
