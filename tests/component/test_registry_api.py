@@ -108,6 +108,12 @@ async def test_aliases_keep_their_history_and_lists_their_pages() -> None:
         assert compared["params"]["changed"] == {"n": {"a": 2, "b": 3}}
         history = await get(system, "/v1/models/late/versions/3/history")
         assert [one["version"] for one in history["items"]] == [3, 2, 1]
+        of_three = "/v1/models/late/versions/3/history?limit=2"
+        first = await get(system, of_three)
+        rest = await get(system, f"{of_three}&cursor={first['next']}")
+        assert ([one["version"] for one in first["items"]], [one["version"] for one in rest["items"]]) == ([3, 2], [1])
+        assert rest["next"] is None
+        assert (await system.client.get(f"{of_three}&cursor=x")).status_code == 422
 
 
 async def test_a_repeated_key_answers_the_same_and_another_body_is_refused() -> None:
