@@ -10,6 +10,7 @@ import json
 import os
 import re
 import subprocess
+import sys
 from contextlib import suppress
 from dataclasses import dataclass, field
 from time import monotonic
@@ -107,7 +108,8 @@ async def _side_by_side(stack: Stack, service, processes: int) -> Watched:
     os.environ |= {f"MUNIMENT_{name}": value for name, value in given.items()}
     os.environ["MUNIMENT_DATA_DIR"] = str(stack.folder / "folding")
     watched = Watched()
-    running = asyncio.create_task(refill(DEFINITION, service, processes, watched.tell))
+    command = (sys.executable, "-m", "services.audit", "fold", "--share")
+    running = asyncio.create_task(refill(DEFINITION, service, processes, command, watched.tell))
     while not running.done():
         sizes = [0]
         for child in psutil.Process().children():

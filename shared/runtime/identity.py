@@ -24,6 +24,7 @@ import structlog
 from starlette.requests import HTTPConnection
 
 from shared.runtime.problems import Problem
+from shared.runtime.scopes import headers_of
 from shared.runtime.settings import Settings
 
 logger = structlog.get_logger()
@@ -113,7 +114,7 @@ class Identity:
 
     def authenticate(self, request: HTTPConnection) -> Caller:
         """Who calls. Raises Problem 401 `no-key` or `wrong-key`, 403 `foreign-origin`, 422 on unusable headers."""
-        headers: dict[bytes, bytes] = dict(request.scope["headers"])
+        headers = headers_of(request.scope)
         if self._path is None:
             client = request.scope.get("client") or ("",)
             host, actor = headers.get(b"host", b"localhost"), headers.get(b"x-actor", b"")

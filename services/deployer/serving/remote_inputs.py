@@ -65,7 +65,7 @@ def _width(shape: tuple[int, ...]) -> int:
     """How many features such an input takes: -1 is open, 0 none. `[k]` alone is a row of k, told without its number."""
     if shape in ((), (-1,)):
         return 1
-    return shape[-1] if len(shape) <= 2 else 0
+    return shape[len(shape) - 1] if len(shape) <= 2 else 0
 
 
 def _tensor(one: Told, names: Sequence[str], frame: Frame) -> Json:
