@@ -144,6 +144,21 @@ async def test_a_repeated_key_answers_the_same_and_another_body_is_refused() -> 
             "unknown-version",
         ),
         (f"{OF_ONE}/approvals", {"decision": "approve", "role": "king"}, 422, "unknown-role"),
+        (
+            f"{OF_ONE}/approvals",
+            {"decision": "approve", "role": "auditor", "expires": "2020-01-01T00:00:00Z"},
+            422,
+            "bad-approval",
+        ),
+        (f"{OF_ONE}/approvals", {"decision": "reject", "role": "auditor", "conditions": ["x"]}, 422, "bad-approval"),
+        ("/v1/decisions", {"name": "d", "question": "?", "kpis": ["none"]}, 404, "unknown-kpi"),
+        (
+            "/v1/datasets",
+            {"name": "d", "uri": "x:y", "columns": [{"name": "a", "type": "long"}] * 2},
+            422,
+            "bad-columns",
+        ),
+        ("/v1/models/late/versions", VERSION | {"branch": "feature//x"}, 422, "bad-name"),
         ("/v1/pipelines/none/runs", {"run": "1", "started_at": "2013-01-01T00:00:00Z"}, 404, "unknown-pipeline"),
     ],
 )

@@ -46,7 +46,7 @@ def _add_branches(routes: APIRouter, service: Service, references: References) -
             "next": None,
         }
 
-    @routes.post("/v1/models/{name}/branches/{branch}/merge", status_code=201)
+    @routes.post("/v1/models/{name}/branches/{branch:path}/merge", status_code=201)
     async def merge(name: str, branch: str, body: MergeBody, call: Annotated[Call, building]) -> JSONResponse:
         """Merge another branch into this one: the next version, with two parents, which states whose change won.
 

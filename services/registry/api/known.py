@@ -6,7 +6,7 @@ from typing import Annotated
 from pydantic import Field
 
 from services.registry.api.bodies import DatasetItem
-from services.registry.domain import datasets, goals, models
+from services.registry.domain import datasets, goals, kpis, models
 from services.registry.domain.model_state import ModelState
 from shared.events.registry import DatasetRef
 from shared.log.store import UnitOfWork
@@ -43,6 +43,13 @@ async def need_goal(service: Service, unit: UnitOfWork, name: str) -> None:
     _, goal = await service.commands.state_in(unit, goals, f"goal/{name}")
     if goal is None:
         not_found("goal", name, await names(service, "goals"))
+
+
+async def need_kpi(service: Service, unit: UnitOfWork, name: str) -> None:
+    """Raises Problem 404 where nobody has defined the KPI."""
+    _, kpi = await service.commands.state_in(unit, kpis, f"kpi/{name}")
+    if kpi is None:
+        not_found("kpi", name, await names(service, "kpis"))
 
 
 async def model_state(service: Service, unit: UnitOfWork, name: str) -> ModelState:

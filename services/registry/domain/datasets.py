@@ -1,11 +1,13 @@
 """Datasets: what models learn from, in versions 1 to n. Stream `dataset/{name}`."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from services.registry.domain.frozen import differences
 from services.registry.domain.names import check_name
 from shared.events.envelope import Event, Payload
+from shared.events.refusal import Refused
 from shared.events.registry import DatasetRegistered
 
 initial: DatasetRegistered | None = None
@@ -22,9 +24,13 @@ class RegisterDataset:
 
 
 def decide(state: DatasetRegistered | None, command: RegisterDataset) -> Sequence[Payload]:
-    """The next version, or nothing where the newest version is the same. Raises Refused: bad name."""
+    """The next version, or nothing where the newest version is the same. Raises Refused: bad name, 422 `bad-columns`
+    where two columns have one name."""
     check_name("dataset", command.dataset.dataset)
     given = command.dataset
+    counted = Counter(one.name for one in given.columns)
+    if twice := [name for name, times in counted.items() if times > 1]:
+        raise Refused("bad-columns", f"Two columns are called '{twice[0]}'.", status=422)
     if state is None:
         return [given.model_copy(update={"version": 1})]
     if command.said is not None:

@@ -5,7 +5,7 @@ from typing import Any
 
 from services.registry.domain.judged import check_protected, check_task
 from services.registry.domain.model_state import ModelState
-from services.registry.domain.names import check_name, check_sha256
+from services.registry.domain.names import check_branch, check_sha256
 from shared.events.plain import not_plain
 from shared.events.refusal import Refused
 from shared.events.registry import Artifact, Field, ModelVersionRegistered, Signature
@@ -27,7 +27,7 @@ def complete(
     """
     if state.retired is not None:
         raise Refused("retired", f"Model '{given.model}' was retired: {state.retired}. Register it again first.")
-    check_name("branch", given.branch)
+    check_branch(given.branch)
     check_signature(given.signature)
     check_reference(given.reference, given.signature, limit)
     check_task(given.task, given.classes, given.signature)
