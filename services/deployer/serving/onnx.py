@@ -49,7 +49,7 @@ class OnnxModel(Model):
 
 
 class OnnxModels:
-    """At most `settings.max_sessions` loaded models, and `settings.max_models_bytes` of them; the least recently used go
+    """At most `settings.max_sessions` loaded models, `settings.max_models_bytes` of them; the least recently used go
     first. A failed load is tried again after RETRY_SECONDS, so that an artifact put in its place later is found."""
 
     def __init__(self, settings: Settings) -> None:
