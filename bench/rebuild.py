@@ -54,6 +54,7 @@ class Watched:
     done: list[int] = field(default_factory=list[int])
     sizes: list[tuple[float, int]] = field(default_factory=list[tuple[float, int]])
     cpu: dict[int, float] = field(default_factory=dict[int, float])
+    ended: float = 0.0
 
     def tell(self, told: Told) -> None:
         self.at.append(monotonic())
@@ -61,10 +62,9 @@ class Watched:
 
     @property
     def rate(self) -> float:
-        """Records a second, from the first look at which any were applied."""
+        """Records a second, from the last look at which none was applied until the indexes are there again."""
         first = next(place for place, done in enumerate(self.done) if done)
-        seconds = self.at[-1] - self.at[max(0, first - 1)]
-        return self.done[-1] / seconds
+        return self.done[-1] / (self.ended - self.at[max(0, first - 1)])
 
     @property
     def growth(self) -> float:
@@ -121,6 +121,7 @@ async def _side_by_side(stack: Stack, service, processes: int) -> Watched:
         watched.sizes.append((monotonic(), max(sizes)))
         await asyncio.sleep(SAMPLE_SECONDS)
     await running
+    watched.ended = monotonic()
     return watched
 
 

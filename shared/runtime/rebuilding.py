@@ -15,7 +15,7 @@ from shared.runtime import memory
 from shared.runtime.progress import Progress, Told
 from shared.runtime.service import Definition, Service
 
-LOOK_SECONDS = 1.0
+LOOK_SECONDS = 0.5
 """How often it is looked how far the rebuild is."""
 
 STOP_SECONDS = 10.0
