@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+import time
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -10,6 +11,8 @@ from devstack import processes
 from muniment.embedded import children
 
 NAME = "postgres"
+READY_SECONDS = 60.0
+_READY = "ready   "
 
 
 class PostgresServer:
@@ -23,7 +26,7 @@ class PostgresServer:
         self._owner = children.unprivileged()
 
     def start(self) -> None:
-        """Create the cluster where needed, start, and wait until it listens. Raises NotReady."""
+        """Create the cluster where needed, start, and wait until it takes connections. Raises NotReady."""
         self._data.mkdir(mode=0o700, parents=True, exist_ok=True)
         if self._owner.changes:
             os.chown(self._data, self._owner.uid, self._owner.gid)
@@ -42,9 +45,18 @@ class PostgresServer:
         command = [str(_program("postgres")), "-D", str(self._data), *arguments]
         processes.launch(self.folder, NAME, command, cwd=self._data, **user)
         processes.wait_for_port(self.folder, NAME, self.port)
+        self._until_ready()
 
     def stop(self) -> None:
         processes.stop(self.folder, NAME, signal.SIGINT)
+
+    def _until_ready(self) -> None:
+        """It listens before it has recovered. What it tells `pg_ctl` stands in the eighth line of its lock file."""
+        deadline = time.monotonic() + READY_SECONDS
+        while (self._data / "postmaster.pid").read_text().splitlines()[7:8] != [_READY]:
+            if processes.running(self.folder, NAME) is None or time.monotonic() > deadline:
+                raise processes.NotReady(f"PostgreSQL does not recover; see {self.folder / f'{NAME}.log'}")
+            time.sleep(0.02)
 
 
 def _program(name: str) -> Path:

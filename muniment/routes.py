@@ -33,6 +33,14 @@ def service_of(path: str) -> str:
     raise ValueError(f"no service owns the path {path}; name a service")
 
 
+def urls_of(text: str) -> str | dict[str, str]:
+    """One base URL, or one per service, as `MUNIMENT_URL` holds them: `URL` or `SERVICE=URL,SERVICE=URL`."""
+    if "=" not in text.split("://", 1)[0]:
+        return text
+    pairs = (pair.partition("=") for pair in text.split(","))
+    return {service.strip(): url.strip() for service, _, url in pairs}
+
+
 @dataclass(frozen=True, slots=True)
 class ServiceUrls:
     """One base URL, or one per service name."""

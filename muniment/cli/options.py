@@ -13,6 +13,7 @@ from rich.markup import escape
 
 from muniment.client import Client
 from muniment.errors import ProblemError, UnreachableError
+from muniment.routes import urls_of
 
 DEFAULT_URL = "http://127.0.0.1:8080"
 NO, UNKNOWN = 1, 2
@@ -38,14 +39,6 @@ def _console(stderr: bool = False) -> Console:
 
 console = _console()
 errors = _console(stderr=True)
-
-
-def urls_of(text: str) -> str | dict[str, str]:
-    """One base URL, or one per service."""
-    if "=" not in text.split("://", 1)[0]:
-        return text
-    pairs = (pair.partition("=") for pair in text.split(","))
-    return {service.strip(): url.strip() for service, _, url in pairs}
 
 
 @contextmanager

@@ -42,7 +42,7 @@ def run(data_dir: Path, port: int, once: bool) -> int:
         with Client(base) as client:
             held = _tell(client, data_dir, console, system)
         if not once and system.poll() is None:
-            console.print(f"The system stays up at {base} (API: {base}/docs). Ctrl-C ends it.")
+            console.print(f"The system stays up at {base}/console (API: {base}/docs). Ctrl-C ends it.")
             system.wait()
     except KeyboardInterrupt:
         return 1

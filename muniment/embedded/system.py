@@ -10,6 +10,8 @@ from pathlib import Path
 
 import uvloop
 
+from console.app import routes
+from console.speaking import Speaker
 from muniment.embedded.folder import CannotStart, DataFolder, open_folder
 from muniment.embedded.postgres import Postgres
 from muniment.embedded.valkey import Valkey
@@ -22,6 +24,7 @@ from shared.log.postgres_store import PostgresStore
 from shared.log.store import StoreUnavailable
 from shared.runtime.app import create_app
 from shared.runtime.commands import CommandLoop
+from shared.runtime.identity import Identity
 from shared.runtime.observability import configure_logs
 from shared.runtime.running import Running, relayed_topics
 from shared.runtime.service import Definition, Service
@@ -46,6 +49,7 @@ async def _serve(settings: Settings) -> int:
         listen(settings).close()  # a port in use is told before anything is set up
     async with system(settings, definitions()) as parts:
         app = create_app("Muniment", parts, settings)
+        app.router.routes.extend(routes(Speaker.within(app), None if settings.api_keys else Identity(settings)))
 
         def started(port: int) -> None:
             print(f"Muniment is ready at http://{settings.host}:{port} (process {os.getpid()})", flush=True)
@@ -66,14 +70,14 @@ async def system(settings: Settings, of: Sequence[Definition]) -> AsyncGenerator
         folder.release()
 
 
-def definitions() -> list[Definition]:
-    """The rooms of all services."""
-    return [import_module(f"services.{name}.service").DEFINITION for name in SERVICES]
+def definitions(names: Sequence[str] = SERVICES) -> list[Definition]:
+    """The rooms of these services, or of all."""
+    return [import_module(f"services.{name}.service").DEFINITION for name in names]
 
 
-def sources(of: Sequence[Definition]) -> dict[str, str]:
+def sources() -> dict[str, str]:
     """The service that keeps each topic of the log in its own table of events."""
-    return {topic: one.name for one in of for topic in relayed_topics(one.name)}
+    return {topic: name for name in SERVICES for topic in relayed_topics(name)}
 
 
 @asynccontextmanager
@@ -94,7 +98,7 @@ async def _parts(
     settings: Settings, of: Sequence[Definition], dsn: str, redis: str
 ) -> AsyncGenerator[list[Running], None]:
     """Every service on its own store; the stores' tables of events are the log, so nothing is relayed."""
-    log, live = PostgresLog(dsn, sources(of)), ValkeyLive(redis)
+    log, live = PostgresLog(dsn, sources()), ValkeyLive(redis)
     keyring = PostgresKeyring(settings.keyring or dsn)
     stores = [PostgresStore(dsn, one.name, one.tables, settings.idempotency_seconds) for one in of]
     try:

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
 from shared.log.postgres.appending import Appender
@@ -18,9 +18,11 @@ from shared.log.postgres.ddl import (
     view_name,
 )
 from shared.log.postgres.defining import define, defined_sql, undefined_sql
+from shared.log.postgres.filling import filling, is_filled
 from shared.log.postgres.grouped import grouped
 from shared.log.postgres.reading import read_records
 from shared.log.postgres.roles import let_log_read, prepare_schema
+from shared.log.postgres.stream_reads import AT_ONCE, StreamReads
 from shared.log.postgres.transaction import flush, transaction
 from shared.log.postgres.unit import PostgresUnit, find_rows, get_row
 from shared.log.postgres.values import clean
@@ -54,6 +56,7 @@ class PostgresStore:
         self._role: str | None = None
         self._opened: Pool | None = None
         self._appending: Appender | None = None
+        self._reading: StreamReads | None = None
 
     async def setup(self) -> None:
         """Create or extend schema, role and tables, and connect; safe to repeat. Raises StoreUnavailable."""
@@ -70,6 +73,7 @@ class PostgresStore:
                 await connection.close()
             self._opened = await open_pool(self._dsn, self._role)
             self._appending = Appender(self._schema, await open_pool(self._dsn, self._role, 1), self._rang)
+            self._reading = StreamReads(self._schema, await open_pool(self._dsn, self._role, AT_ONCE))
             await self._wakes.start()
 
     async def close(self) -> None:
@@ -77,6 +81,9 @@ class PostgresStore:
         appender, self._appending = self._appending, None
         if appender is not None:
             await appender.close()
+        reads, self._reading = self._reading, None
+        if reads is not None:
+            await reads.close()
         pool, self._opened = self._opened, None
         if pool is not None:
             await close_pool(pool)
@@ -85,7 +92,7 @@ class PostgresStore:
     async def begin(self, together: bool = False) -> AsyncGenerator[UnitOfWork, None]:
         with unavailable_as(StoreUnavailable):
             if together:
-                async with grouped(self._pool, self._appender, self._schema, self.tables) as unit:
+                async with grouped(self._pool, self._appender, self._reads, self._schema, self.tables) as unit:
                     yield unit
                 return
             async with self._pool.acquire() as connection:
@@ -178,6 +185,13 @@ class PostgresStore:
         await self._wakes.until(lambda: self._wakes.count(self._appended) != self._appends_known, timeout)
         self._appends_known = self._wakes.count(self._appended)
 
+    def filling(self) -> AbstractAsyncContextManager[None]:
+        return filling(self._dsn, self._role, self._schema)
+
+    async def is_filled(self) -> bool:
+        with unavailable_as(StoreUnavailable):
+            return await is_filled(self._pool, self._schema)
+
     @asynccontextmanager
     async def loading(self, tables: Sequence[str]) -> AsyncGenerator[None, None]:
         loaded = [self.tables[name] for name in tables]
@@ -221,6 +235,12 @@ class PostgresStore:
         if self._appending is None:
             raise StoreUnavailable(f"the store of {self._schema} is not open")
         return self._appending
+
+    @property
+    def _reads(self) -> StreamReads:
+        if self._reading is None:
+            raise StoreUnavailable(f"the store of {self._schema} is not open")
+        return self._reading
 
     async def _index(self, tables: Sequence[Table]) -> None:
         """Build the indexes, INDEXED_AT_ONCE at a time: each keeps one process of the server at work."""

@@ -4,6 +4,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, cast
 
 import numpy as np
@@ -13,17 +14,28 @@ from shared.events.registry import Artifact, Field, Signature
 from shared.models import ModelFailed, Unservable
 from shared.models.artifacts import verified
 from shared.models.frames import DTYPES, Columns, Frame
-from shared.models.outputs import output_columns
+from shared.models.outputs import Output, output_columns
 
 _TYPES: dict[str, tuple[Any, tuple[str, ...]]] = {
     "tensor(float)": (np.float32, ("double", "long", "boolean")),
     "tensor(double)": (np.float64, ("double", "long", "boolean")),
     "tensor(float16)": (np.float16, ("double", "long", "boolean")),
-    "tensor(int64)": (np.int64, ("long", "boolean")),
-    "tensor(int32)": (np.int32, ("long", "boolean")),
+    **{
+        f"tensor({kind}{bits})": (np.dtype(f"{kind}{bits}").type, ("long", "boolean"))
+        for kind in ("int", "uint")
+        for bits in (8, 16, 32, 64)
+    },
     "tensor(bool)": (np.bool_, ("boolean",)),
     "tensor(string)": (np.object_, ("string",)),
 }
+
+
+_ANY = (np.float16, np.float32, np.float64, np.int64, np.bool_, np.object_)
+"""Dtypes that take each value of the features' types (of float, to its precision)."""
+
+_LONG = 2**63 - 1
+_MAPS = ("seq(map(int64,tensor(float", "seq(map(string,tensor(float")
+"""What the ZipMap of scikit-learn's converters makes of a classifier's probabilities."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +63,9 @@ class Model:
         self._inputs = _bind(self._session.get_inputs(), signature)
         self._matrix = _matrix(self._inputs, signature)
         outputs = self._session.get_outputs()
-        odd = [one.name for one in outputs if not one.type.startswith("tensor(")]
+        odd = [f"{one.name} ({one.type})" for one in outputs if not one.type.startswith(("tensor(", *_MAPS))]
         if odd:
-            raise Unservable(f"outputs {odd} are no tensors (convert the model with zipmap off)")
+            raise Unservable(f"outputs {', '.join(odd)} are neither tensors nor maps with a number per class")
         self._outputs = [one.name for one in outputs]
 
     def answer(self, frame: Frame) -> Columns:
@@ -75,7 +87,7 @@ class Model:
             answers = self._session.run(self._outputs, feed)
         except Exception as error:
             raise ModelFailed(f"The model fails on this input: {error}") from error
-        return output_columns(self._outputs, cast("list[np.ndarray]", answers), rows, self._signature)
+        return output_columns(self._outputs, cast("list[Output]", answers), rows, self._signature)
 
 
 def frame_of_rows(rows: Sequence[Sequence[Any]], signature: Signature) -> Frame:
@@ -92,6 +104,8 @@ def _matrix(inputs: list[_Input], signature: Signature) -> _Input | None:
 
 
 def _feed(one: _Input, frame: Frame) -> np.ndarray:
+    if one.dtype not in _ANY:
+        _within(one, frame)
     if len(one.features) == 1:
         column = frame.columns[one.features[0]].astype(one.dtype)
         return column if one.flat else column.reshape(-1, 1)
@@ -104,19 +118,42 @@ def _feed(one: _Input, frame: Frame) -> np.ndarray:
     return matrix
 
 
+def _within(one: _Input, frame: Frame) -> None:
+    """Raise ModelFailed where a whole number would become another one in the model's type."""
+    limits = np.iinfo(one.dtype)
+    for name in one.features:
+        column = frame.columns[name]
+        if column.dtype.kind == "i" and ((column < limits.min) | (column > min(limits.max, _LONG))).any():
+            raise ModelFailed(f"Input '{name}' holds a value outside {limits.dtype}, which the model takes.")
+
+
 def _bind(inputs: Any, signature: Signature) -> list[_Input]:
-    """Either an input of the graph per feature, by name, or one input that takes all of them as its columns."""
+    """An input of the graph per feature, by name; or, where their names are not those of features, inputs that take all
+    features as their columns, in the signature's order."""
     fields = {one.name: one for one in signature.inputs}
-    if len(inputs) == 1 and inputs[0].name not in fields and fields:
-        shape = inputs[0].shape
-        width = shape[1] if len(shape) == 2 else 1 if len(shape) == 1 else 0
-        if isinstance(width, int) and width != len(fields):
-            raise Unservable(f"the model takes the shape {shape} and the signature has {len(fields)} inputs")
-        return [_input(inputs[0], list(fields.values()))]
     unnamed = [one.name for one in inputs if one.name not in fields]
-    if unnamed:
+    if not unnamed:
+        wide = [f"{one.name} {one.shape}" for one in inputs if _width(one.shape) not in (None, 1)]
+        if wide:
+            raise Unservable(f"the model's inputs {', '.join(wide)} take more than the one feature of that name")
+        return [_input(one, [fields[one.name]]) for one in inputs]
+    shapes = ", ".join(f"{one.name} {one.shape}" for one in inputs)
+    if not fields or len(unnamed) < len(inputs):
         raise Unservable(f"the model's inputs {unnamed} are not in the signature ({', '.join(fields) or 'no inputs'})")
-    return [_input(one, [fields[one.name]]) for one in inputs]
+    widths = [_width(one.shape) for one in inputs]
+    if len(inputs) == 1 and widths[0] is None:
+        widths = [len(fields)]
+    if None in widths or sum(cast("list[int]", widths)) != len(fields):
+        raise Unservable(f"the model takes {shapes} and the signature has {len(fields)} inputs")
+    left = iter(fields.values())
+    return [_input(one, list(islice(left, width))) for one, width in zip(inputs, widths, strict=True)]
+
+
+def _width(shape: Any) -> int | None:
+    """How many features such an input takes; None where the graph does not say, 0 where it takes other things."""
+    if len(shape) == 1:
+        return 1
+    return 0 if len(shape) != 2 else shape[1] if isinstance(shape[1], int) else None
 
 
 def _input(one: Any, fields: list[Field]) -> _Input:

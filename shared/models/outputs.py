@@ -3,6 +3,7 @@
 # pyright: basic
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -13,20 +14,33 @@ from shared.models.frames import DTYPES, Columns
 _KINDS = {"double": "f", "long": "iu", "boolean": "b", "string": "OU"}
 
 
-def output_columns(names: Sequence[str], arrays: Sequence[np.ndarray], rows: int, signature: Signature) -> Columns:
+Output = np.ndarray | list[dict[Any, float]]
+"""[rows] or [rows, k]; or a map per row, a number for each class, as the ZipMap of scikit-learn's converters has it."""
+
+
+def output_columns(names: Sequence[str], arrays: Sequence[Output], rows: int, signature: Signature) -> Columns:
     """Each output of the signature as a column [rows]. Raises Unservable where the model's outputs do not fit.
 
-    1. A model output of the same name is taken; a matrix gives its last column. 2. Outputs still without one take the
-    model's remaining outputs of their type, in order: one of k columns serves k signature outputs in turn, or else a
-    single one with its last column (of the two columns of a binary classifier, P(class 1)). 3. What the signature does
-    not name is left out. A signature without outputs gets every output under the model's own names.
+    1. A model output of the same name is taken, or a map's class of that name; a matrix gives its last column. 2.
+    Outputs still without one take the model's remaining outputs of their type, in order: one of k columns serves k
+    signature outputs in turn, or else a single one with its last column (of the two columns of a binary classifier,
+    P(class 1)); a map has a column per class, in the order of the classes. 3. What the signature does not name is left
+    out. A signature without outputs gets every output under the model's own names.
     """
-    matrices = {name: _matrix(name, array, rows) for name, array in zip(names, arrays, strict=True)}
+    given = dict(zip(names, arrays, strict=True))
+    matrices = {name: _matrix(name, array, rows) for name, array in given.items()}
+    classes = {name: list(map(str, array[0])) for name, array in given.items() if isinstance(array, list) and array}
     if not signature.outputs:
-        return {key: column for name, matrix in matrices.items() for key, column in _own(name, matrix).items()}
-    rest = {name: matrix for name, matrix in matrices.items() if name not in {one.name for one in signature.outputs}}
-    unnamed = [one for one in signature.outputs if one.name not in matrices]
+        own = [_own(name, matrix, classes.get(name)) for name, matrix in matrices.items()]
+        return {name: column for columns in own for name, column in columns.items()}
     found = {one.name: matrices[one.name][:, -1] for one in signature.outputs if one.name in matrices}
+    rest = {name: matrix for name, matrix in matrices.items() if name not in found}
+    for name, keys in classes.items():
+        told = [one.name for one in signature.outputs if one.name in keys and one.name not in found]
+        if told:
+            matrix = rest.pop(name, matrices[name])
+            found |= {key: matrix[:, keys.index(key)] for key in told}
+    unnamed = [one for one in signature.outputs if one.name not in found]
     for kind in dict.fromkeys(one.type for one in unnamed):
         found |= _by_type([one for one in unnamed if one.type == kind], rest)
     return {one.name: _typed(one, found[one.name]) for one in signature.outputs}
@@ -50,9 +64,10 @@ def _by_type(fields: list[Field], rest: dict[str, np.ndarray]) -> Columns:
     return found
 
 
-def _matrix(name: str, array: np.ndarray, rows: int) -> np.ndarray:
-    if not isinstance(array, np.ndarray):
-        raise Unservable(f"output '{name}' is no tensor (convert the model with zipmap off)")
+def _matrix(name: str, array: Output, rows: int) -> np.ndarray:
+    """[rows, k]."""
+    if isinstance(array, list):
+        array = np.array([list(row.values()) for row in array], np.float32)
     if array.shape == () and rows == 1:
         array = array.reshape(1)
     if array.ndim not in (1, 2) or array.shape[0] != rows or 0 in array.shape:
@@ -60,12 +75,13 @@ def _matrix(name: str, array: np.ndarray, rows: int) -> np.ndarray:
     return array.reshape(rows, -1)
 
 
-def _own(name: str, matrix: np.ndarray) -> Columns:
+def _own(name: str, matrix: np.ndarray, classes: Sequence[str] | None) -> Columns:
     kinds = {"f": "double", "i": "long", "u": "long", "b": "boolean"}
     field = Field(name=name, type=kinds.get(matrix.dtype.kind, "string"))  # type: ignore[arg-type]
-    if matrix.shape[1] == 1:
+    if classes is None and matrix.shape[1] == 1:
         return {name: _typed(field, matrix[:, 0])}
-    return {f"{name}_{at}": _typed(field, matrix[:, at]) for at in range(matrix.shape[1])}
+    told = classes or range(matrix.shape[1])
+    return {f"{name}_{one}": _typed(field, matrix[:, at]) for at, one in enumerate(told)}
 
 
 def _typed(field: Field, column: np.ndarray) -> np.ndarray:

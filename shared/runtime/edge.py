@@ -2,6 +2,7 @@
 errors. Pure ASGI, since it stands in the way of every prediction."""
 
 import re
+import zlib
 from time import perf_counter
 from typing import Any
 
@@ -15,17 +16,20 @@ from shared.runtime.answers import problem_response
 from shared.runtime.commands import new_id
 from shared.runtime.observability import Gauges, request_state
 from shared.runtime.problems import Problem
+from shared.runtime.scopes import keep_body, keep_headers
 
 logger = structlog.get_logger()
 
 UNMATCHED = "unmatched"
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
 _NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
+_INFLATING = {b"gzip": 16 + zlib.MAX_WBITS, b"deflate": zlib.MAX_WBITS}
 _BODILESS = frozenset(("GET", "HEAD", "OPTIONS"))
 
 
 class Edge:
-    """Wraps an app. Bodies over `max_body_bytes` are refused: by Content-Length before they are read, else while."""
+    """Wraps an app. Bodies over `max_body_bytes` are refused: by Content-Length before they are read, else while;
+    compressed ones are unpacked, and count as what they unpack to."""
 
     def __init__(self, app: ASGIApp, max_body_bytes: int, gauges: Gauges, log_answers: bool = False) -> None:
         self.app, self.limit, self.gauges, self.log_answers = app, max_body_bytes, gauges, log_answers
@@ -35,13 +39,17 @@ class Edge:
             await self.app(scope, receive, send)
             return
         started = perf_counter()
-        headers: dict[bytes, bytes] = dict(scope["headers"])
+        headers = keep_headers(scope)
         answer = _Answer(send, headers.get(b"x-request-id"))
         state = scope.setdefault("state", {})
         state["request_id"] = answer.request_id
         request_state.set(state)
         try:
-            await self._pass(scope, headers, receive, answer)
+            if b"%00" in scope.get("raw_path", b"") or b"%00" in scope["query_string"]:
+                raise Problem(400, "bad-character", "The address holds a NUL character.")
+            if scope["method"] not in _BODILESS:
+                receive = await self._body(scope, headers, receive)
+            await self.app(scope, receive, answer.send)
         except ClientDisconnect:
             answer.status = 499
         except Exception as error:
@@ -52,24 +60,30 @@ class Edge:
         if self.log_answers:
             logger.debug("answered", method=scope["method"], route=route, status=answer.status, seconds=seconds)
 
-    async def _pass(self, scope: Scope, headers: dict[bytes, bytes], receive: Receive, answer: "_Answer") -> None:
-        if b"%00" in scope.get("raw_path", b"") or b"%00" in scope["query_string"]:
-            raise Problem(400, "bad-character", "The address holds a NUL character.")
-        if scope["method"] not in _BODILESS:
-            receive = await self._body(headers, receive)
-        await self.app(scope, receive, answer.send)
-
-    async def _body(self, headers: dict[bytes, bytes], receive: Receive) -> Receive:
+    async def _body(self, scope: Scope, headers: dict[bytes, bytes], receive: Receive) -> Receive:
         length = headers.get(b"content-length")
         if length is not None and (not length.isdigit() or int(length) > self.limit):
             raise self._too_large()
-        kind = headers.get(b"content-type", b"")
-        if kind[:16].lower() == b"application/json":
-            return await self._json(receive)
-        return receive if length is not None else self._counted(receive)
+        is_json = headers.get(b"content-type", b"")[:16].lower() == b"application/json"
+        encoding = headers.get(b"content-encoding")
+        if encoding is None and not is_json:
+            return receive if length is not None else self._counted(receive)
+        body: bytes | None = await self._whole(receive)
+        if encoding is not None:
+            body = inflated(body, encoding.lower(), self.limit)
+        if body is None:
+            raise self._too_large()
+        if is_json:
+            check_json(body)
+        keep_body(scope, body)
+        whole: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
-    async def _json(self, receive: Receive) -> Receive:
-        """Take the whole body in and refuse what some JSON parsers let pass and no database keeps."""
+        async def replay() -> Message:
+            return whole.pop() if whole else await receive()
+
+        return replay
+
+    async def _whole(self, receive: Receive) -> bytes:
         message = await receive()
         body: bytes = message.get("body", b"")
         if message.get("more_body"):
@@ -83,13 +97,7 @@ class Edge:
                 if size > self.limit:
                     raise self._too_large()
             body = b"".join(chunks)
-        check_json(body)
-        whole: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
-
-        async def replay() -> Message:
-            return whole.pop() if whole else await receive()
-
-        return replay
+        return body
 
     def _counted(self, receive: Receive) -> Receive:
         size = 0
@@ -118,6 +126,29 @@ class Edge:
             problem = Problem(500, "internal-error", detail, request_id=answer.request_id)
         if not answer.started:
             await problem_response(problem, scope["path"])(scope, receive, answer.send)
+
+
+def inflated(body: bytes, encoding: bytes, limit: int) -> bytes | None:
+    """A compressed body as it was (RFC 9110, 8.4.1: gzip, deflate); None where it is larger than `limit`: no more than
+    that is ever unpacked. Raises Problem 400, 415."""
+    if encoding == b"identity":
+        return body
+    if encoding not in _INFLATING:
+        told = encoding.decode("latin-1")
+        fix = f"One of {', '.join(kind.decode() for kind in _INFLATING)}."
+        accepted = {"Accept-Encoding": "gzip, deflate"}
+        raise Problem(415, "unsupported-encoding", f"Content-Encoding '{told:.50}' is not read.", fix, accepted)
+    unpacking = zlib.decompressobj(_INFLATING[encoding])
+    try:
+        data = unpacking.decompress(body, limit + 1)
+    except zlib.error as error:
+        raise Problem(400, "malformed-body", f"The body is no {encoding.decode()}: {error}.") from error
+    if len(data) > limit:
+        return None
+    if not unpacking.eof or unpacking.unused_data:
+        what = "goes on behind its end" if unpacking.eof else "ends too early"
+        raise Problem(400, "malformed-body", f"The body, compressed by {encoding.decode()}, {what}.")
+    return data
 
 
 def check_json(body: bytes) -> None:

@@ -92,6 +92,10 @@ class Settings(BaseSettings):
     max_sessions: int = 32
     """Models that one process of the deployer keeps loaded; the least recently used go first."""
 
+    max_models_bytes: int = 2 * 2**30
+    """Artifacts of the models that one process keeps loaded, all together; the least recently used go first. What a
+    model takes once loaded is about its artifact's size, and what its runs need beside."""
+
     max_artifact_bytes: int = 512 * 2**20
     routes_seconds: float = 0.1
     """How old the deployer's table of routes may get before a request looks for changes of other processes."""
@@ -338,6 +342,9 @@ class Settings(BaseSettings):
 
     metrics_max_series: int = 10_000
     """Figures of windows that one process tells Prometheus at most."""
+
+    console_services: str = "http://127.0.0.1:8080"
+    """Where a console in a process of its own finds the services: one base URL, or `SERVICE=URL,SERVICE=URL`."""
 
     flags_open_threshold: int = 10
     """Open flags of one deployed version at which `FlagThresholdBreached` is stated, where no limits were set."""

@@ -51,14 +51,15 @@ def serialized(graph: onnx.GraphProto) -> bytes:
     return model.SerializeToString()
 
 
-def classifier() -> bytes:
-    """A logistic regression of scikit-learn on one matrix [n, 2]: outputs a label and probabilities [n, 2]."""
+def classifier(zipmap: bool = False) -> bytes:
+    """A logistic regression of scikit-learn on one matrix [n, 2]: outputs a label and probabilities [n, 2], or a map of
+    them per row."""
     from skl2onnx import to_onnx
     from sklearn.linear_model import LogisticRegression
 
     features = np.array([[0, 0], [1, 0], [0, 1], [3, 3]], np.float32)
     model = LogisticRegression().fit(features, [0, 0, 1, 1])
-    return to_onnx(model, features[:1], options={"zipmap": False}).SerializeToString()  # type: ignore[union-attr]
+    return to_onnx(model, features[:1], options={"zipmap": zipmap}).SerializeToString()  # type: ignore[union-attr]
 
 
 class Registry:

@@ -114,6 +114,8 @@ async def test_tritonclient_with_its_defaults_and_its_health_and_metadata(tmp_pa
         assert {one["name"]: one["datatype"] for one in told["inputs"]} == {k: v[0] for k, v in KINDS.items()}
         check(client.infer("late", inputs(triton, True)))
         check(client.infer("late", inputs(triton, True), model_version="1"))
+        check(client.infer("late", inputs(triton, True), request_compression_algorithm="gzip"))
+        check(client.infer("late", inputs(triton, True), request_compression_algorithm="deflate"))
         with pytest.raises(triton.InferenceServerException, match="no deployment 'nobody'"):
             client.infer("nobody", inputs(triton, True))
         with pytest.raises(triton.InferenceServerException, match="is missing"):
@@ -169,8 +171,8 @@ async def test_binary_and_json_inputs_may_be_mixed(system: System) -> None:
     assert answer.json()["outputs"][0]["data"] == [3.0]
 
 
-@pytest.mark.parametrize("raw", [b"\x01", b"\x05\0\0\0abc", b"\x01\0\0\0\xff"])
-async def test_torn_texts_are_refused(system: System, raw: bytes) -> None:
+@pytest.mark.parametrize("raw", [b"\x01", b"\x05\0\0\0abc", b"\x01\0\0\0\xff", b"\x01\0\0\0\0"])
+async def test_torn_texts_and_those_no_database_keeps_are_refused(system: System, raw: bytes) -> None:
     one = b'{"inputs":[{"name":"delay","datatype":"BYTES","shape":[1],"parameters":{"binary_data_size":%d}}]}'
     text = one % len(raw)
     headers = {"Inference-Header-Content-Length": str(len(text))}

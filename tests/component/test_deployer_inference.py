@@ -1,5 +1,6 @@
 """Inference by the Open Inference Protocol: answers, their log, and what is refused."""
 
+import json
 from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -187,6 +188,21 @@ async def test_what_is_no_json_is_told(system: System, registry: Registry) -> No
     for content in (b"{", b'{"inputs": NaN}', b"\xff"):
         answer = await system.client.post(INFER, content=content, headers={"Content-Type": "application/json"})
         assert answer.status_code == 400, answer.text
+    text = json.dumps(flights((1, 2), entity="a\0b"))  # no content type says that it is JSON
+    refused(await system.client.post(INFER, content=text), 400, "malformed-json")
+    assert await logged(system) == []
+
+
+async def test_what_a_signature_leaves_open_is_refused_once_it_is_known(system: System, registry: Registry) -> None:
+    await registry.version(2, signature=Signature(inputs=(DELAY, HOUR), outputs=()))
+    await registry.version(3, signature=Signature(inputs=(), outputs=()))
+    await system.settle()
+    await deploy(system, 2, name="open")
+    await deploy(system, 3, name="bare")
+    asked = flights((1, 2)) | {"outputs": [{"name": "q"}]}
+    told = refused(await system.client.post("/v2/models/open/infer", json=asked), 400, "unknown-output")
+    assert told["nearby"] == ["p"]
+    refused(await system.client.post("/v2/models/bare/infer", json=flights((1, 2))), 400, "no-inputs")
     assert await logged(system) == []
 
 

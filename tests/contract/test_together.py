@@ -221,3 +221,36 @@ async def test_what_waits_at_the_close_is_written_first(postgres: PostgresMaker)
     assert await asyncio.gather(*writing) == [None] * 5
     await append(other, "goal/after", 0)
     assert len(await other.outbox(TOPIC, 0, 100)) == 6
+
+
+async def test_many_that_read_at_once_each_get_what_they_asked_for(postgres: PostgresMaker):
+    store = await postgres.store([GOALS])
+    for number in range(1, 8):
+        await append(store, f"goal/{number}", 0, *(goal(f"goal/{number}") for _ in range(number)))
+
+    async def read(number: int, after: int) -> list[tuple[str, int]]:
+        async with store.begin(together=True) as unit:
+            found = await unit.load_many({"goal/7": after, f"goal/{number}": after, "goal/none": 0})
+        return [(event.subject, event.sequence) for event in found]
+
+    asked = [(number, after) for after in range(4) for number in range(1, 7)] * 3
+    for (number, after), found in zip(asked, await asyncio.gather(*(read(*one) for one in asked)), strict=True):
+        wanted = [(f"goal/{number}", place) for place in range(after + 1, number + 1)]
+        assert found == wanted + [("goal/7", place) for place in range(after + 1, 8)]
+
+
+async def test_who_leaves_while_others_read_takes_nothing_from_them(postgres: PostgresMaker):
+    store = await postgres.store([GOALS])
+    await append(store, "goal/a", 0, goal("goal/a"))
+
+    async def read() -> int:
+        async with store.begin(together=True) as unit:
+            return len(await unit.load("goal/a"))
+
+    reading = [asyncio.create_task(read()) for _ in range(9)]
+    await asyncio.sleep(0)
+    for task in reading[::3]:
+        task.cancel()
+    answers = await asyncio.wait_for(asyncio.gather(*reading, return_exceptions=True), 10)
+    assert [answer for place, answer in enumerate(answers) if place % 3] == [1] * 6
+    assert await read() == 1

@@ -72,6 +72,17 @@ def asked_outputs(route: Route, outputs: Any) -> list[str] | None:
     return names or None
 
 
+def answered_outputs(parts: "list[Part]", asked: list[str] | None) -> None:
+    """Raise Problem 400 where an output is asked for that no version answered: before, nobody knows the outputs of a
+    model whose signature names none. A constant says what it says."""
+    if asked is None or any(part.version == 0 for part in parts):
+        return
+    known = {name for part in parts for name in part.outputs}
+    unknown = [name for name in asked if name not in known]
+    if unknown:
+        raise bad_request("unknown-output", f"The model has no output {unknown[0]!r:.100}.", nearby=sorted(known))
+
+
 def metadata(route: Route, served: Served, platform: str, versions: list[int]) -> dict[str, Any]:
     """The model's metadata by the protocol."""
     return {

@@ -12,6 +12,7 @@ import orjson
 
 from services.deployer.serving.refusals import bad_request
 from services.deployer.serving.tensors import DATATYPES
+from shared.runtime.edge import check_json
 from shared.runtime.responses import encoded
 
 HEADER = "Inference-Header-Content-Length"
@@ -22,6 +23,8 @@ _LENGTH = struct.Struct("<I")
 
 def parsed(body: bytes) -> Any:
     """The JSON of a body. Raises Problem 400."""
+    if b"\\u0000" in body:
+        check_json(body)  # the edge looked only at what came as JSON by its content type
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError as error:
@@ -100,6 +103,8 @@ def _texts(name: Any, data: bytes) -> list[str]:
             texts.append(data[place : place + size].decode())
         except UnicodeDecodeError as error:
             raise bad_request("bad-data", f"Input {name!r:.100} holds bytes that are no UTF-8.") from error
+        if "\0" in texts[-1]:
+            raise bad_request("bad-data", f"Input {name!r:.100} holds a text with a NUL character.")
         place += size
     return texts
 

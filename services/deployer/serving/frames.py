@@ -41,6 +41,9 @@ def spread(tensors: Sequence[Tensor], names: Sequence[str], max_rows: int) -> tu
 def known_inputs(named: Iterable[str], known: Sequence[str]) -> None:
     """Raise Problem 400 where an input is given that no version of the deployment has."""
     unknown = [name for name in named if name not in known]
+    if unknown and not known:
+        detail = "The signature of this version names no inputs, so none can be given."
+        raise bad_request("no-inputs", detail, "Register a version whose signature has the model's inputs.")
     if unknown:
         nearby = get_close_matches(unknown[0], known, n=5, cutoff=0.4) or list(known)[:5]
         detail = f"The model has no input {', '.join(f'{name!r:.60}' for name in unknown[:5])}."

@@ -4,12 +4,12 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from services.deployer.domain import route as routed
-from services.deployer.serving.answer import answer_of, asked_outputs, lone_answer
+from services.deployer.serving.answer import answer_of, answered_outputs, asked_outputs, lone_answer
 from services.deployer.serving.frames import Frame, frame_of, known_inputs, spread
 from services.deployer.serving.journal import Journal
 from services.deployer.serving.parameters import MAX_TEXT, Rows, read_parameters
@@ -28,8 +28,7 @@ from shared.runtime.problems import Problem
 from shared.runtime.settings import Settings
 
 
-@dataclass(frozen=True, slots=True)
-class Asking:
+class Asking(NamedTuple):
     """Who asks, under which request id. `seed` and `batch_id` (of a version) are the same when an idempotent request is
     repeated, so that its rows fall and its events are named as before; `moment` checks a time; `alone`: a lone row may
     share a batch with others."""
@@ -97,6 +96,7 @@ class Gateway:
         _about_somebody(route, frames, rows)
         versions = _versions(route, version, frames, rows, asking.seed)
         parts = await self.asking.ask(route, frames, versions, fall=version is None)
+        answered_outputs(parts, outputs)
         places = await self._log(route, parts, rows, asking)
         if CONSTANT not in (part.version for part in parts):
             self._shadow(route, named, rows, asking.actor, places)

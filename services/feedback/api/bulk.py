@@ -15,6 +15,8 @@ from services.feedback.api.roles import FLAGGERS
 from services.feedback.domain import bulk as decider
 from services.feedback.domain.bulk import Request as Requested
 from services.feedback.domain.conditions import check
+from services.feedback.projection import project
+from services.feedback.projection.tables import BULKS
 from services.feedback.worker.places import in_chunks
 from shared.events import batches
 from shared.events.catalog import TOPIC_PREDICTIONS
@@ -30,7 +32,7 @@ from shared.runtime.service import Service
 
 Limit = Annotated[int, Field(ge=1)]
 PATH = "/v1/flags:bulk"
-_COUNTS = ("looked", "flagged", "pending", "refused")
+_ENDED = ("completed", "failed")
 _RAISED = {
     "type": "object",
     "required": ["event_id", "accepted", "items"],
@@ -142,15 +144,15 @@ def _add_seeing(routes: APIRouter, service: Service) -> None:
 
 
 async def _from_stream(service: Service, name: str) -> Row | None:
-    """A bulk that the view does not show yet, though it may have ended already."""
+    """A bulk that the view does not show yet, in the same shape. It may have ended already, but is said to be running
+    until the views show what it flagged."""
     async with service.store.begin() as unit:
-        _, state = await service.commands.state_in(unit, decider, f"bulk/{name}")
-    if state.requested is None:
-        return None
-    began = state.looked or state.listed
-    said = "running" if began or state.ended else "requested"
-    counts = {count: getattr(state, count) for count in _COUNTS}
-    return {"id": name, "state": said, **counts, "flags": dict(state.flags)}
+        events = await unit.load(f"bulk/{name}", 0)
+    row: Row = dict.fromkeys(BULKS.columns)
+    for change in (one for event in events for one in project(event)):
+        if isinstance(change, Put):
+            row |= change.row
+    return row | {"state": "running", "ended_at": None} if row["state"] in _ENDED else row if events else None
 
 
 async def _at_once(raising: Raising, call: Call, bodies: list[FlagBody]) -> JSONResponse:

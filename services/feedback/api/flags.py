@@ -79,16 +79,18 @@ def _add_list(routes: APIRouter, service: Service) -> None:
         category: Name | None = None,
         assignee: Name | None = None,
         raised_by: Name | None = None,
+        mine: bool = False,
         bulk: Name | None = None,
         rule: Name | None = None,
         prediction_id: Name | None = None,
         limit: Limit = 100,
         cursor: str | None = None,
     ) -> dict[str, Any]:
-        """Flags, the newest first. With `prediction_id` those on that prediction alone and those on many of which it is
-        one; the latter come on the first page, beyond `limit`."""
+        """Flags, the newest first; `mine`: those that the caller raised. With `prediction_id` those on that prediction
+        alone and those on many of which it is one; the latter come on the first page, beyond `limit`."""
         given = {"deployment": deployment, "version": version, "model": model, "target": target, "state": state}
-        given |= {"severity": severity, "category": category, "assignee": assignee, "raised_by": raised_by}
+        given |= {"severity": severity, "category": category, "assignee": assignee}
+        given |= {"raised_by": call.caller.actor if mine else raised_by}
         given |= {"bulk": bulk, "rule": rule, "prediction_id": prediction_id}
         named = {name: value for name, value in given.items() if value is not None}
         found = await page(service, Query("flags", equal(**named), ("-raised_at",), limit), cursor)

@@ -1,13 +1,13 @@
 """Signed links: flag with one click, from anywhere, without an account."""
 
 from datetime import timedelta
-from html import escape
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends
-from fastapi.responses import HTMLResponse, JSONResponse
+from fastapi import APIRouter, Depends, Request
+from fastapi.responses import HTMLResponse, JSONResponse, Response
 from pydantic import Field
 
+from services.feedback.api import link_pages
 from services.feedback.api.bodies import FlagBody, Name
 from services.feedback.api.keys import link_key
 from services.feedback.api.limiting import limited
@@ -26,11 +26,6 @@ from shared.runtime.responses import Answer, contended
 from shared.runtime.service import Service
 
 PATH = "/v1/flag-links"
-_PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<meta name="referrer" content="no-referrer"><title>Flag a prediction</title>
-<body style="font:1rem/1.5 system-ui;max-width:34rem;margin:3rem auto;padding:0 1rem"><h1>Is this wrong?</h1>
-<p>{what}</p><p>{comment}</p><form method="post"><button style="font:inherit;padding:.5rem 1rem">Flag it</button></form>
-<p><small>This link flags once, until {until}.</small></p></body></html>"""
 _LINK = {
     "type": "object",
     "required": ["token", "path", "expires_at"],
@@ -41,11 +36,6 @@ _LINK = {
     },
 }
 _ISSUED = {"responses": {"201": {"content": {"application/json": {"schema": _LINK}}}}}
-_HEADERS = {
-    "Cache-Control": "no-store",
-    "Referrer-Policy": "no-referrer",
-    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'",
-}
 
 
 class LinkBody(FlagBody):
@@ -87,24 +77,35 @@ def add(routes: APIRouter, service: Service) -> None:
         return Answer({"token": made, "path": f"{PATH}/{made}", "expires_at": expires}, 201)
 
     @routes.get(PATH + "/{token}", response_class=HTMLResponse, responses=also(410))
-    async def show(token: str) -> HTMLResponse:
+    async def show(token: str, request: Request) -> Response:
         """A page that tells what the link flags, with one button. 403 and 410 as POST."""
-        link = _opened(key(), token)
-        if await service.store.get("flags", link.flag) is not None:
-            raise _used(link)
-        body = FlagBody.model_validate(link.body)
-        what = body.prediction_id or body.model or body.pipeline or (body.slice and body.slice.deployment) or ""
-        said = f"{what}: {body.category.replace('_', ' ')}, severity {body.severity}"
-        told = {"what": escape(said), "comment": escape(body.comment), "until": escape(link.expires.isoformat())}
-        return HTMLResponse(_PAGE.format(**told), headers=_HEADERS)
+        try:
+            link = _opened(key(), token)
+            if await service.store.get("flags", link.flag) is not None:
+                raise _used(link)
+        except Problem as problem:
+            return _told(request, problem)
+        return link_pages.asked(link)
 
     @routes.post(PATH + "/{token}", status_code=201, responses=also(410, 429))
-    async def use(token: str) -> JSONResponse:
+    async def use(token: str, request: Request) -> Response:
         """Raise the link's flag. No account is needed: the link is the right to do this one thing. 403
-        `link-not-genuine` where it was changed, 410 `link-expired`, 410 `link-used`."""
-        link = _opened(key(), token)
-        await limited(service, f"link/{link.issuer}")
-        return await _use(raising, link)
+        `link-not-genuine` where it was changed, 410 `link-expired`, 410 `link-used`. A browser that takes `text/html`
+        is answered with a page."""
+        try:
+            link = _opened(key(), token)
+            await limited(service, f"link/{link.issuer}")
+            answer = await _use(raising, link)
+        except Problem as problem:
+            return _told(request, problem)
+        return link_pages.thanked(link.flag) if link_pages.is_person(request) else answer
+
+
+def _told(request: Request, problem: Problem) -> HTMLResponse:
+    """For a person. Raises the Problem for a program."""
+    if not link_pages.is_person(request):
+        raise problem
+    return link_pages.failed(problem)
 
 
 async def _use(raising: Raising, link: Link) -> JSONResponse:

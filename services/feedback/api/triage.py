@@ -67,10 +67,13 @@ def add(routes: APIRouter, service: Service) -> None:
         call: Annotated[Call, seeing],
         assignee: str | None = None,
         overdue: bool = False,
+        mine: bool = False,
         limit: Limit = 100,
         cursor: str | None = None,
     ) -> dict[str, Any]:
-        """What is still to be answered, the most urgent first; `overdue` alone, or of one assignee."""
+        """What is still to be answered, the most urgent first; `overdue` alone, or of one assignee, or the caller's
+        (`mine`)."""
+        assignee = call.caller.actor if mine else assignee
         where = [Where("state", "in", sorted(OPEN_STATES)), Where("due", "<" if overdue else ">=", _time(overdue))]
         where += equal(assignee=assignee) if assignee is not None else ()
         return await page(service, Query("flags", tuple(where), ("due",), limit), cursor)

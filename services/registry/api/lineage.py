@@ -1,6 +1,5 @@
 """OpenLineage events in, as their clients send them, and out again as they came; columns and what they are made of."""
 
-import zlib
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any, Literal
@@ -11,7 +10,7 @@ from fastapi.responses import JSONResponse
 from pydantic import Field
 
 from services.registry.api.columns import column_lineage
-from services.registry.api.known import Limit
+from services.registry.api.known import Limit, ever
 from services.registry.domain import openlineage
 from shared.events.envelope import Event
 from shared.events.refusal import Refused
@@ -53,7 +52,7 @@ def add_lineage(routes: APIRouter, service: Service) -> None:
     async def report(request: Request, call: Annotated[Call, reporting]) -> JSONResponse:
         """Take in one OpenLineage event: RunEvent, JobEvent or DatasetEvent, kept whole. One that came before changes
         nothing (200). Data sets, pipelines and runs follow from it in a moment."""
-        reported = openlineage.read(await _json(service, request))
+        reported = openlineage.read(await _json(request))
         call.moment(reported[1])
 
         async def work(unit: UnitOfWork) -> tuple[int, dict[str, Any]]:
@@ -67,7 +66,7 @@ def add_lineage(routes: APIRouter, service: Service) -> None:
     async def report_batch(request: Request, call: Annotated[Call, reporting]) -> JSONResponse:
         """Take in many OpenLineage events at once, as an array. What cannot be taken in is told by its place
         (`failed_events`); the rest is kept."""
-        body = await _json(service, request)
+        body = await _json(request)
         given: Any = body.get("events") if isinstance(body, dict) else body
         if not isinstance(given, list):
             raise Problem(422, "not-openlineage", "A batch is an array of OpenLineage events.")
@@ -96,7 +95,7 @@ def add_lineage(routes: APIRouter, service: Service) -> None:
     ) -> dict[str, Any]:
         """OpenLineage events as they came, the newest first: of a run, of a job or data set, or all."""
         asked = {"namespace": namespace, "name": name, "run": run.lower() if run else None}
-        where = equal(**{key: value for key, value in asked.items() if value is not None})
+        where = (*equal(**{key: value for key, value in asked.items() if value is not None}), *ever("at"))
         return await page(service, Query("lineage_reports", where, ("-at",), limit), cursor)
 
     @routes.get("/v1/datasets/{name}/columns/{column}/lineage")
@@ -111,32 +110,14 @@ def add_lineage(routes: APIRouter, service: Service) -> None:
         return await column_lineage(service, name, column, direction, depth)
 
 
-async def _json(service: Service, request: Request) -> Any:
-    """The body, unpacked where it is gzip. Raises Problem 400, 413, 415."""
+async def _json(request: Request) -> Any:
+    """The body, whatever type it says it has. Raises Problem 400."""
     body = await request.body()
-    encoding = request.headers.get("content-encoding", "").lower()
-    if encoding == "gzip":
-        body = _unpacked(body, service.settings.max_body_bytes)
-    elif encoding not in ("", "identity"):
-        raise Problem(415, "unsupported-encoding", f"Bodies come plain or as gzip, not as {encoding[:40]}.")
     check_json(body)
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError as error:
         raise malformed_json(str(error)) from error
-
-
-def _unpacked(body: bytes, limit: int) -> bytes:
-    unpacking = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
-    try:
-        found = unpacking.decompress(body, limit + 1)
-    except zlib.error as error:
-        raise Problem(400, "malformed-body", f"The body is no gzip: {error}.") from error
-    if len(found) > limit:
-        raise Problem(413, "body-too-large", f"The body unpacks to more than {limit} bytes.", limit=limit)
-    if not unpacking.eof:
-        raise Problem(400, "malformed-body", "The body is torn gzip.")
-    return found
 
 
 def _read_all(call: Call, given: Sequence[Any]) -> tuple[list[Reported], list[dict[str, Any]]]:

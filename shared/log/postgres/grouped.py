@@ -2,16 +2,20 @@
 
 Such a unit reads in no transaction (each statement sees what is committed, as it would in one). It holds back what it
 appends until its block ends, and then waits for one transaction that writes what all such units bring meanwhile: who
-takes positions holds a row, and with a turn for each unit all others would wait for its round trips. A unit that does
-more goes on in a transaction of its own, after what it held back.
+takes positions holds a row, and with a turn for each unit all others would wait for its round trips. Streams, too, are
+read together with what others ask for. A unit that does more goes on in a transaction of its own, after what it held
+back.
 """
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 
+from shared.events.codec import decode
 from shared.events.envelope import Event
 from shared.log.postgres.appending import Appender, Held
 from shared.log.postgres.connection import Connection, Pool
+from shared.log.postgres.reading import record_of
+from shared.log.postgres.stream_reads import StreamReads
 from shared.log.postgres.transaction import BEGIN, COMMIT, COMMIT_AND_FLUSH, ROLLBACK, Written
 from shared.log.postgres.unit import PostgresUnit
 from shared.log.store import IdempotencyRecord
@@ -49,9 +53,9 @@ class Deferred(Written):
 class GroupedUnit(PostgresUnit):
     """`held`: what is to be written together with others'; empty once this unit writes by itself."""
 
-    def __init__(self, connection: Deferred, schema: str, tables: dict[str, Table]) -> None:
+    def __init__(self, connection: Deferred, reads: StreamReads, schema: str, tables: dict[str, Table]) -> None:
         super().__init__(connection, schema, tables)
-        self._deferred = connection
+        self._deferred, self._reads = connection, reads
         self.held = Held()
         connection.settle = self._settle
 
@@ -71,14 +75,14 @@ class GroupedUnit(PostgresUnit):
             self.held.answer = (key, record)
 
     async def load(self, subject: str, after: int = 0) -> list[Event]:
-        if subject in self.held.streams:
-            await self._deferred.to_write()
-        return await super().load(subject, after)
+        return await self.load_many({subject: after})
 
     async def load_many(self, after: Mapping[str, int]) -> list[Event]:
         if self.held.streams.keys() & after.keys():
             await self._deferred.to_write()
-        return await super().load_many(after)
+        if self._deferred.wrote:
+            return await super().load_many(after)
+        return [decode(record_of(row)) for row in await self._reads.rows(after)]
 
     async def idempotency(self, key: str) -> IdempotencyRecord | None:
         await self._deferred.open()
@@ -98,13 +102,13 @@ class GroupedUnit(PostgresUnit):
 
 @asynccontextmanager
 async def grouped(
-    pool: Pool, appender: Appender, schema: str, tables: dict[str, Table]
+    pool: Pool, appender: Appender, reads: StreamReads, schema: str, tables: dict[str, Table]
 ) -> AsyncGenerator[GroupedUnit, None]:
     """A unit of work of this kind. Where the block ends well, all is on disk afterwards; raises Conflict where another
     writer came first."""
     async with AsyncExitStack() as closing:
         deferred = Deferred(pool, closing)
-        unit = GroupedUnit(deferred, schema, tables)
+        unit = GroupedUnit(deferred, reads, schema, tables)
         try:
             yield unit
             if unit.held:

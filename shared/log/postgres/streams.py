@@ -8,11 +8,26 @@ import asyncpg  # pyright: ignore[reportMissingTypeStubs]
 from shared.events.catalog import topic_of
 from shared.events.codec import decode, encode
 from shared.events.envelope import Event
+from shared.log.postgres.connection import Executor
 from shared.log.postgres.ddl import quoted
 from shared.log.postgres.reading import pack, record_of
 from shared.log.postgres.transaction import Written
 from shared.log.postgres.values import clean
 from shared.log.store import Conflict
+
+
+async def rows_behind(reader: Executor | Written, schema: str, after: Mapping[str, int]) -> list[Any]:
+    """Rows as `record_of` takes them, with their sequence: those of each stream behind the sequence named for it, in
+    the order of stream and sequence."""
+    return await reader.fetch(
+        f"""
+SELECT e.topic, e."offset", e.key, e.headers, e.value, e.recorded, e.sequence
+FROM unnest($1::text[], $2::bigint[]) AS n (key, after)
+JOIN {quoted(schema)}.events AS e ON e.key = n.key COLLATE "C" AND e.sequence > n.after
+ORDER BY e.key, e.sequence""",
+        list(after),
+        list(after.values()),
+    )
 
 
 class Streams:
@@ -33,16 +48,8 @@ class Streams:
         return [decode(record_of(row)) for row in rows]
 
     async def load_many(self, after: Mapping[str, int]) -> list[Event]:
-        rows = await self._connection.fetch(
-            f"""
-SELECT e.topic, e."offset", e.key, e.headers, e.value, e.recorded
-FROM unnest($1::text[], $2::bigint[]) AS n (key, after)
-JOIN {self._sql}.events AS e ON e.key = n.key COLLATE "C" AND e.sequence > n.after
-ORDER BY e.key, e.sequence""",
-            [clean(subject) for subject in after],
-            list(after.values()),
-        )
-        return [decode(record_of(row)) for row in rows]
+        behind = {clean(subject): sequence for subject, sequence in after.items()}
+        return [decode(record_of(row)) for row in await rows_behind(self._connection, self._schema, behind)]
 
     async def append(self, subject: str, expected: int | None, events: Sequence[Event]) -> list[Event]:
         # Who holds this row is alone in taking positions until it commits, which does not wait for the disk

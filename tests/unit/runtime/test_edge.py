@@ -1,6 +1,9 @@
 """What some JSON parsers let pass and JSON does not."""
 
+import gzip
 import json
+import zlib
+from collections.abc import Callable
 
 import pytest
 from fastapi.exceptions import RequestValidationError
@@ -8,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.runtime.answers import invalid, pointer
-from shared.runtime.edge import check_json
+from shared.runtime.edge import check_json, inflated
 from shared.runtime.problems import Problem
 
 TEXT = st.text(st.characters(exclude_characters="\x00", exclude_categories=["Cs"]))
@@ -41,3 +44,29 @@ def test_a_hundred_errors_are_enough():
     problem = invalid(RequestValidationError(errors))
     assert problem.detail.startswith("1000 part(s)")
     assert len(problem.extra["errors"]) == 100
+
+
+@pytest.mark.parametrize(
+    ("encoding", "packed"), [(b"gzip", gzip.compress), (b"deflate", zlib.compress), (b"identity", bytes)]
+)
+def test_a_compressed_body_is_unpacked_as_far_as_the_limit(encoding: bytes, packed: Callable[[bytes], bytes]):
+    assert inflated(packed(b"x" * 1_000), encoding, 1_000) == b"x" * 1_000
+    if encoding != b"identity":
+        assert inflated(packed(b"x" * 1_001), encoding, 1_000) is None
+
+
+@pytest.mark.parametrize(
+    ("encoding", "body", "status"),
+    [
+        (b"gzip", b"plain", 400),
+        (b"gzip", b"", 400),
+        (b"gzip", gzip.compress(b"torn")[:-1], 400),
+        (b"deflate", zlib.compress(b"more") + b"behind", 400),
+        (b"br", b"x", 415),
+        (b"gzip, gzip", gzip.compress(gzip.compress(b"twice")), 415),
+    ],
+)
+def test_a_body_that_is_not_as_it_says_is_refused(encoding: bytes, body: bytes, status: int):
+    with pytest.raises(Problem) as raised:
+        inflated(body, encoding, 1_000)
+    assert raised.value.status == status
