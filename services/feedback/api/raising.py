@@ -69,6 +69,10 @@ class Raising:
                 return told | {"prediction_id": command.prediction_id, "located": located, "duplicate": True}
         raise AssertionError
 
+    async def check(self, unit: UnitOfWork, body: FlagBody, context: Context) -> None:
+        """Raise what `flag` would, and nothing else: so that a link is not made for what it could not flag."""
+        flags.decide(flags.initial, await self._command(unit, body, context, "link", None))
+
     async def _raised(
         self,
         unit: UnitOfWork,
