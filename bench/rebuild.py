@@ -10,6 +10,7 @@ import json
 import os
 import re
 import subprocess
+import sys
 from contextlib import suppress
 from dataclasses import dataclass, field
 from time import monotonic
@@ -53,6 +54,7 @@ class Watched:
     done: list[int] = field(default_factory=list[int])
     sizes: list[tuple[float, int]] = field(default_factory=list[tuple[float, int]])
     cpu: dict[int, float] = field(default_factory=dict[int, float])
+    ended: float = 0.0
 
     def tell(self, told: Told) -> None:
         self.at.append(monotonic())
@@ -60,10 +62,9 @@ class Watched:
 
     @property
     def rate(self) -> float:
-        """Records a second, from the first look at which any were applied."""
+        """Records a second, from the last look at which none was applied until the indexes are there again."""
         first = next(place for place, done in enumerate(self.done) if done)
-        seconds = self.at[-1] - self.at[max(0, first - 1)]
-        return self.done[-1] / seconds
+        return self.done[-1] / (self.ended - self.at[max(0, first - 1)])
 
     @property
     def growth(self) -> float:
@@ -107,7 +108,8 @@ async def _side_by_side(stack: Stack, service, processes: int) -> Watched:
     os.environ |= {f"MUNIMENT_{name}": value for name, value in given.items()}
     os.environ["MUNIMENT_DATA_DIR"] = str(stack.folder / "folding")
     watched = Watched()
-    running = asyncio.create_task(refill(DEFINITION, service, processes, watched.tell))
+    command = (sys.executable, "-m", "services.audit", "fold", "--share")
+    running = asyncio.create_task(refill(DEFINITION, service, processes, command, watched.tell))
     while not running.done():
         sizes = [0]
         for child in psutil.Process().children():
@@ -119,6 +121,7 @@ async def _side_by_side(stack: Stack, service, processes: int) -> Watched:
         watched.sizes.append((monotonic(), max(sizes)))
         await asyncio.sleep(SAMPLE_SECONDS)
     await running
+    watched.ended = monotonic()
     return watched
 
 

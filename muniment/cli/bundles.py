@@ -16,7 +16,7 @@ def add(app: typer.Typer) -> None:
 
 
 def package(
-    source: Annotated[str, typer.Argument(help="An ONNX or skops file, or FILE.py:NAME of an estimator.")],
+    source: Annotated[str, typer.Argument(help="ONNX or skops file, FILE.py:NAME of an estimator, or a pickle.")],
     sample: Annotated[Path, typer.Option(help="Parquet or CSV of what it was trained on.")],
     name: Annotated[str, typer.Option(help="The model's name.")],
     out: Annotated[Path | None, typer.Option(help="The bundle's file; NAME.mbundle where left out.")] = None,

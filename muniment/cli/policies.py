@@ -93,7 +93,8 @@ def _read(document: Path, stage: str) -> dict[str, Any]:
 def _table(policy: dict[str, Any]) -> Table:
     """A row for what is always demanded, one for each row of its table; columns in which none demand are left out."""
     rules = policy["table"] or {"inputs": [], "rows": [], "hit": "collect"}
-    demands = [name for name in _DEMANDS if any(_cell(one.get(name)) for one in (policy, *rules["rows"]))]
+    others = [rules["default"]] if rules.get("default") else []
+    demands = [name for name in _DEMANDS if any(_cell(one.get(name)) for one in (policy, *rules["rows"], *others))]
     inputs = [one["name"] for one in rules["inputs"]]
     title = f"{policy['stage']}, version {policy['version']} ({rules['hit']})"
     table = Table(*inputs, *demands, "note", title=title)
@@ -101,6 +102,8 @@ def _table(policy: dict[str, Any]) -> Table:
     for row in rules["rows"]:
         tests = [escape(row["when"].get(name, "-")) for name in inputs]
         table.add_row(*tests, *(_cell(row.get(name)) for name in demands), escape(row["annotation"]))
+    for row in others:
+        table.add_row(*("else" for _ in inputs), *(_cell(row.get(name)) for name in demands), escape(row["annotation"]))
     return table
 
 

@@ -1,5 +1,7 @@
-"""`muniment up`, `muniment demo`, and `muniment verify-views` of what they keep."""
+"""`muniment up`, `muniment demo`, and `verify-views` and `rebuild-views` of what they keep."""
 
+import os
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -16,6 +18,7 @@ def add(app: typer.Typer) -> None:
     app.command()(up)
     app.command()(demo)
     app.command()(verify_views)
+    app.command()(rebuild_views)
 
 
 def up(
@@ -69,3 +72,29 @@ def verify_views(
         if as_json:
             print(written(outcomes))
         raise typer.Exit(CODES[gravest(outcomes)])
+
+
+def rebuild_views(
+    data_dir: EnvDataDir = Path(".muniment"),
+    service: Annotated[list[str] | None, typer.Option(help="Only this service; may be given again.")] = None,
+    processes: Annotated[
+        int, typer.Option(min=1, help="That fill them, each from topics of its own; default: one a core.")
+    ] = os.cpu_count() or 1,
+) -> None:
+    """Empty the views of an embedded system and fill them from the log, beside it or while it is down. Exit 1 where
+    they could not be filled."""
+    from muniment.embedded.folder import CannotStart
+    from muniment.embedded.rebuilding import rebuild
+    from shared.runtime.progress import Told
+
+    def tell(name: str, told: Told) -> None:
+        over = told.records >= told.of
+        if sys.stderr.isatty():
+            print(f"\r\x1b[K{name}: {told}", end="\n" if over else "", file=sys.stderr, flush=True)
+        elif over:
+            print(f"{name}: {told}", file=sys.stderr, flush=True)
+
+    try:
+        rebuild(data_dir, service or (), processes, tell)
+    except CannotStart as error:
+        fail(str(error), 1)

@@ -70,14 +70,14 @@ async def system(settings: Settings, of: Sequence[Definition]) -> AsyncGenerator
         folder.release()
 
 
-def definitions() -> list[Definition]:
-    """The rooms of all services."""
-    return [import_module(f"services.{name}.service").DEFINITION for name in SERVICES]
+def definitions(names: Sequence[str] = SERVICES) -> list[Definition]:
+    """The rooms of these services, or of all."""
+    return [import_module(f"services.{name}.service").DEFINITION for name in names]
 
 
-def sources(of: Sequence[Definition]) -> dict[str, str]:
+def sources() -> dict[str, str]:
     """The service that keeps each topic of the log in its own table of events."""
-    return {topic: one.name for one in of for topic in relayed_topics(one.name)}
+    return {topic: name for name in SERVICES for topic in relayed_topics(name)}
 
 
 @asynccontextmanager
@@ -98,7 +98,7 @@ async def _parts(
     settings: Settings, of: Sequence[Definition], dsn: str, redis: str
 ) -> AsyncGenerator[list[Running], None]:
     """Every service on its own store; the stores' tables of events are the log, so nothing is relayed."""
-    log, live = PostgresLog(dsn, sources(of)), ValkeyLive(redis)
+    log, live = PostgresLog(dsn, sources()), ValkeyLive(redis)
     keyring = PostgresKeyring(settings.keyring or dsn)
     stores = [PostgresStore(dsn, one.name, one.tables, settings.idempotency_seconds) for one in of]
     try:

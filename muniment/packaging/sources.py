@@ -1,7 +1,7 @@
 """What is packaged: an ONNX file, or an estimator of scikit-learn from Python, from skops, or (unwillingly) a pickle.
 
-A pickle runs code when it is read. It is refused unless the caller insists, and even then it is scanned first and
-refused where the scan finds anything dangerous or cannot read it.
+A pickle, and so what joblib writes, runs code when it is read. It is refused unless the caller insists, and even then
+it is scanned first (`pickles`), and refused where the scan finds anything dangerous or cannot read it.
 """
 
 import importlib.util
@@ -44,28 +44,24 @@ def opened(source: str, allow_pickle: bool = False) -> Source:
     raise CannotPackage(f"{file.name} is none of .onnx, .skops, FILE.py:NAME or a pickle.")
 
 
-def scanned(file: Path) -> list[str]:
-    """What a scan finds dangerous in a pickle, empty where nothing is. Raises CannotPackage where it cannot be read."""
-    from picklescan.scanner import SafetyLevel, scan_file_path
-
-    result = scan_file_path(str(file))
-    if result.scan_err or not result.scanned_files:
-        raise CannotPackage(f"{file.name} cannot be scanned as a pickle, so it is not read.")
-    return sorted(f"{one.module}.{one.name}" for one in result.globals if one.safety == SafetyLevel.Dangerous)
-
-
 def _from_pickle(file: Path, allowed: bool) -> Any:
-    dangerous = scanned(file)
-    if dangerous:
-        raise CannotPackage(f"{file.name} would run {', '.join(dangerous)} when it is read. It is refused.")
-    if not allowed:
-        raise CannotPackage(
-            f"{file.name} is a pickle, which can run any code when it is read. Save the model with skops.io.dump or "
-            "convert it to ONNX; --allow-pickle reads it all the same (the scan found nothing dangerous)."
-        )
-    import joblib
+    from muniment.packaging import pickles
 
-    return joblib.load(file)
+    try:
+        if dangerous := pickles.scanned(file):
+            raise CannotPackage(f"{file.name} would run {', '.join(dangerous)} when it is read. It is refused.")
+        if not allowed:
+            raise CannotPackage(
+                f"{file.name} is a pickle, which can run any code when it is read. Save the model with skops.io.dump "
+                "or convert it to ONNX; --allow-pickle reads it all the same (the scan found nothing dangerous)."
+            )
+        return pickles.loaded(file)
+    except pickles.NotScanned as error:
+        raise CannotPackage(f"{file.name} cannot be scanned as a pickle, so it is not read: {error}.") from error
+    except Exception as error:
+        if isinstance(error, CannotPackage):
+            raise
+        raise CannotPackage(f"{file.name} cannot be read: {type(error).__name__}: {error}"[:500]) from error
 
 
 def _from_skops(file: Path) -> Any:

@@ -24,11 +24,16 @@ def template(package: str, name: str, filters: Mapping[str, Callable[..., Any]])
     return environment.get_template(name)
 
 
+def in_header(name: str) -> str:
+    """A file's name as a header may hold it: models are called in any script."""
+    return name.encode("ascii", "replace").decode()
+
+
 def shown(data: bytes, media_type: str, name: str) -> Response:
     """A file that a browser shows, with its digest (RFC 9530) and a name to save it by."""
     headers = {
         "Repr-Digest": f"sha-256=:{b64encode(sha256(data).digest()).decode()}:",
-        "Content-Disposition": f'inline; filename="{name}"',
+        "Content-Disposition": f'inline; filename="{in_header(name)}"',
         "Content-Security-Policy": POLICY,
         "X-Content-Type-Options": "nosniff",
     }

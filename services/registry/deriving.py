@@ -93,8 +93,8 @@ class Deriving:
         for side in ("inputs", "outputs"):
             for one in known.get(side, ()):
                 name = lineage_facts.registry_name(*one)
-                _, registered = await self._service.commands.state_in(self._unit, datasets, f"dataset/{name}")
-                versions[name] = len(registered)
+                _, newest = await self._service.commands.state_in(self._unit, datasets, f"dataset/{name}")
+                versions[name] = newest.version if newest else 0
         run = lineage_facts.run(
             number, known, all_known.get(("job", namespace, job), {}), versions, state.runs.get(number)
         )

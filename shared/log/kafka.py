@@ -3,7 +3,7 @@
 # aiokafka ships no types
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Self
 
@@ -82,6 +82,15 @@ class KafkaLog:
         finally:
             await subscription.stop()
 
+    @asynccontextmanager
+    async def follow(self, offsets: Mapping[TopicPartition, int]) -> AsyncGenerator[Subscription, None]:
+        subscription = KafkaSubscription(self.bootstrap, None, (), _given, _taken)
+        try:
+            await subscription.start(offsets)
+            yield subscription
+        finally:
+            await subscription.stop()
+
     async def read(self, place: TopicPartition, offset: int, count: int = 1) -> list[Record]:
         return await self._reader.read(place, offset, count)
 
@@ -125,6 +134,14 @@ class KafkaLog:
         task = asyncio.create_task(stop())
         self._retiring.add(task)
         task.add_done_callback(self._retiring.discard)
+
+
+async def _given(places: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
+    raise AssertionError(f"outside of a group nobody gives partitions: {places}")
+
+
+async def _taken(places: Sequence[TopicPartition]) -> None:
+    return None
 
 
 def _position(future: asyncio.Future[object]) -> tuple[int, int]:

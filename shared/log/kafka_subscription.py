@@ -1,4 +1,5 @@
-"""One member of a consumer group. Partitions come and go only between polls; each is sought to where the store says.
+"""One member of a consumer group, or a reader outside of any. Partitions come and go only between polls; each is sought
+to where the store says.
 
 aiokafka calls its rebalance listener from a task of its own and swallows what it raises. Here a revocation waits (a
 while) until the caller is done with what it polled, and an error is kept and raised by the next poll.
@@ -8,7 +9,7 @@ while) until the caller is done with what it polled, and an error is kept and ra
 
 import asyncio
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import ceil
 from time import monotonic
 from typing import Any
@@ -42,7 +43,9 @@ STOP_SECONDS = 5.0
 class KafkaSubscription(ConsumerRebalanceListener):
     """See `shared.log.log.Subscription`."""
 
-    def __init__(self, bootstrap: str, group: str, topics: Sequence[str], assigned: Assigned, revoked: Revoked) -> None:
+    def __init__(
+        self, bootstrap: str, group: str | None, topics: Sequence[str], assigned: Assigned, revoked: Revoked
+    ) -> None:
         self._topics, self._assigned, self._revoked = list(topics), assigned, revoked
         self._places: set[TopicPartition] = set()
         self._last: TopicPartition | None = None
@@ -61,12 +64,23 @@ class KafkaSubscription(ConsumerRebalanceListener):
             max_partition_fetch_bytes=PARTITION_FETCH_BYTES,
         )
 
-    async def start(self) -> None:
-        self._consumer.subscribe(self._topics, listener=self)
+    async def start(self, offsets: Mapping[TopicPartition, int] | None = None) -> None:
+        """Join the group; or, with `offsets`, take just these partitions, from there on. Raises LogUnavailable."""
+        if offsets is None:
+            self._consumer.subscribe(self._topics, listener=self)
         try:
             await self._consumer.start()
+            if offsets is not None:
+                self._follow(offsets)
         except (KafkaError, OSError) as error:
             raise LogUnavailable(f"could not join the group: {error!r}") from error
+
+    def _follow(self, offsets: Mapping[TopicPartition, int]) -> None:
+        self._consumer.assign([KafkaPlace(*place) for place in offsets])
+        for place, offset in offsets.items():
+            self._consumer.seek(KafkaPlace(*place), offset)
+        self._places = set(offsets)
+        self._settled.set()
 
     async def stop(self) -> None:
         self._idle.set()

@@ -3,7 +3,7 @@
 Every adapter passes `tests/contract/test_event_log.py`.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
@@ -55,6 +55,10 @@ class EventLog(Protocol):
     ) -> AbstractAsyncContextManager[Subscription]:
         """Join `group`. The partitions of `topics` are shared out among its subscriptions; a newcomer may take
         over partitions while the old owner still works on them, so owners are fenced in the store."""
+        ...
+
+    def follow(self, offsets: Mapping[TopicPartition, int]) -> AbstractAsyncContextManager[Subscription]:
+        """Read these partitions from these offsets on, outside of any group: the caller knows who reads the others."""
         ...
 
     async def read(self, place: TopicPartition, offset: int, count: int = 1) -> list[Record]:

@@ -3,7 +3,7 @@
 import asyncio
 import operator
 from collections import Counter
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import cmp_to_key
@@ -13,7 +13,7 @@ from zlib import crc32
 from shared.log.log import Assigned, OffsetOutOfRange, Revoked, Subscription
 from shared.log.memory_unit import Committed, MemoryUnit
 from shared.log.records import Bounds, Outgoing, Record, TopicPartition
-from shared.log.store import Claim, UnitOfWork
+from shared.log.store import Claim, InUse, UnitOfWork
 from shared.log.tables import Query, Row, Table, Where
 from shared.runtime.commands import now
 
@@ -47,6 +47,10 @@ class MemoryLog:
         subscription = _MemorySubscription(self, await assigned(places))
         yield subscription
         await revoked(places)
+
+    @asynccontextmanager
+    async def follow(self, offsets: Mapping[TopicPartition, int]) -> AsyncGenerator[Subscription, None]:
+        yield _MemorySubscription(self, dict(offsets))
 
     async def read(self, place: TopicPartition, offset: int, count: int = 1) -> list[Record]:
         kept = self._kept(place)
@@ -180,6 +184,19 @@ class MemoryStore:
                 await self.committed.changed.wait()
         except TimeoutError:
             return
+
+    @asynccontextmanager
+    async def filling(self) -> AsyncGenerator[None, None]:
+        if self.committed.filled:
+            raise InUse(f"the views of {self.service} are being filled already")
+        self.committed.filled = True
+        try:
+            yield
+        finally:
+            self.committed.filled = False
+
+    async def is_filled(self) -> bool:
+        return self.committed.filled
 
     @asynccontextmanager
     async def loading(self, tables: Sequence[str]) -> AsyncGenerator[None, None]:

@@ -35,6 +35,7 @@ class Committed:
         self.locks: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self.append_lock = asyncio.Lock()
         self.relay_lock = asyncio.Lock()
+        self.filled = False
         self.changed = asyncio.Event()
         self.last_recorded: datetime = datetime.min.replace(tzinfo=now().tzinfo)
 

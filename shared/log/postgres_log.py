@@ -70,6 +70,10 @@ class PostgresLog:
         finally:
             await revoked(places)
 
+    @asynccontextmanager
+    async def follow(self, offsets: Mapping[TopicPartition, int]) -> AsyncGenerator[Subscription, None]:
+        yield PostgresSubscription(self.read, self._rung, self._wakes, dict(offsets))
+
     async def read(self, place: TopicPartition, offset: int, count: int = 1) -> list[Record]:
         with unavailable_as(LogUnavailable):
             return await read_within(self._pool, self._table(place.topic), place, offset, count)

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
 from shared.log.postgres.appending import Appender
@@ -18,6 +18,7 @@ from shared.log.postgres.ddl import (
     view_name,
 )
 from shared.log.postgres.defining import define, defined_sql, undefined_sql
+from shared.log.postgres.filling import filling, is_filled
 from shared.log.postgres.grouped import grouped
 from shared.log.postgres.reading import read_records
 from shared.log.postgres.roles import let_log_read, prepare_schema
@@ -183,6 +184,13 @@ class PostgresStore:
     async def wait_appended(self, timeout: float) -> None:
         await self._wakes.until(lambda: self._wakes.count(self._appended) != self._appends_known, timeout)
         self._appends_known = self._wakes.count(self._appended)
+
+    def filling(self) -> AbstractAsyncContextManager[None]:
+        return filling(self._dsn, self._role, self._schema)
+
+    async def is_filled(self) -> bool:
+        with unavailable_as(StoreUnavailable):
+            return await is_filled(self._pool, self._schema)
 
     @asynccontextmanager
     async def loading(self, tables: Sequence[str]) -> AsyncGenerator[None, None]:

@@ -29,11 +29,15 @@ class InFlight(Exception):
 
 
 class InUse(Exception):
-    """Somebody else is at work in the scratch store."""
+    """Somebody else is at work there: in the scratch store, or filling the views."""
 
 
 class StoreUnavailable(Exception):
     """The store cannot be reached or is restarting; nothing was kept. Worth another try."""
+
+
+class BeingFilled(StoreUnavailable):
+    """A rebuild fills the views; who consumes for them otherwise waits until it has ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +201,14 @@ class Store(Protocol):
 
     async def clear_views(self, consumer: str) -> None:
         """Empty the views, forget the places, heads and dead letters of this consumer: the start of a rebuild."""
+        ...
+
+    def filling(self) -> AbstractAsyncContextManager[None]:
+        """Be the one who fills the emptied views for as long as the block, and this process, runs. Raises InUse."""
+        ...
+
+    async def is_filled(self) -> bool:
+        """Whether somebody does."""
         ...
 
     def loading(self, tables: Sequence[str]) -> AbstractAsyncContextManager[None]:

@@ -6,8 +6,8 @@ key waits behind it; every other key goes on.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import zip_longest
 from time import monotonic
@@ -18,7 +18,7 @@ import structlog
 from shared.events.envelope import Event
 from shared.log.log import EventLog, LogUnavailable, OffsetOutOfRange, Subscription
 from shared.log.records import Record, TopicPartition
-from shared.log.store import Claim, DeadLetter, Fenced, Store, StoreUnavailable, UnitOfWork
+from shared.log.store import BeingFilled, Claim, DeadLetter, Fenced, Store, StoreUnavailable, UnitOfWork
 from shared.log.tables import Change
 from shared.runtime.commands import now
 from shared.runtime.received import Opened, Received, Slice, held_back, in_sequence, open_record, portions
@@ -36,6 +36,8 @@ SLICES = 2
 
 OPENED_AT_ONCE = 50
 """Records decoded and folded before whatever else waits in this process gets its turn: some milliseconds."""
+
+FILLED = "a rebuild fills the views; this consumer goes on when that has ended"
 
 INTERRUPTIONS = (Fenced, StoreUnavailable, LogUnavailable, OSError)
 """What says nothing about the records: worth another try, with a new claim."""
@@ -84,6 +86,10 @@ class Consumer:
 
     loads: tuple[str, ...] = ()
     """Views whose indexes wait while this consumer is more than `consumer_load_lag` behind, as in a rebuild."""
+
+    share: Mapping[TopicPartition, int] | None = None
+    """In a rebuild: the partitions that are this consumer's alone, outside of any group, each with the offset up to
+    which `?after=` knows its events from before. None: what its group gives it, while no rebuild is under way."""
 
     applied: Callable[[], Awaitable[None]] | None = None
     """Called when a unit of work of `handle` has been committed: to tell what may be told from then on."""
@@ -153,10 +159,7 @@ class Consumer:
         self._claims.pop(place, None)
 
     async def _consume(self) -> None:
-        async with (
-            self.log.subscribe(self.name, self.topics, self._assigned, self._revoked) as subscription,
-            AsyncExitStack() as loading,
-        ):
+        async with self._subscribed() as subscription, AsyncExitStack() as loading:
             self.loading = bool(self.loads) and await self.lag() > self.settings.consumer_load_lag
             if self.loading:
                 await loading.enter_async_context(self.store.loading(self.loads))
@@ -170,6 +173,18 @@ class Consumer:
                     await self._in_slices(polled, subscription)
                 else:
                     await self._each(list(polled.items()), subscription)
+
+    @asynccontextmanager
+    async def _subscribed(self) -> AsyncGenerator[Subscription, None]:
+        if self.share is None:
+            while await self.store.is_filled():
+                self.problem = FILLED
+                await asyncio.sleep(self.settings.consumer_retry_seconds)
+            async with self.log.subscribe(self.name, self.topics, self._assigned, self._revoked) as subscription:
+                yield subscription
+        else:
+            async with self.log.follow(await self._assigned(list(self.share))) as subscription:
+                yield subscription
 
     async def _in_slices(self, polled: dict[TopicPartition, list[Record]], subscription: Subscription) -> None:
         """Apply slice by slice; the next slice is decoded and folded while the store is at work on this one."""
@@ -215,6 +230,8 @@ class Consumer:
         return waiting
 
     async def _assigned(self, places: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
+        if self.share is None and await self.store.is_filled():
+            raise BeingFilled(FILLED)
         claims = await self.store.claim(self.name, places)
         self._claims.update(claims)
         async with self.store.begin() as unit:
@@ -284,7 +301,7 @@ class Consumer:
                 if heads:
                     await unit.set_heads(self.name, heads)
                 if self.marks:
-                    await unit.mark_seen(self.name, [item.event.id for item in fresh])
+                    await unit.mark_seen(self.name, [item.event.id for item in fresh if self._is_new(item.record)])
             letters = [DeadLetter(self.name, record, reason, now()) for record, reason in (*refused, *gaps)]
             if letters:
                 await unit.park(letters)
@@ -295,6 +312,9 @@ class Consumer:
         for claim in advanced:
             self._claims[claim.place] = claim
             self._advanced(claim.place, letters)
+
+    def _is_new(self, record: Record) -> bool:
+        return self.share is None or record.offset >= self.share[record.place]
 
     async def _one_by_one(self, place: TopicPartition, records: Sequence[Record]) -> None:
         for record in records:

@@ -16,6 +16,7 @@ from shared.runtime.answers import problem_response
 from shared.runtime.commands import new_id
 from shared.runtime.observability import Gauges, request_state
 from shared.runtime.problems import Problem
+from shared.runtime.scopes import keep_body, keep_headers
 
 logger = structlog.get_logger()
 
@@ -38,13 +39,17 @@ class Edge:
             await self.app(scope, receive, send)
             return
         started = perf_counter()
-        headers: dict[bytes, bytes] = dict(scope["headers"])
+        headers = keep_headers(scope)
         answer = _Answer(send, headers.get(b"x-request-id"))
         state = scope.setdefault("state", {})
         state["request_id"] = answer.request_id
         request_state.set(state)
         try:
-            await self._pass(scope, headers, receive, answer)
+            if b"%00" in scope.get("raw_path", b"") or b"%00" in scope["query_string"]:
+                raise Problem(400, "bad-character", "The address holds a NUL character.")
+            if scope["method"] not in _BODILESS:
+                receive = await self._body(scope, headers, receive)
+            await self.app(scope, receive, answer.send)
         except ClientDisconnect:
             answer.status = 499
         except Exception as error:
@@ -55,14 +60,7 @@ class Edge:
         if self.log_answers:
             logger.debug("answered", method=scope["method"], route=route, status=answer.status, seconds=seconds)
 
-    async def _pass(self, scope: Scope, headers: dict[bytes, bytes], receive: Receive, answer: "_Answer") -> None:
-        if b"%00" in scope.get("raw_path", b"") or b"%00" in scope["query_string"]:
-            raise Problem(400, "bad-character", "The address holds a NUL character.")
-        if scope["method"] not in _BODILESS:
-            receive = await self._body(headers, receive)
-        await self.app(scope, receive, answer.send)
-
-    async def _body(self, headers: dict[bytes, bytes], receive: Receive) -> Receive:
+    async def _body(self, scope: Scope, headers: dict[bytes, bytes], receive: Receive) -> Receive:
         length = headers.get(b"content-length")
         if length is not None and (not length.isdigit() or int(length) > self.limit):
             raise self._too_large()
@@ -77,6 +75,7 @@ class Edge:
             raise self._too_large()
         if is_json:
             check_json(body)
+        keep_body(scope, body)
         whole: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
         async def replay() -> Message:

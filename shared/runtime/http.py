@@ -19,6 +19,7 @@ from shared.runtime.identity import Caller, Identity, Role
 from shared.runtime.paging import page
 from shared.runtime.problems import Problem
 from shared.runtime.responses import Answer, contended, described, in_flight, replayed
+from shared.runtime.scopes import body_of, headers_of
 from shared.runtime.service import Service
 from shared.runtime.times import with_offset
 
@@ -199,9 +200,10 @@ def writing(service: Service, *roles: Role) -> Callable[..., Awaitable[Call]]:
     async def call(request: Request) -> Call:
         caller = authenticated(request, allowed)
         await _honour_after(service, request)
-        key = request.headers.get("idempotency-key")
-        if key is None:
+        given = headers_of(request.scope).get(b"idempotency-key")
+        if given is None:
             return Call(service, caller, request, None, "")
+        key = given.decode("latin-1")
         if not (0 < len(key) <= MAX_IDEMPOTENCY_KEY and key.isascii() and key.isprintable()):
             detail = f"Idempotency-Key must be 1 to {MAX_IDEMPOTENCY_KEY} printable ASCII characters."
             raise Problem(422, "bad-idempotency-key", detail)
@@ -249,4 +251,4 @@ async def until_seen(service: Service, event_id: str) -> None:
 async def _digest(request: Request) -> str:
     query = [pair for pair in parse_qsl(request.url.query, keep_blank_values=True) if pair[0] != "after"]
     head = f"{request.method}\n{request.url.path}\n{urlencode(query)}\n"
-    return hashlib.sha256(head.encode() + await request.body()).hexdigest()
+    return hashlib.sha256(head.encode() + await body_of(request)).hexdigest()

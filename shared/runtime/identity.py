@@ -1,7 +1,8 @@
 """Who calls, and with which right: API keys with the roles of the organisation, or `X-Actor` on loopback.
 
 A key is `mun_<id>_<secret>`: 32 random bytes, shown once, kept as SHA-256 and compared in constant time. The key file
-holds one JSON object a line: `{"id", "actor", "roles": [...], "sha256"}`; the next request sees a change of the file.
+holds one JSON object a line: `{"id", "actor", "roles": [...], "sha256"}`, with `"not_aliases": [...]` where a key may
+not move some aliases, whatever its roles; the next request sees a change of the file.
 """
 
 import hashlib
@@ -15,6 +16,7 @@ from enum import StrEnum
 from functools import lru_cache
 from ipaddress import ip_address
 from pathlib import Path
+from typing import cast
 from urllib.parse import urlsplit
 
 import orjson
@@ -22,6 +24,7 @@ import structlog
 from starlette.requests import HTTPConnection
 
 from shared.runtime.problems import Problem
+from shared.runtime.scopes import headers_of
 from shared.runtime.settings import Settings
 
 logger = structlog.get_logger()
@@ -49,10 +52,12 @@ ALL_ROLES = frozenset(Role)
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Somebody known. `roles` decide what they may do; `admin` may everything."""
+    """Somebody known. `roles` decide what they may do; `admin` may everything. `not_aliases`: aliases of models that
+    they may not move all the same."""
 
     actor: str
     roles: frozenset[Role]
+    not_aliases: frozenset[str] = frozenset()
 
     def may(self, allowed: frozenset[Role]) -> bool:
         return Role.ADMIN in self.roles or bool(self.roles & allowed)
@@ -66,24 +71,27 @@ class KeyEntry:
     actor: str
     roles: frozenset[Role]
     sha256: str
+    not_aliases: frozenset[str] = frozenset()
 
     def line(self) -> bytes:
         members = {"id": self.id, "actor": self.actor, "roles": sorted(self.roles), "sha256": self.sha256}
-        return orjson.dumps(members) + b"\n"
+        kept = {"not_aliases": sorted(self.not_aliases)} if self.not_aliases else {}
+        return orjson.dumps(members | kept) + b"\n"
 
 
-def generate_key(actor: str, roles: Iterable[Role]) -> tuple[str, KeyEntry]:
+def generate_key(actor: str, roles: Iterable[Role], not_aliases: Iterable[str] = ()) -> tuple[str, KeyEntry]:
     """A new key, to be shown once, and what the key file keeps of it. Raises ValueError on an unusable actor."""
     if not usable_actor(actor):
         raise ValueError(f"an actor is 1 to {MAX_ACTOR} printable characters")
     key_id = secrets.token_hex(6)
     key = f"mun_{key_id}_{secrets.token_urlsafe(32)}"
-    return key, KeyEntry(key_id, actor, frozenset(roles), hashlib.sha256(key.encode()).hexdigest())
+    digest = hashlib.sha256(key.encode()).hexdigest()
+    return key, KeyEntry(key_id, actor, frozenset(roles), digest, frozenset(not_aliases))
 
 
-def add_key(path: Path, actor: str, roles: Iterable[Role]) -> str:
+def add_key(path: Path, actor: str, roles: Iterable[Role], not_aliases: Iterable[str] = ()) -> str:
     """Generate a key, append it to the key file (made readable by its owner alone), and return it."""
-    key, entry = generate_key(actor, roles)
+    key, entry = generate_key(actor, roles, not_aliases)
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     with os.fdopen(descriptor, "ab") as file:
@@ -106,7 +114,7 @@ class Identity:
 
     def authenticate(self, request: HTTPConnection) -> Caller:
         """Who calls. Raises Problem 401 `no-key` or `wrong-key`, 403 `foreign-origin`, 422 on unusable headers."""
-        headers: dict[bytes, bytes] = dict(request.scope["headers"])
+        headers = headers_of(request.scope)
         if self._path is None:
             client = request.scope.get("client") or ("",)
             host, actor = headers.get(b"host", b"localhost"), headers.get(b"x-actor", b"")
@@ -118,7 +126,7 @@ class Identity:
         digest = hashlib.sha256(key.encode()).hexdigest()
         if not hmac.compare_digest(digest, entry.sha256 if entry else "0" * 64) or entry is None:
             raise _unauthorized("wrong-key", "The API key is not one of those set up here, or was withdrawn.")
-        return Caller(entry.actor, entry.roles)
+        return Caller(entry.actor, entry.roles, entry.not_aliases)
 
     def _current(self, path: Path) -> dict[str, KeyEntry]:
         try:
@@ -162,12 +170,20 @@ def _read(path: Path) -> dict[str, KeyEntry]:
         try:
             members = orjson.loads(line)
             roles = frozenset(Role(role) for role in members["roles"])
-            entry = KeyEntry(str(members["id"]), str(members["actor"]), roles, str(members["sha256"]))
+            kept = _names(members.get("not_aliases", []))
+            entry = KeyEntry(str(members["id"]), str(members["actor"]), roles, str(members["sha256"]), kept)
         except (orjson.JSONDecodeError, KeyError, TypeError, ValueError) as error:
             logger.error("unusable line in the key file", line=number, error=type(error).__name__)
             continue
         entries[entry.id] = entry
     return entries
+
+
+def _names(listed: object) -> frozenset[str]:
+    """Raises TypeError: a key whose limits cannot be read opens nothing."""
+    if not isinstance(listed, list) or not all(isinstance(one, str) for one in cast("list[object]", listed)):
+        raise TypeError("not_aliases is a list of names")
+    return frozenset(cast("list[str]", listed))
 
 
 def _key_of(headers: dict[bytes, bytes]) -> str | None:

@@ -66,7 +66,7 @@ def cursor_text(table: Table, query: Query, row: Row) -> str:
 
 def cursor_values(table: Table, query: Query, cursor: str) -> tuple[Any, ...]:
     """The query's `after` out of a cursor. Raises Problem 422 on a bad one."""
-    bad = Problem(422, "bad-cursor", "The cursor is not one that this list gave.", "Start again without a cursor.")
+    bad = bad_cursor()
     names = [name.removeprefix("-") for name in query.order] + list(table.key)
     if len(cursor) > MAX_CURSOR:
         raise bad
@@ -77,6 +77,10 @@ def cursor_values(table: Table, query: Query, cursor: str) -> tuple[Any, ...]:
         return tuple(_value(table.columns[name], value) for name, value in zip(names, values, strict=True))
     except (ValueError, TypeError) as error:
         raise bad from error
+
+
+def bad_cursor() -> Problem:
+    return Problem(422, "bad-cursor", "The cursor is not one that this list gave.", "Start again without a cursor.")
 
 
 def _value(kind: ColumnType, value: Any) -> Any:

@@ -17,17 +17,10 @@ class Plain:
         self.app, self.routes = app, routes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and not scope.get("root_path"):
-            path: str = scope["path"]
-            for route in self.routes:
-                found = route.path_regex.match(path)
-                if found is not None and scope["method"] in (route.methods or ()):
-                    scope["route"], scope["path_params"] = route, found.groupdict()
-                    await self._answer(route, scope, receive, send)
-                    return
-        await self.app(scope, receive, send)
-
-    async def _answer(self, route: PlainRoute, scope: Scope, receive: Receive, send: Send) -> None:
+        route = self._route(scope)
+        if route is None:
+            await self.app(scope, receive, send)
+            return
         try:
             response = await route.endpoint(Request(scope, receive, send))
         except ClientDisconnect:
@@ -35,3 +28,14 @@ class Plain:
         except Exception as error:
             response = problem_response(translated(error), scope["path"])
         await response(scope, receive, send)
+
+    def _route(self, scope: Scope) -> PlainRoute | None:
+        if scope["type"] != "http" or scope.get("root_path"):
+            return None
+        path: str = scope["path"]
+        for route in self.routes:
+            found = route.path_regex.match(path)
+            if found is not None and scope["method"] in (route.methods or ()):
+                scope["route"], scope["path_params"] = route, found.groupdict()
+                return route
+        return None

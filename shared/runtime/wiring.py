@@ -3,13 +3,11 @@
 import argparse
 import asyncio
 import os
-import signal
 import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import replace
 from time import monotonic
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import structlog
 import uvloop
@@ -21,14 +19,13 @@ from shared.log.log import LogUnavailable
 from shared.log.postgres_scratch import InUse, scratch_store
 from shared.log.postgres_store import PostgresStore
 from shared.log.store import Store, StoreUnavailable
-from shared.runtime import memory
 from shared.runtime.app import create_app
 from shared.runtime.checking import CODES, as_json, check_views, record
 from shared.runtime.commands import CommandLoop
 from shared.runtime.consumer import Consumer
 from shared.runtime.observability import configure_logs
 from shared.runtime.progress import Told
-from shared.runtime.rebuilding import Broken, rebuild, refill
+from shared.runtime.rebuilding import Broken, fold, parsed, rebuild, refill, without_indexes
 from shared.runtime.running import Running, Transport
 from shared.runtime.service import Definition, Service
 from shared.runtime.serving import CannotServe, serve
@@ -67,6 +64,7 @@ def main(definition: Definition) -> None:
         metavar="N",
         help=f"that fill them, each with a share of the log's partitions; default one a core, {cores}",
     )
+    parser.add_argument("--share", default="[]", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     role: str = arguments.role
     settings = Settings()
@@ -76,7 +74,7 @@ def main(definition: Definition) -> None:
             if role == "verify":
                 code = runner.run(verify(definition, settings, arguments.json, not arguments.no_record))
             elif role == "fold":
-                code = runner.run(fold(definition, settings))
+                code = runner.run(folded(definition, settings, arguments.share))
             elif role == "rebuild" and arguments.wait:
                 code = runner.run(refilled(definition, settings, max(1, arguments.processes)))
             else:
@@ -147,31 +145,18 @@ async def refilled(definition: Definition, settings: Settings, processes: int) -
 
     async with ports(definition, settings) as service:
         try:
-            await refill(definition, service, processes, tell)
-        except Broken as error:
+            command = (sys.executable, "-m", f"services.{definition.name}", "fold", "--share")
+            await refill(definition, service, processes, command, tell)
+        except (Broken, InUse) as error:
             raise CannotServe(str(error)) from error
     logger.info("views rebuilt", service=definition.name)
     return 0
 
 
-async def fold(definition: Definition, settings: Settings) -> int:
+async def folded(definition: Definition, settings: Settings, share: str) -> int:
     """Only consume, until told to stop: one of the processes of a rebuild, which sees to the indexes itself."""
-    stop, loop = asyncio.Event(), asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    bare = tuple(replace(table, indexes=()) for table in definition.tables)  # or starting would make them again
-    async with ports(replace(definition, tables=bare), settings) as service:
-        consume = _transport(definition, settings)
-        memory.settle()
-        tasks: list[asyncio.Task[Any]] = [asyncio.create_task(stop.wait())]
-        for consumer in definition.consumers(service):
-            consumer.loads = ()
-            tasks.append(asyncio.create_task(consume(consumer)))
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-    return 0 if stop.is_set() else 1
+    async with ports(without_indexes(definition), settings) as service:
+        return 0 if await fold(definition, service, parsed(share)) else 1
 
 
 @asynccontextmanager

@@ -15,7 +15,7 @@ from services.monitor.service import DEFINITION as MONITOR
 from shared.events.codec import decode
 from shared.events.envelope import Event
 from shared.events.monitor import OutcomesJoined, WindowMeasured
-from shared.events.registry import Artifact, ModelVersionRegistered
+from shared.events.registry import Artifact, Formula, KpiDefined, ModelRegistered, ModelVersionRegistered
 from shared.runtime.commands import now
 from tests.component.deployer_given import SUM, Registry, deploy, flights, logged, set_traffic, sum_model
 from tests.support import System, running
@@ -31,13 +31,22 @@ async def system(tmp_path: Path) -> AsyncIterator[System]:
     """Versions 1 and 2, trained where delay and hour are 0 to 20; version 1 is deployed as `late`."""
     async with running(DEPLOYER, MONITOR, routes_seconds=0.0) as system:
         registry = Registry(system, tmp_path)
-        await registry.model_registered()
+        await registry.state(ModelRegistered(model="late-flights", goal="delays", owner="ada"))
+        minutes = Formula(kind="formula", expression="mae * cases")
+        await registry.state(
+            KpiDefined(kpi="error", goal="delays", unit="min", direction="lower", target=5.0, formula=minutes)
+        )
         for version in (1, 2):
             data = sum_model(float(version))
             (tmp_path / f"{version}.onnx").write_bytes(data)
             artifact = Artifact(uri=str(tmp_path / f"{version}.onnx"), sha256=hashlib.sha256(data).hexdigest())
             fact = ModelVersionRegistered(
-                model="late-flights", version=version, artifact=artifact, signature=SUM, reference=REFERENCE
+                model="late-flights",
+                version=version,
+                artifact=artifact,
+                signature=SUM,
+                reference=REFERENCE,
+                task="regression",
             )
             await registry.state(fact)
             await registry.gate(version, True)
@@ -94,6 +103,27 @@ async def test_drift_of_a_challenger_rolls_back_by_policy_and_answers_go_on(syst
     await system.settle()
     cause = await drifted(system)
     assert await effects_of(system, cause) == ["Reacted", "RolledBack"]
+    assert (await ask(system, [1.0]))["parameters"]["versions"] == [1]
+
+
+async def test_a_missed_kpi_of_a_challenger_rolls_back_by_policy(system: System) -> None:
+    policy = {"rules": [{"on": "kpi", "do": "roll_back", "names": ["error"]}]}
+    assert (await system.client.put("/v1/deployments/late/reactions", json=policy)).status_code == 200
+    await set_traffic(system, 1, (2, 100.0))
+    await system.settle()
+    answer = await ask(system, np.linspace(0.0, 20.0, ROWS))
+    await system.settle()
+    ids, found = answer["parameters"]["prediction_ids"], answer["outputs"][0]["data"]
+    outcomes = [{"prediction_id": one, "value": value + 6.0} for one, value in zip(ids, found, strict=True)]
+    assert (await system.client.post("/v1/outcomes", json={"outcomes": outcomes})).status_code == 202
+    await system.settle()
+    await ask(system, [1.0], days_ago=0.0)
+    await system.settle()
+    (cause,) = [event for event in await on_the_log(system, "muniment.monitor") if event.type == "KpiBreached"]
+    assert await effects_of(system, cause) == ["Reacted", "RolledBack"]
+    (reaction,) = (await system.client.get("/v1/deployments/late/reactions")).json()["items"]
+    assert (reaction["did"], reaction["cause"]) == ("rolled_back", cause.id)
+    assert reaction["reason"] == "error is 6 min, target 5"
     assert (await ask(system, [1.0]))["parameters"]["versions"] == [1]
 
 

@@ -1,5 +1,8 @@
 """What somebody else deployed, manifests for them, and what serving took."""
 
+import hashlib
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -9,6 +12,9 @@ import yaml
 
 from services.deployer import manifests
 from services.deployer.service import DEFINITION
+from shared.events.deployer import Resources
+from shared.events.registry import Artifact
+from shared.models.bundles import packed
 from tests.component.deployer_given import Registry, deploy, flights, set_traffic
 from tests.support import System, running
 
@@ -92,6 +98,53 @@ async def test_kserve_and_compose_get_a_manifest_of_the_version(system: System) 
     assert (await system.client.get("/v1/deployments/nobody/manifest")).status_code == 404
 
 
+def placed(uri: str, data: bytes = b"") -> Artifact:
+    return Artifact(uri=uri, sha256=hashlib.sha256(data).hexdigest())
+
+
+@pytest.mark.parametrize(
+    ("uri", "kserve", "compose"),
+    [
+        ("/models/late.onnx", "file:///models/late.onnx", "/models/late.onnx"),
+        ("file:///of%20us/late.onnx", "file:///of%20us/late.onnx", "/of us/late.onnx"),
+        ("s3://bucket/late.onnx", "s3://bucket/late.onnx", None),
+        ("external:elsewhere", None, None),
+    ],
+)
+def test_a_manifest_tells_where_the_file_is_or_there_is_none(uri: str, kserve: str | None, compose: str | None) -> None:
+    about = ("late", "late-flights", 1, placed(uri), Resources())
+    if kserve is None:
+        with pytest.raises(manifests.NoManifest):
+            manifests.kserve(*about)
+    else:
+        assert manifests.kserve(*about)["spec"]["predictor"]["model"]["storageUri"] == kserve
+    if compose is None:
+        with pytest.raises(manifests.NoManifest):
+            manifests.compose(*about)
+    else:
+        assert manifests.compose(*about)["services"]["late"]["volumes"][0]["source"] == compose
+
+
+@pytest.mark.parametrize("bundled", [False, True])
+def test_what_the_container_runs_puts_the_model_in_its_place(tmp_path: Path, bundled: bool) -> None:
+    model = b"the model"
+    data = packed({"model.onnx": model}, {}) if bundled else model
+    source = tmp_path / "fetched" / "late.mbundle"
+    source.parent.mkdir()
+    source.write_bytes(data)
+    served = manifests.kserve("late", "m", 1, placed("s3://b/late.mbundle", data), Resources())["spec"]["predictor"]
+    _, _, script, _, target, digest, *server = served["model"]["command"]
+    assert (target, server[0], server[-1]) == (f"{manifests.MODELS}/late/1/model.onnx", "tritonserver", "--")
+    here = str(tmp_path / "models" / "1" / "model.onnx")
+    started = [sys.executable, "-c", "import sys; print(sys.argv[1:])", "started", "--", "arguments of the runtime"]
+    command = [sys.executable, "-c", script, str(source.parent), here]
+    ran = subprocess.run([*command, digest, *started], capture_output=True, text=True, check=True)
+    assert (ran.stdout.strip(), Path(here).read_bytes()) == ("['started']", model)
+    other = subprocess.run([*command, "0" * 64, *started], capture_output=True, text=True, check=False)
+    assert (other.returncode, other.stdout) == (1, "")
+    assert "is not the artifact" in other.stderr
+
+
 @pytest.mark.parametrize(
     "content",
     [
@@ -105,7 +158,8 @@ def test_what_is_written_as_yaml_reads_as_it_was(content: dict[str, Any]) -> Non
 
 
 @pytest.mark.parametrize(
-    ("name", "label"), [("Late.Arrivals_2", "late-arrivals-2"), ("___", "model"), ("a" * 80, "a" * 63)]
+    ("name", "label"),
+    [("Late.Arrivals_2", "late-arrivals-2"), ("___", "model"), ("a" * 80, "a" * 63), ("2nd.try", "model-2nd-try")],
 )
 def test_names_become_labels(name: str, label: str) -> None:
     assert manifests.dns_label(name) == label

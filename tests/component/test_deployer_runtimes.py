@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx
 import numpy as np
+import orjson
 import pytest
 from onnx import TensorProto, helper
 
@@ -58,6 +59,18 @@ async def test_only_so_many_models_stay_loaded(tmp_path: Path) -> None:
     await get(3)
     assert await get(1) is first
     assert await get(2) is not second
+
+
+async def test_only_so_many_bytes_of_models_stay_loaded(tmp_path: Path) -> None:
+    artifacts = {version: written(tmp_path, version) for version in (1, 2)}
+    size = (tmp_path / "1.onnx").stat().st_size
+    models = OnnxModels(Settings(max_models_bytes=2 * size - 1))
+    first = await models.get(("m", 1), artifacts[1], SUM)
+    second = await models.get(("m", 2), artifacts[2], SUM)
+    assert await models.get(("m", 2), artifacts[2], SUM) is second
+    assert await models.get(("m", 1), artifacts[1], SUM) is not first
+    with pytest.raises(Unservable, match="more than"):
+        await OnnxModels(Settings(max_models_bytes=size - 1)).get(("m", 1), artifacts[1], SUM)
 
 
 async def test_a_model_is_loaded_once_however_many_ask(tmp_path: Path) -> None:
@@ -184,10 +197,90 @@ async def test_another_server_of_the_protocol_answers(tmp_path: Path) -> None:
         assert len(await logged(system)) == 1
         assert await remote.ready("http://test/v2/models/late", "other", 2) is None
         assert await remote.ready("http://test", "none", 1) == "http://test answers 404"
-        with pytest.raises(Problem) as caught:
+        with pytest.raises(Unservable, match="wants the input 'hour'"):
             await remote.run("http://test", "late", 2, Frame(1, {"delay": np.array([1.0])}), SUM)
-        assert (caught.value.status, caught.value.code) == (400, "model-failed")
         await remote.close()
+
+
+def told(name: str, datatype: str, *shape: int) -> dict[str, Any]:
+    return {"name": name, "datatype": datatype, "shape": list(shape)}
+
+
+DELAYS, HOURS = [1.0, 2.0], [3.0, None]
+
+
+@pytest.mark.parametrize(
+    ("inputs", "asked"),
+    [
+        ([], [("delay", "FP64", [2], DELAYS), ("hour", "FP64", [2], HOURS)]),
+        (
+            [told("hour", "FP32", -1, 1), told("delay", "INT16", -1)],
+            [("hour", "FP32", [2, 1], HOURS), ("delay", "INT16", [2], [1, 2])],
+        ),
+        ([told("x", "FP32", -1, 2)], [("x", "FP32", [2, 2], [1.0, 3.0, 2.0, None])]),
+        ([told("x", "FP64", 2)], [("x", "FP64", [2, 2], [1.0, 3.0, 2.0, None])]),
+        ([told("x", "FP64", -1, -1)], [("x", "FP64", [2, 2], [1.0, 3.0, 2.0, None])]),
+        ([told("a", "FP64", -1), told("b", "FP64", -1)], [("a", "FP64", [2], DELAYS), ("b", "FP64", [2], HOURS)]),
+        ([told("delay", "BYTES", -1), told("hour", "FP64", -1)], "as BYTES"),
+        ([told("delay", "FP64", -1), told("x", "FP64", -1)], "wants the input 'x'"),
+        ([told("x", "FP64", -1, 3)], "has 2 inputs"),
+        ([told("x", "FP64", -1, 2, 1)], "has 2 inputs"),
+    ],
+)
+async def test_a_server_is_asked_as_its_metadata_tell(inputs: list[Any], asked: Any) -> None:
+    """By names and datatypes as strict servers want them, or as a table where it tells no inputs."""
+    bodies: list[Any] = []
+
+    def handle(request: httpx.Request) -> httpx.Response:
+        if request.method == "GET":
+            return httpx.Response(200, json={"name": "late", "versions": ["1"], "inputs": inputs})
+        bodies.append(orjson.loads(request.content))
+        return httpx.Response(200, json={"outputs": [told("p", "FP64", 2) | {"data": [7.0, 8.0]}]})
+
+    remote = RemoteModels(Limits(), httpx.MockTransport(handle))
+    if isinstance(asked, str):
+        with pytest.raises(Unservable, match=asked):
+            await remote.run("http://remote", "late", 1, FRAME, SUM)
+        assert asked in (await remote.ready("http://remote", "late", 1, SUM) or "")
+    else:
+        await remote.run("http://remote", "late", 1, FRAME, SUM)
+        (body,) = bodies
+        assert [(one["name"], one["datatype"], one["shape"], one["data"]) for one in body["inputs"]] == asked
+        assert ("parameters" in body) == (not inputs)
+        assert await remote.ready("http://remote", "late", 1, SUM) is None
+    await remote.close()
+
+
+async def test_a_value_that_the_servers_datatype_does_not_hold_is_refused() -> None:
+    inputs = [told("delay", "INT8", -1), told("hour", "FP64", -1)]
+    handle = httpx.MockTransport(lambda request: httpx.Response(200, json={"inputs": inputs}))
+    remote = RemoteModels(Limits(), handle)
+    for value in (1.5, 300.0, np.nan):
+        frame = Frame(1, {"delay": np.array([value]), "hour": np.array([1.0])})
+        with pytest.raises(Problem) as caught:
+            await remote.run("http://remote", "late", 1, frame, SUM)
+        assert (caught.value.status, caught.value.code) == (400, "out-of-range")
+    await remote.close()
+
+
+@pytest.mark.parametrize(("status", "versions"), [(404, []), (501, None)])
+async def test_a_server_that_knows_no_versions_answers_for_the_champion_alone(status: int, versions: Any) -> None:
+    """MLServer where no version is set, and KServe's own servers."""
+
+    def handle(request: httpx.Request) -> httpx.Response:
+        if "/versions/" in request.url.path:
+            return httpx.Response(status, json={"error": "no versions"})
+        if request.method == "GET":
+            return httpx.Response(200, json={"name": "late", "versions": versions, "inputs": []})
+        return httpx.Response(200, json={"outputs": [told("p", "FP64", 2) | {"data": [7.0, 8.0]}]})
+
+    remote = RemoteModels(Limits(), httpx.MockTransport(handle))
+    assert (await remote.run("http://remote", "late", 3, FRAME, SUM))["p"].tolist() == [7.0, 8.0]
+    assert await remote.ready("http://remote", "late", 3, SUM) is None
+    with pytest.raises(Unservable, match="champion alone"):
+        await remote.run("http://remote", "late", 4, FRAME, SUM, champion=False)
+    assert "champion alone" in (await remote.ready("http://remote", "late", 4, SUM, champion=False) or "")
+    await remote.close()
 
 
 def answering(status: int, body: bytes) -> Callable[[httpx.Request], Awaitable[httpx.Response]]:

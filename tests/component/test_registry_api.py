@@ -108,6 +108,12 @@ async def test_aliases_keep_their_history_and_lists_their_pages() -> None:
         assert compared["params"]["changed"] == {"n": {"a": 2, "b": 3}}
         history = await get(system, "/v1/models/late/versions/3/history")
         assert [one["version"] for one in history["items"]] == [3, 2, 1]
+        of_three = "/v1/models/late/versions/3/history?limit=2"
+        first = await get(system, of_three)
+        rest = await get(system, f"{of_three}&cursor={first['next']}")
+        assert ([one["version"] for one in first["items"]], [one["version"] for one in rest["items"]]) == ([3, 2], [1])
+        assert rest["next"] is None
+        assert (await system.client.get(f"{of_three}&cursor=x")).status_code == 422
 
 
 async def test_a_repeated_key_answers_the_same_and_another_body_is_refused() -> None:
@@ -138,6 +144,21 @@ async def test_a_repeated_key_answers_the_same_and_another_body_is_refused() -> 
             "unknown-version",
         ),
         (f"{OF_ONE}/approvals", {"decision": "approve", "role": "king"}, 422, "unknown-role"),
+        (
+            f"{OF_ONE}/approvals",
+            {"decision": "approve", "role": "auditor", "expires": "2020-01-01T00:00:00Z"},
+            422,
+            "bad-approval",
+        ),
+        (f"{OF_ONE}/approvals", {"decision": "reject", "role": "auditor", "conditions": ["x"]}, 422, "bad-approval"),
+        ("/v1/decisions", {"name": "d", "question": "?", "kpis": ["none"]}, 404, "unknown-kpi"),
+        (
+            "/v1/datasets",
+            {"name": "d", "uri": "x:y", "columns": [{"name": "a", "type": "long"}] * 2},
+            422,
+            "bad-columns",
+        ),
+        ("/v1/models/late/versions", VERSION | {"branch": "feature//x"}, 422, "bad-name"),
         ("/v1/pipelines/none/runs", {"run": "1", "started_at": "2013-01-01T00:00:00Z"}, 404, "unknown-pipeline"),
     ],
 )

@@ -93,7 +93,17 @@ def test_versions_are_found_by_filter_order_and_page(client: MlflowClient) -> No
     assert versions("AND run_id = 'run3'") == [3]
     assert versions("AND source_path LIKE '%/4'") == [4]
     assert versions("AND source_path ILIKE 'S3://%' AND version_number <= 2") == [1, 2]
+    assert versions("AND run_id != 'run3' AND run_id NOT IN ('run4', 'run5', 'run6', 'run7')") == [1, 2]
     assert [one.version for one in client.search_model_versions("run_id='run6'")] == ["6"]
+
+
+def test_versions_without_a_run_or_a_description_have_empty_ones(client: MlflowClient) -> None:
+    client.create_registered_model("Modèle (b+c)")
+    made = client.create_model_version("Modèle (b+c)", "models:/m-0123456789abcdef0123456789abcdef")
+    assert (made.run_id, made.description, made.source) == ("", "", "models:/m-0123456789abcdef0123456789abcdef")
+    for text in ("run_id = ''", "run_id NOT IN ('x')", "run_id != 'x'", "run_id IN ('', 'x')"):
+        found = client.search_model_versions(f"name = 'Modèle (b+c)' AND {text}")
+        assert [(one.run_id, one.description) for one in found] == [("", "")], text
 
 
 def test_models_are_found_by_name_tag_and_page(client: MlflowClient) -> None:
@@ -180,6 +190,10 @@ def test_errors_have_mlflows_codes(client: MlflowClient, address: str) -> None:
     with pytest.raises(MlflowException) as unknown:
         client.create_model_version("nobody", SOURCE)
     assert code(unknown) == "RESOURCE_DOES_NOT_EXIST"
+    for version in ("0", "-1", "9"):
+        with pytest.raises(MlflowException) as none:
+            client.get_model_version("once", version)
+        assert code(none) == "RESOURCE_DOES_NOT_EXIST"
     with pytest.raises(MlflowException, match="keeps its name") as renamed:
         client.rename_registered_model("once", "twice")
     assert code(renamed) == "INVALID_PARAMETER_VALUE"
@@ -265,6 +279,12 @@ def test_a_key_opens_as_a_token_or_a_password_and_errors_say_unauthenticated(
         monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", "anybody")
         monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", key)
         assert client.create_model_version("keyed", SOURCE).version == "1"
+        but_champion = add_key(tmp_path / "keys", "ci", [Role.ADMIN], ["champion"])
+        monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", but_champion)
+        client.set_registered_model_alias("keyed", "candidate", "1")
+        with pytest.raises(MlflowException, match="may move aliases, but not 'champion'") as kept:
+            client.set_registered_model_alias("keyed", "champion", "1")
+        assert code(kept) == "PERMISSION_DENIED"
 
 
 def test_bodies_have_a_limit(tmp_path: Path) -> None:

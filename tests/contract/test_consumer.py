@@ -15,10 +15,10 @@ from shared.events.envelope import Event
 from shared.events.registry import GoalStated
 from shared.log.log import EventLog
 from shared.log.records import Outgoing, TopicPartition
-from shared.log.store import Store, UnitOfWork
+from shared.log.store import BeingFilled, Store, UnitOfWork
 from shared.log.tables import Put, Table
 from shared.runtime.commands import new_id
-from shared.runtime.consumer import Consumer, NotYet, Received
+from shared.runtime.consumer import FILLED, Consumer, NotYet, Received
 from shared.runtime.relay import Relay
 from shared.runtime.replay import replay_dead_letters
 from shared.runtime.settings import Settings
@@ -155,6 +155,29 @@ async def test_a_consumer_killed_between_effect_and_commit_leaves_nothing_behind
     assert await bench.counts() == {}
     await bench.consumed(bench.consumer(store=bench.other))
     assert await bench.counts() == {"goal/a": 2}
+
+
+async def test_consumers_wait_while_a_rebuild_fills_the_views(bench: Bench):
+    """What was known before is marked no second time; afterwards the consumer goes on where the rebuild stands."""
+    before, after = bench.event("goal/a"), bench.event("goal/a")
+    await bench.publish(before, after)
+    filler, waiting = bench.consumer(), bench.consumer(store=bench.other)
+    filler.share = {bench.place: 1}
+    async with bench.store.filling():
+        async with running(waiting), running(filler):
+            assert await bench.store.wait_seen(after.id, SECONDS)
+            assert not await bench.store.wait_seen(before.id, 0)
+            await until(lambda: _is(waiting.problem == FILLED))
+        with pytest.raises(BeingFilled):
+            await waiting.catch_up(bench.place, await bench.log.read(bench.place, 0))
+    assert await bench.counts() == {"goal/a": 2}
+    await bench.publish(bench.event("goal/a"))
+    await bench.consumed(waiting)
+    assert await bench.counts() == {"goal/a": 3}
+
+
+async def _is(condition: bool) -> bool:
+    return condition
 
 
 async def test_a_stale_owner_is_fenced(bench: Bench):

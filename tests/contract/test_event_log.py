@@ -186,3 +186,20 @@ async def test_a_newcomer_takes_over(log_factory: LogFactory, topic: str):
         await receive(first, 2, at_once=2)
     async with subscribed(log, topic, offset=2) as second:
         assert [record.offset for record in await receive(second, 2)] == [2, 3]
+
+
+async def test_partitions_can_be_followed_outside_of_any_group(log_factory: LogFactory, topic: str):
+    log = await log_factory(topic)
+    place = TopicPartition(topic, 0)
+    await log.publish(topic, [outgoing(number) for number in range(4)])
+    async with log.follow({place: 2}) as one, log.follow({place: 0}) as other:
+        assert one.assignment() == {place}
+        assert [record.offset for record in await receive(one, 2)] == [2, 3]
+        assert [record.offset for record in await receive(other, 4)] == [0, 1, 2, 3]
+        await log.publish(topic, [outgoing(4)])
+        assert [record.offset for record in await receive(one, 1)] == [4]
+        one.seek(place, 3)
+        assert [record.offset for record in await receive(one, 2)] == [3, 4]
+    async with log.follow({place: 9}) as beyond:
+        with pytest.raises(OffsetOutOfRange):
+            await receive(beyond, 1)

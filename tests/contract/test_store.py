@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import pytest
 
 from shared.log.records import TopicPartition
-from shared.log.store import Fenced, IdempotencyRecord, InFlight
+from shared.log.store import Fenced, IdempotencyRecord, InFlight, InUse
 from shared.log.tables import Put
 from shared.runtime.commands import new_id
 from tests.contract.conftest import StoreFactory
@@ -135,3 +135,15 @@ async def test_two_units_never_hold_one_name(store_factory: StoreFactory):
     both = [["a", "b"], ["b", "a"]] * 4
     await asyncio.wait_for(asyncio.gather(*map(worker, both)), 20)
     assert most == 1
+
+
+async def test_one_at_a_time_fills_the_views(store_factory: StoreFactory):
+    store = await store_factory([GOALS])
+    assert not await store.is_filled()
+    async with store.filling():
+        assert await store.is_filled()
+        with pytest.raises(InUse):
+            async with store.filling():
+                pass
+        assert await store.is_filled(), "who was refused took nothing"
+    assert not await store.is_filled()

@@ -74,9 +74,15 @@ class Recorder:
             assert time.monotonic() < deadline, "the record never stays quiet while it is asked"
         self.kept += answers
 
-    def different(self) -> list[tuple[str, str]]:
-        """The (path, moment) of every answer that is now another one, asked as of its moment."""
-        return [(one.path, one.moment) for one in self.kept if self._again(one) != _told(one.answer)]
+    def different(self) -> list[tuple[str, str, dict[str, tuple[Any, Any]]]]:
+        """(path, moment, member → then and now) of every answer that is now another one, asked as of its moment."""
+        found: list[tuple[str, str, dict[str, tuple[Any, Any]]]] = []
+        for one in self.kept:
+            then, again = _told(one.answer), self._again(one)
+            names = [name for name in then | again if then.get(name) != again.get(name)]
+            if names:
+                found.append((one.path, one.moment, {name: (then.get(name), again.get(name)) for name in names}))
+        return found
 
     def _document(self, path: str, moment: str) -> Kept:
         times = {"at": moment, "known_at": moment}
@@ -94,6 +100,10 @@ class Recorder:
             time.sleep(0.2)
 
 
+ABOUT_NOW = ("next", "behind_seconds", "waiting")
+"""Members that tell about the moment of asking: a place in a list that has grown, how far the ledger is behind now."""
+
+
 def _told(answer: Any) -> Any:
-    """An answer without its cursor, which names a place in a list that has grown."""
-    return {name: value for name, value in answer.items() if name != "next"}
+    """What an answer says about the moment that it was asked about."""
+    return {name: value for name, value in answer.items() if name not in ABOUT_NOW}

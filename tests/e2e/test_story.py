@@ -1,10 +1,11 @@
 """The story of the demo on real flights, told to the embedded system and to ten processes on Kafka, from one source.
 
-Every figure that the services tell is recomputed from the raw data by the story itself.
+Every figure that the services tell is recomputed from the raw data by the story itself. The embedded system is asked
+about its past, too; of the ten processes each one dies once.
 """
 
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Protocol
 
@@ -22,15 +23,19 @@ from muniment.demo.story.scene import Scene
 from muniment.demo.train import Trained, train
 from tests.e2e.apart import apart
 from tests.e2e.embedded import Embedded
-from tests.e2e.killing import Killing, killing
+from tests.e2e.killing import killing
+from tests.e2e.past import Recorder
 
 Urls = str | Mapping[str, str]
+Prepare = Callable[[Scene], None]
+ASKED_ON = ("21", "25", "30", "07", "11")
+"""Days of the months after which the live system is asked: deployed, on trial, promoted."""
 
 
-class Told(Protocol):
-    """Tells the story; with a killer, one process dies after each day of it."""
+class Telling(Protocol):
+    """Tells the story to a system, prepared by somebody, and is asked for the scene while the system still runs."""
 
-    def __call__(self, urls: Urls, killer: Killing | None = None) -> Scene: ...
+    def __call__(self, client: Client, prepare: Prepare) -> Scene: ...
 
 
 @pytest.fixture(scope="module")
@@ -44,64 +49,74 @@ def trained(flights: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> 
 
 
 @pytest.fixture
-def told(flights: pd.DataFrame, trained: Trained) -> Told:
-    """Tells the story of three weeks in April to a system."""
+def told(flights: pd.DataFrame, trained: Trained) -> Telling:
+    """Tells the story of three weeks in April."""
 
-    def tell_to(urls: Urls, killer: Killing | None = None) -> Scene:
-        with Client(urls, patience=120.0) as client, progress_display(Console(quiet=True)) as progress:
+    def tell_to(client: Client, prepare: Prepare) -> Scene:
+        with progress_display(Console(quiet=True)) as progress:
             scene = scene_of(client, flights, trained, SHORT, progress)
-            if killer is not None:
-                _die_daily(client, scene, killer)
+            prepare(scene)
             tell(scene)
             return scene
 
     return tell_to
 
 
-@pytest.fixture(params=["embedded", pytest.param("kafka", marks=[pytest.mark.kafka, pytest.mark.slow])])
-def system(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Urls]:
-    """The addresses of a running system."""
-    if request.param == "embedded":
-        with Embedded(tmp_path / "data") as embedded:
-            embedded.start()
-            yield embedded.url
-    else:
-        broker: KafkaBroker = request.getfixturevalue("own_broker")
-        with apart(tmp_path, broker.address) as processes:
-            yield processes.urls
-
-
-def test_every_figure_of_the_story_follows_from_the_raw_data(system: Urls, told: Told) -> None:
-    scene = told(system)
-    assert [line for line in scene.lines if not line.holds] == []
-    names = {line.name for line in scene.lines if line.checked}
-    assert {"Flights", "Winner of the trial by cost", "Replay from zero equals the live record"} <= names
-    assert len(scene.flights) > 15_000
-    assert set(scene.played.versions) == {1, 2}
-    assert len(scene.flags) == 4
+def test_every_figure_follows_from_the_raw_data_and_every_answer_about_the_past_is_what_was_answered_then(
+    tmp_path: Path, told: Telling
+) -> None:
+    with Embedded(tmp_path / "data") as embedded:
+        embedded.start()
+        with _client(embedded.url) as client:
+            recorder = Recorder(client)
+            scene = told(client, lambda scene: _after_each_day(scene, lambda day: _ask(recorder, scene, day)))
+            recorder.ask(scene)
+            assert recorder.times > len(ASKED_ON)
+            assert recorder.different() == []
+    _holds(scene)
+    estates = {str(one.answer["items"]) for one in recorder.kept if one.path == "/v1/estate"}
+    assert len(estates) >= 3  # deployed, on trial, promoted
 
 
 @pytest.mark.kafka
 @pytest.mark.slow
 @pytest.mark.timeout(1_200)
 def test_each_of_ten_processes_is_killed_and_no_figure_changes(
-    own_broker: KafkaBroker, tmp_path: Path, told: Told
+    own_broker: KafkaBroker, tmp_path: Path, told: Telling
 ) -> None:
-    with apart(tmp_path, own_broker.address) as processes:
+    with apart(tmp_path, own_broker.address) as processes, _client(processes.urls) as client:
         order = random.Random(2013).sample(sorted(processes.processes), k=10)
         with killing(processes, order) as killer:
-            scene = told(processes.urls, killer)
+            client.http.event_hooks["request"].append(killer.requested)
+            scene = told(client, lambda scene: _after_each_day(scene, lambda day: killer.next()))
             killer.recovered()
-        assert [line for line in scene.lines if not line.holds] == []
+        _holds(scene)
         assert killer.killed == order
 
 
-def _die_daily(client: Client, scene: Scene, killer: Killing) -> None:
-    client.http.event_hooks["request"].append(killer.requested)
+def _client(urls: Urls) -> Client:
+    return Client(urls, patience=120.0)
+
+
+def _after_each_day(scene: Scene, act: Callable[[str], None]) -> None:
     step = scene.step
 
-    def step_and_die(rows: int, day: str) -> None:
+    def step_and_act(rows: int, day: str) -> None:
         step(rows, day)
-        killer.next()
+        act(day)
 
-    scene.step = step_and_die
+    scene.step = step_and_act
+
+
+def _ask(recorder: Recorder, scene: Scene, day: str) -> None:
+    if day[:2] in ASKED_ON:
+        recorder.ask(scene)
+
+
+def _holds(scene: Scene) -> None:
+    assert [line for line in scene.lines if not line.holds] == []
+    names = {line.name for line in scene.lines if line.checked}
+    assert {"Flights", "Winner of the trial by cost", "Replay from zero equals the live record"} <= names
+    assert len(scene.flights) > 15_000
+    assert set(scene.played.versions) == {1, 2}
+    assert len(scene.flags) == 4

@@ -12,6 +12,7 @@ from fastapi.responses import Response, StreamingResponse
 
 from services.audit.api.moments import At, KnownAt, asked
 from services.audit.exports import cyclonedx, openlineage, parquet, prov
+from services.audit.pages import in_header
 from services.audit.reports.facts import Facts
 from services.audit.reports.gathering import Gathering
 from shared.log.tables import Query, Where, equal
@@ -42,7 +43,7 @@ def _standard(
         if facts is None:
             not_found("model", model, await gathering.models())
         data = await asyncio.to_thread(_json, build, facts)
-        headers = {"Content-Disposition": f'inline; filename="{model}.{name}.json"'}
+        headers = {"Content-Disposition": f'inline; filename="{in_header(model)}.{name}.json"'}
         if facts.limits:
             headers["Muniment-Truncated"] = " ".join(facts.limits)
         return Response(data, media_type=media_type, headers=headers)

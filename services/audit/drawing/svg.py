@@ -9,7 +9,7 @@ from services.audit.drawing.picture import Arrow, Picture, Shown
 from services.audit.drawing.words import family
 
 MEDIA_TYPE = "image/svg+xml"
-WIDTH, HEIGHT, ACROSS, GAP, MARGIN = 204.0, 56.0, 92.0, 16.0, 28.0
+WIDTH, HEIGHT, ACROSS, GAP, MARGIN = 232.0, 56.0, 92.0, 16.0, 28.0
 FOOT = 40.0
 TITLE_CHARACTERS, LINE_CHARACTERS = 27, 34
 LABELLED = 60

@@ -30,13 +30,16 @@ class Copies:
         return cls(url, system, root.rstrip("/"))
 
     def put(self, size: int, text: str, note: str) -> None:
-        """Keep a checkpoint; `text` is what its note says, without signatures. Raises CopyDiffers."""
+        """Keep a checkpoint; `text` is what its note says, without signatures. An older one, as while the views are
+        rebuilt, does not take the newest one's place. Raises CopyDiffers."""
         name = f"checkpoints/{size:019d}"
         held = self.read(name)
         if held is not None and not held.startswith(text + "\n"):
             raise CopyDiffers(f"{self.url} holds another checkpoint of {size} leaves than the one on record")
-        self._write(name, note)
-        self._write("checkpoint", note)
+        if held is None:
+            self._write(name, note)
+        if self._newest() <= size:
+            self._write("checkpoint", note)
 
     def sizes(self) -> list[int]:
         """The sizes of the checkpoints that are kept there, ascending."""
@@ -47,6 +50,13 @@ class Copies:
     def of_size(self, size: int) -> str | None:
         """The note of this size."""
         return self.read(f"checkpoints/{size:019d}")
+
+    def _newest(self) -> int:
+        """The size that `checkpoint` tells, if such a checkpoint is kept; else 0."""
+        _, _, rest = (self.read("checkpoint") or "").partition("\n")
+        size = rest.partition("\n")[0]
+        told = int(size) if size.isascii() and size.isdigit() and len(size) < 20 else 0
+        return told if told and self.of_size(told) is not None else 0
 
     def read(self, name: str) -> str | None:
         try:

@@ -34,6 +34,8 @@ class RuntimeBody(BaseModel):
             raise ValueError("a v2 runtime needs the url of its server")
         if self.kind == "onnx" and self.url is not None:
             raise ValueError("an onnx runtime runs in process and takes no url")
+        if self.kind == "v2" and "/versions/" in str(self.url):
+            raise ValueError("the url is the server's or the model's; a version is asked by its number here")
         return self
 
     def fact(self) -> Runtime:

@@ -16,6 +16,7 @@ from services.deployer.domain import Deploy, Report
 from shared.events.registry import Artifact
 from shared.runtime.http import Call, reading, writing
 from shared.runtime.identity import Role
+from shared.runtime.openapi import also
 from shared.runtime.problems import Problem
 from shared.runtime.responses import Answer
 from shared.runtime.service import Service
@@ -43,7 +44,7 @@ def router(service: Service, serving: Serving) -> APIRouter:
         wanted = Deploy(name, body.model, body.version, body.environment, runtime, resources, facts)
         return await run.command(call, name, Report(wanted, body.reason), body)
 
-    @routes.get("/manifest", response_class=Response, responses={200: {"content": {YAML: {}}}})
+    @routes.get("/manifest", response_class=Response, responses={200: {"content": {YAML: {}}}} | also(409))
     async def manifest(
         name: str,
         call: Annotated[Call, Depends(read)],
@@ -51,14 +52,17 @@ def router(service: Service, serving: Serving) -> APIRouter:
         version: Annotated[int | None, Query(ge=1, le=2**31 - 1, description="Default: the champion.")] = None,
     ) -> Response:
         """A manifest (YAML) that runs a version with the declared resources: a KServe InferenceService or a Compose
-        file, both with Triton, which `runtime` v2 can ask."""
+        file, both with Triton, which `runtime` v2 can ask. 409 `no-manifest` where its file is not to be had so."""
         state = await run.current(name)
         number = version or state.traffic.champion
         row = await service.store.get("model_versions", state.model, number)
         if row is None:
             raise Problem(404, "unknown-version", f"Model '{state.model}' has no version {number}.")
         artifact = Artifact.model_validate(row["artifact"])
-        made = MAKERS[format](name, state.model, number, artifact, state.resources)
+        try:
+            made = MAKERS[format](name, state.model, number, artifact, state.resources)
+        except manifests.NoManifest as error:
+            raise Problem(409, "no-manifest", f"There is no {format} manifest: {error}.") from error
         return Response(manifests.yaml(made), media_type=YAML)
 
     return routes

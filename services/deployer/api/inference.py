@@ -21,8 +21,10 @@ from shared.runtime.http import Answered, Call, writing
 from shared.runtime.openapi import also
 from shared.runtime.problems import Problem
 from shared.runtime.responses import Json, PlainRoute, encoded
+from shared.runtime.scopes import body_of, headers_of
 from shared.runtime.service import Service
 
+_HEADER = HEADER.lower().encode()
 _VERSION = {"name": "version", "in": "path", "required": True, "schema": {"type": "integer", "minimum": 1}}
 _BODY: dict[str, Any] = {
     "parameters": [{"name": "name", "in": "path", "required": True, "schema": {"type": "string"}}],
@@ -42,8 +44,8 @@ def router(service: Service, serving: Serving) -> APIRouter:
         call = await take(request)
         if b"after=" in request.scope["query_string"]:
             await serving.routes.refresh()
-        header, raw = request.headers.get(HEADER), await request.body()
-        body = parsed(raw) if header is None else unpacked(raw, header)
+        header, raw = headers_of(request.scope).get(_HEADER), await body_of(request)
+        body = parsed(raw) if header is None else unpacked(raw, header.decode("latin-1"))
         route = await serving.routes.get(request.path_params["name"])
         if call.idempotency_key is not None and any(one.target.subject for one in route.served.values()):
             call.digest = await call.service.keyring.blind(call.digest)  # a digest of few values could be guessed at

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -28,8 +28,7 @@ from shared.runtime.problems import Problem
 from shared.runtime.settings import Settings
 
 
-@dataclass(frozen=True, slots=True)
-class Asking:
+class Asking(NamedTuple):
     """Who asks, under which request id. `seed` and `batch_id` (of a version) are the same when an idempotent request is
     repeated, so that its rows fall and its events are named as before; `moment` checks a time; `alone`: a lone row may
     share a batch with others."""

@@ -2,22 +2,28 @@
 
 import asyncio
 import math
+from collections import OrderedDict
 from dataclasses import dataclass
+from time import monotonic
 from typing import Any
 from urllib.parse import quote
 
 import httpx
+import numpy as np
 import orjson
 
 from services.deployer.serving.breaker import Breaker
-from services.deployer.serving.frames import Columns, Frame
-from services.deployer.serving.refusals import bad_request
-from services.deployer.serving.tensors import read_tensors, write_tensor
+from services.deployer.serving.frames import DTYPES, Columns, Frame
+from services.deployer.serving.refusals import Unservable, bad_request
+from services.deployer.serving.remote_inputs import Told, request_of, told_inputs
+from services.deployer.serving.tensors import read_tensors
 from shared.events.registry import Signature
 from shared.models.outputs import output_columns
 from shared.runtime.problems import Problem
 
 MAX_BREAKERS = 1_000
+PLACE_SECONDS = 10.0
+"""How long what a server tells of a model is believed, unless it fails before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,60 +39,114 @@ class Limits:
     max_values: int = 10_000_000
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a version is asked, and the inputs that its server tells; none: it does not say."""
+
+    address: str
+    inputs: tuple[Told, ...] = ()
+
+
 class RemoteModels:
     """One HTTP client for all of them. A deployment's `url` is a model's address (`…/v2/models/NAME`) or its server's,
-    where the model then has its name here; versions have their numbers here."""
+    where the model then has its name here; versions have their numbers here. A server that knows no versions (KServe;
+    MLServer where none is set) is asked without one, for the champion alone: it could not tell others apart."""
 
     def __init__(self, limits: Limits, transport: httpx.AsyncBaseTransport | None = None) -> None:
         timeout = httpx.Timeout(limits.seconds, connect=min(limits.connect_seconds, limits.seconds))
         self._client = httpx.AsyncClient(timeout=timeout, transport=transport)
         self._limits = limits
         self._breakers: dict[str, Breaker] = {}
+        self._places: OrderedDict[str, tuple[Place, float]] = OrderedDict()
 
-    async def run(self, url: str, model: str, version: int, frame: Frame, signature: Signature) -> Columns:
-        """The outputs of these rows. Raises Problem 400 (it refused the input), 502, 504; Unservable."""
-        inputs = [write_tensor(name, column) for name, column in frame.columns.items()]
-        body = orjson.dumps({"inputs": inputs}, option=orjson.OPT_SERIALIZE_NUMPY)
-        answer = await self._post(f"{_address(url, model, version)}/infer", body)
+    async def run(
+        self, url: str, model: str, version: int, frame: Frame, signature: Signature, champion: bool = True
+    ) -> Columns:
+        """The outputs of these rows. Raises Problem 400 (it refused the input), 502, 503, 504; Unservable."""
+        answer = await self._through(_address(url, model), version, frame, champion)
         try:
             tensors = read_tensors(answer["outputs"], self._limits.max_values)
         except (Problem, KeyError, TypeError) as error:
             raise _failed(f"answers what is no answer of the protocol: {error}") from error
         return output_columns([one.name for one in tensors], [one.array for one in tensors], frame.rows, signature)
 
-    async def ready(self, url: str, model: str, version: int) -> str | None:
+    async def ready(
+        self, url: str, model: str, version: int, signature: Signature | None = None, champion: bool = True
+    ) -> str | None:
         """Why the version is not ready there, if so."""
         try:
-            answer = await self._client.get(f"{_address(url, model, version)}/ready")
-        except httpx.HTTPError as error:
+            place = await self._place(_address(url, model), version, champion)
+            answer = await self._client.get(f"{place.address}/ready")
+            if signature is not None and answer.is_success:
+                nothing = {one.name: np.empty(0, DTYPES[one.type]) for one in signature.inputs}
+                request_of(Frame(0, nothing), place.inputs)
+        except Unservable as error:
+            return str(error)
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
             return f"{url} does not answer: {type(error).__name__} {error}".strip()
         return None if answer.is_success else f"{url} answers {answer.status_code}"
 
     async def close(self) -> None:
         await self._client.aclose()
 
-    async def _post(self, url: str, body: bytes) -> Any:
-        """The answer's JSON, through the server's circuit breaker. Raises Problem 400, 502, 503, 504."""
-        breaker = self._breaker(url)
+    async def _through(self, base: str, version: int, frame: Frame, champion: bool) -> Any:
+        """The answer's JSON, through the model's circuit breaker. Raises Problem 400, 502, 503, 504; Unservable."""
+        own = f"{base}/versions/{version}"
+        breaker = self._breaker(own)
         wait = breaker.wait()
         if wait > 0:
-            detail = f"{url} failed {self._limits.failures} times in a row and is left alone for a while."
+            detail = f"{own} failed {self._limits.failures} times in a row and is left alone for a while."
             headers = {"Retry-After": str(math.ceil(wait))}
             raise Problem(503, "runtime-unavailable", detail, "Look at that server.", headers=headers)
         try:
             async with asyncio.timeout(self._limits.seconds):
-                answer = _read(await self._tries(url, body))
+                answer = await self._asked(base, version, frame, champion)
         except TimeoutError as error:
             breaker.failed()
-            raise Problem(504, "runtime-timeout", f"{url} did not answer in time.", "Try again.") from error
+            raise Problem(504, "runtime-timeout", f"{own} did not answer in time.", "Try again.") from error
         except Problem as problem:
-            (breaker.failed if problem.status >= 500 else breaker.succeeded)()
+            if problem.status >= 500:
+                self._places.pop(own, None)  # the model there may be another one by now
+                breaker.failed()
+            else:
+                breaker.succeeded()
             raise
         except BaseException:
             breaker.left()
             raise
         breaker.succeeded()
         return answer
+
+    async def _asked(self, base: str, version: int, frame: Frame, champion: bool) -> Any:
+        try:
+            place = await self._place(base, version, champion)
+        except httpx.HTTPError:  # whoever does not say how to ask is asked all the same, and tried again
+            place = Place(f"{base}/versions/{version}")
+        body = orjson.dumps(request_of(frame, place.inputs), option=orjson.OPT_SERIALIZE_NUMPY)
+        return _read(await self._tries(f"{place.address}/infer", body))
+
+    async def _place(self, base: str, version: int, champion: bool) -> Place:
+        """Where to ask a version, by its server's metadata. Raises httpx's errors, Unservable."""
+        own = f"{base}/versions/{version}"
+        place, until = self._places.get(own, (Place(own), 0.0))
+        if monotonic() > until:
+            place = await self._found(base, own)
+            while len(self._places) >= MAX_BREAKERS:
+                self._places.popitem(last=False)
+            self._places[own] = place, monotonic() + PLACE_SECONDS
+        if place.address != own and not champion:
+            raise Unservable(f"{base} knows no versions, so it answers for the champion alone")
+        return place
+
+    async def _found(self, base: str, own: str) -> Place:
+        answer = await self._client.get(own)
+        if answer.is_success:
+            return Place(own, told_inputs(_json(answer)))
+        answer = await self._client.get(base)
+        told = _json(answer) if answer.is_success else None
+        if not isinstance(told, dict) or told.get("versions"):
+            return Place(own)  # which then tells what is wrong
+        return Place(base, told_inputs(told))
 
     async def _tries(self, url: str, body: bytes) -> httpx.Response:
         """An inference changes nothing there, so that it may be asked again."""
@@ -127,11 +187,16 @@ def _read(answer: httpx.Response) -> Any:
         raise _failed("answers no JSON") from error
 
 
-def _address(url: str, model: str, version: int) -> str:
+def _json(answer: httpx.Response) -> Any:
+    try:
+        return orjson.loads(answer.content)
+    except orjson.JSONDecodeError:
+        return None
+
+
+def _address(url: str, model: str) -> str:
     base = url.rstrip("/")
-    if "/v2/models/" not in base:
-        base = f"{base}/v2/models/{quote(model, safe='')}"
-    return f"{base}/versions/{version}"
+    return base if "/v2/models/" in base else f"{base}/v2/models/{quote(model, safe='')}"
 
 
 def _failed(what: str) -> Problem:

@@ -1,5 +1,7 @@
 """Whatever answers for a version, behind one door."""
 
+from contextlib import suppress
+
 from services.deployer.serving.batching import Row
 from services.deployer.serving.frames import Columns, Frame
 from services.deployer.serving.onnx import OnnxModels
@@ -34,10 +36,11 @@ class Runtimes:
         runtime = route.state.runtime
         try:
             if runtime.kind == "v2":
-                target = served.target
-                return await self.remote.run(runtime.url or "", target.model, target.version, frame, served.signature)
-            model = await self.onnx.get(served.key, served.artifact, served.signature)
-            return await model.run(frame)
+                model, signature = served.target.model, served.signature
+                champion = version == route.state.traffic.champion
+                return await self.remote.run(runtime.url or "", model, version, frame, signature, champion)
+            session = await self.onnx.get(served.key, served.artifact, served.signature)
+            return await session.run(frame)
         except Unservable as error:
             raise not_ready(route, version, str(error)) from error
 
@@ -50,6 +53,13 @@ class Runtimes:
         except Unservable as error:
             raise not_ready(route, version, str(error)) from error
 
+    async def warm(self, route: Route, version: int) -> None:
+        """Load a version that runs in process. Why it cannot be loaded is told when it is asked."""
+        served = route.served.get(version)
+        if served is not None and route.state.runtime.kind == "onnx":
+            with suppress(Unservable):
+                await self.onnx.get(served.key, served.artifact, served.signature)
+
     async def problem(self, route: Route, version: int) -> str | None:
         """Why a version cannot be asked now, if so; loads it."""
         served, runtime = route.served.get(version), route.state.runtime
@@ -60,7 +70,8 @@ class Runtimes:
         if served is None:
             return "its registration has not arrived here yet"
         if runtime.kind == "v2":
-            return await self.remote.ready(runtime.url or "", served.target.model, version)
+            champion = version == route.state.traffic.champion
+            return await self.remote.ready(runtime.url or "", served.target.model, version, served.signature, champion)
         try:
             await self.onnx.get(served.key, served.artifact, served.signature)
         except Unservable as error:

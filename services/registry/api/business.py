@@ -15,6 +15,7 @@ from shared.runtime.http import Call, page, reading, stated, writing
 from shared.runtime.identity import Role
 from shared.runtime.service import Service
 
+MAX_SHOWN = 1_000
 _ASKERS = (Role.SME, Role.DATA_SCIENTIST, Role.RISK_MANAGER, Role.ARCHITECT)
 
 
@@ -40,8 +41,10 @@ def add_business(routes: APIRouter, service: Service) -> None:
     async def one_goal(name: str, call: Annotated[Call, seeing]) -> dict[str, Any]:
         """A goal, its KPIs and the models that serve it."""
         goal = await one(service, "goal", "goals", name)
-        measured = await service.store.find(Query("kpis", equal(goal=name), columns=("name", "unit", "target")))
-        models = await service.store.find(Query("models", equal(goal=name), columns=("name",)))
+        measured = await service.store.find(
+            Query("kpis", equal(goal=name), limit=MAX_SHOWN, columns=("name", "unit", "target"))
+        )
+        models = await service.store.find(Query("models", equal(goal=name), limit=MAX_SHOWN, columns=("name",)))
         return goal | {"kpis": measured, "models": [row["name"] for row in models]}
 
     @routes.post("/v1/kpis", status_code=201)

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends
 from fastapi.responses import JSONResponse
 
 from services.registry.api.bodies import DatasetBody, PipelineBody, RunBody
-from services.registry.api.known import Limit, dataset_refs, one
+from services.registry.api.known import Limit, dataset_refs, ever, one
 from services.registry.domain import datasets, pipelines
 from shared.events.registry import DatasetRegistered, PipelineRegistered, PipelineRunRecorded
 from shared.log.store import UnitOfWork
@@ -90,4 +90,6 @@ def add_data(routes: APIRouter, service: Service) -> None:
     ) -> dict[str, Any]:
         """Runs of a pipeline, the newest first."""
         await one(service, "pipeline", "pipelines", name)
-        return await page(service, Query("runs", equal(pipeline=name), ("-started_at",), limit), cursor)
+        return await page(
+            service, Query("runs", (*equal(pipeline=name), *ever("started_at")), ("-started_at",), limit), cursor
+        )

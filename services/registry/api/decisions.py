@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends
 from fastapi.responses import JSONResponse
 
 from services.registry.api.bodies import DecisionBody
-from services.registry.api.known import Limit, model_state, need_goal, one
+from services.registry.api.known import Limit, model_state, need_goal, need_kpi, one
 from services.registry.domain import decisions
 from shared.events.registry import DecisionModelled, Informing
 from shared.log.store import UnitOfWork
@@ -37,6 +37,8 @@ def add_decisions(routes: APIRouter, service: Service) -> None:
                 await need_goal(service, unit, body.goal)
             for item in body.models:
                 await model_state(service, unit, item.model)
+            for name in body.kpis:
+                await need_kpi(service, unit, name)
             command = decisions.ModelDecision(decision)
             return await stated(service, unit, decisions, f"decision/{body.name}", command, context)
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends
 from fastapi.responses import JSONResponse
 
-from services.registry.api.known import Limit, model_state, one
+from services.registry.api.known import Limit, ever, model_state, one
 from services.registry.api.policies import policy_version
 from services.registry.api.release import may_speak_as
 from services.registry.api.ruling_bodies import ConditionBody, ExceptionBody, WithdrawBody
@@ -70,7 +70,7 @@ def _asked(routes: APIRouter, service: Service) -> None:
         """How the gate changed, the newest first: when, by whom, by which version of the policy, which rules."""
         await one(service, "model", "models", name)
         where = equal(model=name, version=version, stage=stage)
-        return await page(service, Query("gate_changes", where, ("-sequence",), limit), cursor)
+        return await page(service, Query("gate_changes", (*where, *ever("sequence")), ("-sequence",), limit), cursor)
 
 
 def _eased(routes: APIRouter, service: Service) -> None:
@@ -125,7 +125,7 @@ def _eased(routes: APIRouter, service: Service) -> None:
 
 async def _stated_at(service: Service, asked: dict[str, Any], moment: datetime) -> dict[str, Any]:
     """The gate as it was stated last until a moment. Raises Problem 404 where nothing was stated by then."""
-    where = (*equal(**asked), Where("at", "<=", moment))
+    where = (*equal(**asked), Where("at", "<=", moment), *ever("sequence"))
     rows = await service.store.find(Query("gate_changes", where, ("-sequence",), 1))
     if not rows:
         detail = f"Nothing was stated about this gate of version {asked['version']} until {moment:%Y-%m-%dT%H:%M:%SZ}."

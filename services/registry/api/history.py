@@ -9,7 +9,7 @@ from fastapi.responses import JSONResponse
 
 from services.registry.api.bodies import MergeBody, RetireBody, TagBody, ValueItem
 from services.registry.api.given import References, given, referenced
-from services.registry.api.known import Limit, model_state, one
+from services.registry.api.known import Limit, ever, model_state, one
 from services.registry.api.moving import MOVERS, may_move_all
 from services.registry.domain import models
 from services.registry.domain.model_state import ModelState
@@ -46,7 +46,7 @@ def _add_branches(routes: APIRouter, service: Service, references: References) -
             "next": None,
         }
 
-    @routes.post("/v1/models/{name}/branches/{branch}/merge", status_code=201)
+    @routes.post("/v1/models/{name}/branches/{branch:path}/merge", status_code=201)
     async def merge(name: str, branch: str, body: MergeBody, call: Annotated[Call, building]) -> JSONResponse:
         """Merge another branch into this one: the next version, with two parents, which states whose change won.
 
@@ -145,7 +145,8 @@ def _add_tags(routes: APIRouter, service: Service) -> None:
     async def changes(name: str, version: int, key: str, limit: int, cursor: str | None) -> dict[str, Any]:
         await one(service, "model", "models", name)
         now = await service.store.get("tags", name, version, key)
-        query = Query("tag_changes", equal(model=name, version=version, key=key), ("-sequence",), limit)
+        where = (*equal(model=name, version=version, key=key), *ever("sequence"))
+        query = Query("tag_changes", where, ("-sequence",), limit)
         return {"tag": key, "value": now["value"] if now else None} | await page(service, query, cursor)
 
     @routes.put("/v1/models/{name}/tags/{key}")

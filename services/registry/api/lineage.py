@@ -10,7 +10,7 @@ from fastapi.responses import JSONResponse
 from pydantic import Field
 
 from services.registry.api.columns import column_lineage
-from services.registry.api.known import Limit
+from services.registry.api.known import Limit, ever
 from services.registry.domain import openlineage
 from shared.events.envelope import Event
 from shared.events.refusal import Refused
@@ -95,7 +95,7 @@ def add_lineage(routes: APIRouter, service: Service) -> None:
     ) -> dict[str, Any]:
         """OpenLineage events as they came, the newest first: of a run, of a job or data set, or all."""
         asked = {"namespace": namespace, "name": name, "run": run.lower() if run else None}
-        where = equal(**{key: value for key, value in asked.items() if value is not None})
+        where = (*equal(**{key: value for key, value in asked.items() if value is not None}), *ever("at"))
         return await page(service, Query("lineage_reports", where, ("-at",), limit), cursor)
 
     @routes.get("/v1/datasets/{name}/columns/{column}/lineage")

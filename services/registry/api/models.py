@@ -7,7 +7,7 @@ from fastapi.responses import JSONResponse
 
 from services.registry.api.bodies import AliasBody, ModelBody
 from services.registry.api.decisions import informed_by
-from services.registry.api.known import Limit, model_state, need_goal, one
+from services.registry.api.known import Limit, ever, model_state, need_goal, one
 from services.registry.api.moving import MOVERS, gate_of, may_move
 from services.registry.domain import models
 from services.registry.policies import policies_in
@@ -78,11 +78,12 @@ def add_models(routes: APIRouter, service: Service) -> None:
         return await call.in_unit(work)
 
     @routes.get("/v1/models/{name}/aliases")
-    async def list_aliases(name: str, call: Annotated[Call, seeing]) -> dict[str, Any]:
+    async def list_aliases(
+        name: str, call: Annotated[Call, seeing], limit: Limit = 1_000, cursor: str | None = None
+    ) -> dict[str, Any]:
         """Where each alias points."""
         await one(service, "model", "models", name)
-        rows = await service.store.find(Query("aliases", equal(model=name), limit=1_000))
-        return {"items": rows, "next": None}
+        return await page(service, Query("aliases", equal(model=name), limit=limit), cursor)
 
     @routes.get("/v1/models/{name}/aliases/{alias}")
     async def alias_history(
@@ -91,6 +92,7 @@ def add_models(routes: APIRouter, service: Service) -> None:
         """Where an alias points, and who moved it when and why, the newest move first."""
         await one(service, "model", "models", name)
         now = await service.store.get("aliases", name, alias)
-        moves = Query("alias_moves", equal(model=name, alias=alias), ("-sequence",), limit)
+        where = (*equal(model=name, alias=alias), *ever("sequence"))
+        moves = Query("alias_moves", where, ("-sequence",), limit)
         history = await page(service, moves, cursor)
         return {"alias": alias, "version": now["version"] if now else None} | history

@@ -9,7 +9,11 @@ MOVERS = (Role.DATA_SCIENTIST, Role.SOFTWARE_ENGINEER, Role.DEVOPS, Role.RISK_MA
 
 
 def may_move(call: Call, alias: str) -> None:
-    """Raises Problem 403 `alias-not-allowed` where `alias_roles` keeps the alias for others."""
+    """Raises Problem 403 `alias-not-allowed` where `alias_roles` keeps the alias for others, or the caller's key does
+    not move it."""
+    if alias in call.caller.not_aliases:
+        detail = f"The key of {call.caller.actor} may move aliases, but not '{alias}'."
+        raise Problem(403, "alias-not-allowed", detail, "Ask for a key that may.")
     named = call.service.settings.alias_roles.get(alias)
     if named is None:
         return

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends
 from fastapi.responses import JSONResponse
 
-from services.registry.api.known import Limit
+from services.registry.api.known import Limit, ever
 from services.registry.api.ruling_bodies import DecisionBody, PolicyBody
 from services.registry.domain import policies
 from services.registry.domain.dmn_table import table_of
@@ -64,7 +64,9 @@ def add_policies(routes: APIRouter, service: Service) -> None:
         stage: Stage, call: Annotated[Call, seeing], limit: Limit = 100, cursor: str | None = None
     ) -> dict[str, Any]:
         """Proposals, the newest first, and what became of them: waiting, adopted or declined."""
-        return await page(service, Query("policy_proposals", equal(stage=stage), ("-at",), limit), cursor)
+        return await page(
+            service, Query("policy_proposals", (*equal(stage=stage), *ever("at")), ("-at",), limit), cursor
+        )
 
     @routes.post("/v1/policies/{stage}/proposals/{proposal}/decision", status_code=201)
     async def decide_proposal(

@@ -59,6 +59,10 @@ def add_release(routes: APIRouter, service: Service) -> None:
         may_speak_as(call, body.role)
         context = call.context(body.at)
         expires = utc(body.expires)
+        if body.decision == "reject" and (body.conditions or expires):
+            raise Problem(422, "bad-approval", "Only an approval has conditions and an end; a rejection has a comment.")
+        if expires is not None and expires <= context.at:
+            raise Problem(422, "bad-approval", "The approval would have ended already; 'expires' lies in the future.")
         said = {"model": name, "version": version, "approval": context.event_id, "role": body.role}
         said["comment"] = body.comment
         approved = body.decision == "approve"

@@ -1,5 +1,6 @@
 """Versions of a model: what they are, what was found out about them, who approved, and whether the gate is open."""
 
+from itertools import islice
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends
@@ -10,11 +11,13 @@ from services.registry.api.given import References, given, referenced
 from services.registry.api.known import Limit, model_state, one
 from services.registry.domain import models
 from services.registry.domain.diff import diff
+from services.registry.domain.merging import older
 from services.registry.policies import policies_in, read_ahead
 from shared.log.store import UnitOfWork
 from shared.log.tables import Query, Where, equal
 from shared.runtime.http import Call, page, reading, stated, writing
 from shared.runtime.identity import Role
+from shared.runtime.paging import bad_cursor
 from shared.runtime.service import Service
 
 _BUILDERS = (Role.DATA_SCIENTIST, Role.SOFTWARE_ENGINEER, Role.SERVICE)
@@ -72,12 +75,13 @@ def add_versions(routes: APIRouter, service: Service) -> None:
         about = models.version_of(state, version)
         row = await service.store.get("versions", name, version) or about.registered.model_dump(mode="json")
         mine = equal(model=name, version=version)
-        evidence = await service.store.find(Query("evidence", mine, ("at",), MAX_SHOWN))
-        approvals = await service.store.find(Query("approvals", mine, ("at",), MAX_SHOWN))
+        evidence = await service.store.find(Query("evidence", mine, ("-at",), MAX_SHOWN))
+        approvals = await service.store.find(Query("approvals", mine, ("-at",), MAX_SHOWN))
         gates = {stage: gate.allowed for stage, gate in about.gates.items()}
         aliases = sorted(alias for alias, number in state.aliases.items() if number == version)
         said = {"tags": dict(about.marks.tags), "description": about.marks.description, "retired": about.retired}
-        return row | said | {"evidence": evidence, "approvals": approvals, "gates": gates, "aliases": aliases}
+        found = {"evidence": evidence[::-1], "approvals": approvals[::-1], "gates": gates, "aliases": aliases}
+        return row | said | found
 
     @routes.get(of_version + "/reference")
     async def reference(name: str, version: int, call: Annotated[Call, seeing]) -> dict[str, Any]:
@@ -95,17 +99,23 @@ def add_versions(routes: APIRouter, service: Service) -> None:
         return {"model": name, "a": version, "b": other} | diff(a, b)
 
     @routes.get(of_version + "/history")
-    async def history(name: str, version: int, call: Annotated[Call, seeing]) -> dict[str, Any]:
+    async def history(
+        name: str, version: int, call: Annotated[Call, seeing], limit: Limit = 100, cursor: str | None = None
+    ) -> dict[str, Any]:
         """The version and all its ancestors, the newest first."""
         async with service.store.begin() as unit:
             state = await model_state(service, unit, name)
         models.version_of(state, version)
-        wanted, seen = [version], set[int]()
-        while wanted:
-            number = wanted.pop()
-            if number not in seen:
-                seen.add(number)
-                wanted += state.versions[number].registered.parents
-        where = (*equal(model=name), Where("version", "in", sorted(seen)[-MAX_SHOWN:]))
-        rows = await service.store.find(Query("versions", where, ("-version",), MAX_SHOWN))
-        return {"items": rows, "next": None}
+        size = min(limit, service.settings.max_page)
+        below = _number(cursor) if cursor else version + 1
+        shown = list(islice(older(state, version, below), size + 1))
+        where = (*equal(model=name), Where("version", "in", shown[:size]))
+        rows = await service.store.find(Query("versions", where, ("-version",), size))
+        return {"items": rows, "next": str(shown[size - 1]) if len(shown) > size else None}
+
+
+def _number(cursor: str) -> int:
+    """The version behind which a page of a history begins. Raises Problem 422."""
+    if not (cursor.isascii() and cursor.isdigit() and len(cursor) < 10):
+        raise bad_cursor()
+    return int(cursor)

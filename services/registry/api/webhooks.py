@@ -7,7 +7,7 @@ from fastapi.responses import JSONResponse
 from pydantic import Field
 
 from services.registry.api.bodies import Body, Name
-from services.registry.api.known import Limit
+from services.registry.api.known import Limit, ever
 from services.registry.domain import webhooks
 from services.registry.telling import OUTBOX
 from shared.events.registry import Stage, WebhookAdded
@@ -83,7 +83,7 @@ def _deliveries(routes: APIRouter, service: Service) -> None:
     ) -> dict[str, Any]:
         """Deliveries, the newest first: how often each was tried, and what went wrong last; `dead` are given up."""
         given = {"state": state, "route": webhook}
-        where = equal(**{name: value for name, value in given.items() if value is not None})
+        where = (*equal(**{name: value for name, value in given.items() if value is not None}), *ever("created_at"))
         return await page(service, Query("webhook_deliveries", where, ("-created_at",), limit), cursor, _delivery)
 
     @routes.post("/v1/webhook-deliveries/{delivery}/replay", status_code=202)

@@ -1,14 +1,17 @@
 """Datasets: what models learn from, in versions 1 to n. Stream `dataset/{name}`."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from services.registry.domain.frozen import differences
 from services.registry.domain.names import check_name
 from shared.events.envelope import Event, Payload
+from shared.events.refusal import Refused
 from shared.events.registry import DatasetRegistered
 
-initial: tuple[DatasetRegistered, ...] = ()
+initial: DatasetRegistered | None = None
+"""The newest version: the older ones decide on nothing, and may be as many as a job has runs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,16 +23,22 @@ class RegisterDataset:
     said: frozenset[str] | None = None
 
 
-def decide(state: tuple[DatasetRegistered, ...], command: RegisterDataset) -> Sequence[Payload]:
-    """The next version, or nothing where the newest version is the same. Raises Refused: bad name."""
+def decide(state: DatasetRegistered | None, command: RegisterDataset) -> Sequence[Payload]:
+    """The next version, or nothing where the newest version is the same. Raises Refused: bad name, 422 `bad-columns`
+    where two columns have one name."""
     check_name("dataset", command.dataset.dataset)
     given = command.dataset
-    if command.said is not None and state:
-        given = state[-1].model_copy(update={name: getattr(given, name) for name in command.said})
-    if state and not differences(state[-1], given, ignored=("version",)):
+    counted = Counter(one.name for one in given.columns)
+    if twice := [name for name, times in counted.items() if times > 1]:
+        raise Refused("bad-columns", f"Two columns are called '{twice[0]}'.", status=422)
+    if state is None:
+        return [given.model_copy(update={"version": 1})]
+    if command.said is not None:
+        given = state.model_copy(update={name: getattr(given, name) for name in command.said})
+    if not differences(state, given, ignored=("version",)):
         return []
-    return [given.model_copy(update={"version": len(state) + 1})]
+    return [given.model_copy(update={"version": state.version + 1})]
 
 
-def evolve(state: tuple[DatasetRegistered, ...], event: Event) -> tuple[DatasetRegistered, ...]:
-    return (*state, event.data) if isinstance(event.data, DatasetRegistered) else state
+def evolve(state: DatasetRegistered | None, event: Event) -> DatasetRegistered | None:
+    return event.data if isinstance(event.data, DatasetRegistered) else state

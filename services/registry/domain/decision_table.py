@@ -11,6 +11,7 @@ from typing import Any
 
 import zen as _zen  # ships no types
 
+from services.registry.domain.feel import test_of
 from shared.events.refusal import Refused
 from shared.events.registry import PolicyRow, PolicyTable
 
@@ -18,8 +19,6 @@ _engine: Any = _zen
 MAX_INPUTS = 50
 MAX_ROWS = 1_000
 MAX_CELL = 1_000
-_NOT = re.compile(r"not\s*\((?P<of>.*)\)\s*", re.DOTALL)
-_COMPARED = re.compile(r"^\s*(<|>|!|=|\[|\(|\]|\.\.)|\$")
 _WORDS = re.compile(r"[A-Za-z_]\w*")
 _PLAIN = frozenset({"true", "false", "null"})
 
@@ -37,6 +36,8 @@ def rows_for(table: PolicyTable, facts: Mapping[str, Any]) -> Sequence[PolicyRow
             found.append(row)
             if table.hit == "first":
                 break
+    if not found and table.default is not None:
+        return [table.default]
     if not found:
         told = ", ".join(f"{name} {value!r}" for name, value in values.items())
         raise Unclear(f"No row of the policy's table is about {told}.")
@@ -64,6 +65,8 @@ def check_table(table: PolicyTable, known: Sequence[str]) -> None:
 
 
 def _check_input(expression: str, known: Sequence[str]) -> None:
+    if len(expression) > MAX_CELL:
+        raise _bad(f"The input '{expression:.40}…' has more than {MAX_CELL} characters.")
     root = _WORDS.findall(expression)
     if not any(word in known for word in root):
         raise _bad(f"The input '{expression}' speaks of nothing known; there are {', '.join(known)}.")
@@ -91,7 +94,8 @@ def _applies(number: int, name: str, cell: str, value: Any) -> bool:
     if value is None:
         return cell.strip() == "null"
     try:
-        return _test(cell).evaluate({"$": value}) is True
+        test, denied = _test(cell)
+        return (test.evaluate({"$": value}) is True) != denied
     except Exception as error:
         raise Unclear(f"Row {number} tests {name} by {cell}, which does not go with {value!r}.") from error
 
@@ -109,12 +113,10 @@ def _input(expression: str) -> Any:
 
 
 @lru_cache(10_000)
-def _test(cell: str) -> Any:
-    """A compiled test; the `not(…)` of DMN is one over the list of what it excludes."""
-    denied = _NOT.fullmatch(cell.strip())
-    if denied and not _COMPARED.search(denied["of"]):
-        cell = f"not($ in [{denied['of']}])"
-    return _engine.compile_unary_expression(cell)
+def _test(cell: str) -> tuple[Any, bool]:
+    """A compiled test, and whether it is denied."""
+    text, denied = test_of(cell)
+    return _engine.compile_unary_expression(text), denied
 
 
 def _said(error: Exception) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from services.registry.domain.gate import UNEXCEPTED, Policies, gate_changes
+from services.registry.domain.gate import EXCEPTED, UNEXCEPTED, Policies, gate_changes
 from services.registry.domain.model_state import ModelState, after, version_of
 from shared.events.envelope import Payload
 from shared.events.refusal import Refused
@@ -58,6 +58,9 @@ def _check(fact: ExceptionGranted, command: Ease) -> None:
         raise _bad("An exception stays on record with its reason; say why.")
     if fact.rule in UNEXCEPTED:
         raise _bad(f"There can be no exception from {fact.rule}.")
+    if not EXCEPTED.fullmatch(fact.rule):
+        told = "goal-stated, evidence-KIND, approval-ROLE, conditions-met, no-SEVERITY-flags"
+        raise _bad(f"There is no rule '{fact.rule}'; an exception is from one of {told}.")
     if fact.expires <= command.at:
         raise _bad("The exception would have ended already; 'expires' lies in the future.")
     if fact.expires > command.at + timedelta(days=command.most_days):

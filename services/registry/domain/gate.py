@@ -13,20 +13,28 @@
 A rule that does not hold passes all the same while an exception for it is in force.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import get_args
 
 from services.registry.domain import gate_rules as rules
 from services.registry.domain.demands import demands_of
 from services.registry.domain.model_state import Exempted, Gate, ModelState, VersionState
 from services.registry.domain.seen import OpenFlag, Seen
-from shared.events.registry import GateChanged, PolicyAdopted, PolicyPayload, Rule, Stage
+from shared.events.registry import EvidenceKind, FlagSeverity, GateChanged, PolicyAdopted, PolicyPayload, Rule, Stage
 
-__all__ = ["UNEXCEPTED", "InForce", "OpenFlag", "Policies", "Seen", "evaluate", "gate_changes", "seen_by"]
+__all__ = ["EXCEPTED", "UNEXCEPTED", "InForce", "OpenFlag", "Policies", "Seen", "evaluate", "gate_changes", "seen_by"]
 
 UNEXCEPTED = frozenset({"not-retired", "policy-table", "four-eyes", "not-rejected"})
 """Rules for which no exception can be granted."""
+
+EXCEPTED = re.compile(
+    r"goal-stated|conditions-met|approval-\w+"
+    rf"|evidence-({'|'.join(get_args(EvidenceKind))})|no-({'|'.join(get_args(FlagSeverity))})-flags"
+)
+"""Those for which one can."""
 
 
 @dataclass(frozen=True, slots=True)

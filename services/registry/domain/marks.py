@@ -92,8 +92,7 @@ def _to_stage(state: ModelState, model: str, command: MoveStage) -> Sequence[Pay
     if version.stage != command.stage:
         moves.append((command.version, version.stage, command.stage))
     if command.archive:
-        there = [number for number, one in state.versions.items() if one.stage == command.stage and not one.retired]
-        for number in sorted(there):
+        for number in state.all_in(command.stage):
             if number != command.version:
                 moves.append((number, command.stage, "Archived"))
     return [

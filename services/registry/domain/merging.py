@@ -6,8 +6,9 @@ data set (`training_data.NAME`), the `code`, and the `artifact` with all that wa
 made with other parameters, data or code than the merged ones is a conflict too: give the one that was trained anew.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from heapq import heappop, heappush
 from typing import Any
 
 from services.registry.domain.aliases import need_unretired
@@ -82,6 +83,20 @@ def ancestors(state: ModelState, number: int) -> set[int]:
             seen.add(one)
             wanted += version_of(state, one).registered.parents
     return seen
+
+
+def older(state: ModelState, number: int, below: int) -> Iterator[int]:
+    """The version and all that it comes from, the newest first, those numbered under `below`. A parent's number is
+    always lower than its child's, so that no more is walked than is asked for."""
+    wanted, seen = [-number], {number}
+    while wanted:
+        one = -heappop(wanted)
+        if one < below:
+            yield one
+        for parent in state.versions[one].registered.parents:
+            if parent not in seen:
+                seen.add(parent)
+                heappush(wanted, -parent)
 
 
 def _need_head(state: ModelState, command: MergeBranch) -> None:

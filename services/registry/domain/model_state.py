@@ -109,7 +109,8 @@ class Marks:
 class ModelState:
     """`event_id`: of the event that registered the model. `versions`: in no order; one more shares all else with those
     before, so that ten thousand cost no more than ten. `heads`: the newest version of each branch, `last`: of all.
-    `retired`: why, if it was."""
+    `standing`: for each of MLflow's stages the versions in it that are not retired, as the set bits of a number, whose
+    highest is the newest. `retired`: why, if it was."""
 
     registered: ModelRegistered | None = None
     event_id: str = ""
@@ -117,12 +118,27 @@ class ModelState:
     aliases: Mapping[str, int] = field(default_factory=dict[str, int])
     heads: Mapping[str, int] = field(default_factory=dict[str, int])
     last: int = 0
+    standing: Mapping[MlflowStage, int] = field(default_factory=dict[MlflowStage, int])
     marks: Marks = Marks()
     retired: str | None = None
 
     def newest(self, branch: str) -> int | None:
         """The newest version of a branch."""
         return self.heads.get(branch)
+
+    def newest_in(self, stage: MlflowStage) -> int | None:
+        """The newest version in one of MLflow's stages that is not retired."""
+        return (self.standing.get(stage, 0).bit_length() or 1) - 1 or None
+
+    def all_in(self, stage: MlflowStage) -> list[int]:
+        """All versions in one of MLflow's stages that are not retired, the oldest first."""
+        bits = self.standing.get(stage, 0)
+        found: list[int] = []
+        while bits:
+            lowest = bits & -bits
+            found.append(lowest.bit_length() - 1)
+            bits ^= lowest
+        return found
 
 
 initial = ModelState()
@@ -158,6 +174,7 @@ def after(state: ModelState, fact: Payload, actor: str, event_id: str, at: datet
                 versions=state.versions.set(fact.version, version),
                 heads={**state.heads, fact.branch: fact.version},
                 last=fact.version,
+                standing=_stands(state, fact.version, None, version.stage),
                 marks=replace(state.marks, updated=at),
             )
         case TagChanged(version=None) | DescriptionChanged(version=None):
@@ -167,7 +184,12 @@ def after(state: ModelState, fact: Payload, actor: str, event_id: str, at: datet
             marked = replace(marked, marks=_marked(marked.marks, fact, at))
             return replace(state, versions=state.versions.set(number, marked))
         case StageMoved() | VersionRetired():
-            return replace(state, versions=state.versions.set(fact.version, _moved(state, fact, at)))
+            moved, before = _moved(state, fact, at), state.versions[fact.version]
+            return replace(
+                state,
+                versions=state.versions.set(fact.version, moved),
+                standing=_stands(state, fact.version, before.stage, None if moved.retired is not None else moved.stage),
+            )
         case AliasMoved(alias=alias, after=None):
             return replace(state, aliases={name: to for name, to in state.aliases.items() if name != alias})
         case AliasMoved(alias=alias, after=int(version)):
@@ -196,6 +218,18 @@ def _moved(state: ModelState, fact: StageMoved | VersionRetired, at: datetime | 
     if isinstance(fact, StageMoved):
         return replace(version, stage=fact.after, marks=marks)
     return replace(version, retired=fact.reason, marks=marks)
+
+
+def _stands(
+    state: ModelState, number: int, before: MlflowStage | None, now: MlflowStage | None
+) -> Mapping[MlflowStage, int]:
+    """What stands in which stage once a version went from one to another."""
+    standing = dict(state.standing)
+    if before is not None:
+        standing[before] = standing.get(before, 0) & ~(1 << number)
+    if now is not None:
+        standing[now] = standing.get(now, 0) | 1 << number
+    return standing
 
 
 def _of_version(

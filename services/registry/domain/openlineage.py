@@ -5,11 +5,12 @@ knows it, and no stream grows without end. Source: OpenLineage 2-0-2."""
 import hashlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, cast
 
 import orjson
+from immutables import Map
 
 from shared.events.envelope import Event, Payload
 from shared.events.plain import MAX_DEPTH, not_plain
@@ -24,7 +25,18 @@ MAX_SEEN = 5_000
 STATES = ("START", "RUNNING", "COMPLETE", "ABORT", "FAIL", "OTHER")
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
-initial: tuple[str, ...] = ()
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """Digests of the events of one stream, at most MAX_SEEN of those that came last. `order`: by their number, of which
+    `last` is the newest. One more shares all else with those before."""
+
+    digests: Map[str, int] = field(default_factory=Map[str, int])
+    order: Map[int, str] = field(default_factory=Map[int, str])
+    last: int = 0
+
+
+initial = Known()
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,20 +46,23 @@ class Report:
     reports: tuple[LineageReported, ...]
 
 
-def decide(state: tuple[str, ...], command: Report) -> Sequence[Payload]:
+def decide(state: Known, command: Report) -> Sequence[Payload]:
     """Those that were not reported before."""
-    known = set(state)
     fresh: dict[str, LineageReported] = {}
     for report in command.reports:
-        if report.digest not in known:
+        if report.digest not in state.digests:
             fresh.setdefault(report.digest, report)
     return list(fresh.values())
 
 
-def evolve(state: tuple[str, ...], event: Event) -> tuple[str, ...]:
-    if not isinstance(event.data, LineageReported):
+def evolve(state: Known, event: Event) -> Known:
+    if not isinstance(event.data, LineageReported) or event.data.digest in state.digests:
         return state
-    return (*state, event.data.digest)[-MAX_SEEN:]
+    digest, last = event.data.digest, state.last + 1
+    digests, order = state.digests.set(digest, last), state.order.set(last, digest)
+    if (oldest := last - MAX_SEEN) > 0:
+        digests, order = digests.delete(order[oldest]), order.delete(oldest)
+    return Known(digests, order, last)
 
 
 def subject_of(report: LineageReported, at: datetime) -> str:

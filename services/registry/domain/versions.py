@@ -5,7 +5,7 @@ from typing import Any
 
 from services.registry.domain.judged import check_protected, check_task
 from services.registry.domain.model_state import ModelState
-from services.registry.domain.names import check_name, check_sha256
+from services.registry.domain.names import check_branch, check_sha256
 from shared.events.plain import not_plain
 from shared.events.refusal import Refused
 from shared.events.registry import Artifact, Field, ModelVersionRegistered, Signature
@@ -27,7 +27,7 @@ def complete(
     """
     if state.retired is not None:
         raise Refused("retired", f"Model '{given.model}' was retired: {state.retired}. Register it again first.")
-    check_name("branch", given.branch)
+    check_branch(given.branch)
     check_signature(given.signature)
     check_reference(given.reference, given.signature, limit)
     check_task(given.task, given.classes, given.signature)
@@ -54,9 +54,10 @@ def _parents(state: ModelState, branch: str, parents: Sequence[int] | None) -> t
         newest = state.newest(branch)
         return () if newest is None else (newest,)
     if missing := [parent for parent in parents if parent not in state.versions]:
-        existing = sorted(state.versions)
-        detail = f"There is no version {missing[0]} to be a parent; there are {existing or 'none yet'}."
-        raise Refused("unknown-version", detail, status=404, nearby=existing[-5:])
+        newest = sorted(range(state.last, max(state.last - 5, 0), -1))
+        told = f"the newest are {', '.join(map(str, newest))}" if newest else "there are none yet"
+        detail = f"There is no version {missing[0]} to be a parent; {told}."
+        raise Refused("unknown-version", detail, status=404, nearby=newest)
     if len(set(parents)) != len(parents):
         raise Refused("bad-parents", f"The parents {list(parents)} name a version twice.", status=422)
     return tuple(parents)

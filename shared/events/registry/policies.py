@@ -32,11 +32,13 @@ class PolicyRow(Part):
 
 
 class PolicyTable(Part):
-    """A decision table (OMG DMN 1.5): which rows a version is held to. `hit`: all that apply, the first, or one."""
+    """A decision table (OMG DMN 1.5): which rows a version is held to. `hit`: all that apply, the first, or one.
+    `default`: the row for a version to which no other applies (None: its gate is closed)."""
 
     hit: Literal["collect", "first", "unique"] = "collect"
     inputs: tuple[PolicyInput, ...]
     rows: tuple[PolicyRow, ...]
+    default: PolicyRow | None = None
 
 
 class PolicyPayload(RegistryPayload):

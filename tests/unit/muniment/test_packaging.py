@@ -117,9 +117,44 @@ def test_pickles_are_refused_and_dangerous_ones_whatever_one_says(tmp_path: Path
     for allowed in (False, True):
         with pytest.raises(CannotPackage, match=r"would run (posix|os)\.system"):
             opened(str(evil), allow_pickle=allowed)
-    joblib.dump(fitted(), tmp_path / "model.joblib")
-    with pytest.raises(CannotPackage):
-        opened(str(tmp_path / "model.joblib"))
+
+
+def test_joblibs_files_are_scanned_and_read_like_pickles(tmp_path: Path) -> None:
+    file, model = tmp_path / "model.joblib", fitted()
+    for compress in (0, 3, ("xz", 1)):
+        joblib.dump(model, file, compress=compress)
+        with pytest.raises(CannotPackage, match="--allow-pickle"):
+            opened(str(file))
+        read = opened(str(file), allow_pickle=True).estimator
+        assert (read.predict_proba(TABLE) == model.predict_proba(TABLE)).all()
+    file.write_bytes(file.read_bytes()[:-40])
+    with pytest.raises(CannotPackage, match="cannot be scanned"):
+        opened(str(file), allow_pickle=True)
+    within = np.array([Evil(), {"a": 1}], dtype=object)  # objects of an array lie in a pickle of their own
+    joblib.dump({"model": model, "more": within}, file)
+    with pytest.raises(CannotPackage, match=r"would run (posix|os)\.system"):
+        opened(str(file), allow_pickle=True)
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "match"),
+    [
+        ("sklearn.base", "os.system", r"would run sklearn\.base\.os\.system"),
+        ("joblib.numpy_pickle", "load", r"would run joblib\.numpy_pickle\.load"),
+        ("tarfile", "os", "tarfile.os is <module"),
+        ("helping", "helper", "helping.helper is <built-in function system>"),
+    ],
+)
+def test_a_name_that_reaches_elsewhere_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: str, name: str, match: str
+) -> None:
+    (tmp_path / "helping.py").write_text("from os import system as helper")
+    monkeypatch.syspath_prepend(tmp_path)
+    file = tmp_path / "m.pkl"
+    texts = b"".join(b"\x8c" + bytes([len(one)]) + one.encode() for one in (module, name))
+    file.write_bytes(b"\x80\x04" + texts + b"\x93.")
+    with pytest.raises(CannotPackage, match=match):
+        opened(str(file), allow_pickle=True)
 
 
 def test_skops_and_python_are_read(tmp_path: Path) -> None:

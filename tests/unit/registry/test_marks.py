@@ -105,3 +105,14 @@ def test_nothing_points_at_what_was_retired() -> None:
     for command in (models.MoveAlias("best", 1), models.MoveStage(1, "Archived", False)):
         with pytest.raises(Refused, match="was retired: old"):
             models.decide(state_of(*OPEN, RETIRED), command)
+
+
+def test_the_newest_of_each_stage_is_known_whatever_moved_or_retired() -> None:
+    versions: list[Said] = [(VERSION.model_copy(update={"version": number}), "dan") for number in (2, 3)]
+    moved: Said = (StageMoved(model="m", version=3, before="None", after="Archived"), "dan")
+    state = state_of(*OPEN, *versions, moved)
+    assert (state.newest_in("None"), state.newest_in("Archived"), state.newest_in("Staging")) == (2, 3, None)
+    gone: Said = (VersionRetired(model="m", version=2, reason="old"), "dan")
+    again: Said = (StageMoved(model="m", version=3, before="Archived", after="None"), "dan")
+    assert state_of(*OPEN, *versions, moved, gone).newest_in("None") == 1
+    assert state_of(*OPEN, *versions, moved, gone, again).all_in("None") == [1, 3]

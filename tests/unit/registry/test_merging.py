@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.registry.domain import models
+from services.registry.domain import merging, models
 from services.registry.domain.model_state import ModelState
 from shared.events.envelope import Payload
 from shared.events.refusal import Refused
@@ -156,3 +156,10 @@ def test_a_merge_is_the_same_from_either_side_where_nothing_conflicts(base: Any,
     assert one.params == other.params
     for key, value in one.params.items():
         assert value in (ours.get(key), theirs.get(key))
+
+
+def test_a_history_is_walked_from_the_newest_and_no_further_than_asked() -> None:
+    state = branched(BASE, OURS, THEIRS, version(4, "main", 2, 3))
+    assert list(merging.older(state, 4, 5)) == [4, 3, 2, 1]
+    assert list(merging.older(state, 4, 3)) == [2, 1]
+    assert list(merging.older(state, 3, 4)) == [3, 1]

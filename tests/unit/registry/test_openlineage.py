@@ -11,6 +11,7 @@ from services.registry.domain import openlineage
 from services.registry.domain.lineage_facts import dataset, registry_name, run
 from services.registry.domain.lineage_known import Known, Thing, added, facet, told_by
 from services.registry.domain.names import NAME
+from shared.events.envelope import Event
 from shared.events.refusal import Refused
 from shared.events.registry import LineageReported
 
@@ -71,12 +72,26 @@ def test_what_is_known_is_the_newest_of_each_facet_and_the_sum_of_links() -> Non
     assert again == stated
 
 
+def seen(known: openlineage.Known, report: LineageReported) -> openlineage.Known:
+    return openlineage.evolve(known, Event("e", "/x", "lineage/job/n/j/h", AT, 1, "airflow", report))
+
+
+def test_of_so_many_events_the_last_are_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(openlineage, "MAX_SEEN", 2)
+    report, _ = openlineage.read(EVENTS[0])
+    several = [report.model_copy(update={"digest": digest}) for digest in "abac"]
+    known = openlineage.initial
+    for one in several:
+        known = seen(known, one)
+    assert (sorted(known.digests), len(known.order)) == (["b", "c"], 2)
+
+
 def test_an_event_that_comes_again_says_nothing() -> None:
     first, at = openlineage.read(EVENTS[0])
     same, _ = openlineage.read({name: EVENTS[0][name] for name in reversed(EVENTS[0])})
     assert same.digest == first.digest
-    assert openlineage.decide((), openlineage.Report((first, same))) == [first]
-    assert openlineage.decide((first.digest,), openlineage.Report((same,))) == []
+    assert openlineage.decide(openlineage.initial, openlineage.Report((first, same))) == [first]
+    assert openlineage.decide(seen(openlineage.initial, first), openlineage.Report((same,))) == []
     assert openlineage.subject_of(first, at) == "lineage/job/n/j/2013-04-01T12"
 
 

@@ -209,6 +209,7 @@ def test_an_exception_lets_one_rule_pass_for_its_time_and_no_longer() -> None:
     [
         (exception("evidence-quality"), "dan", "four-eyes"),
         (exception("four-eyes"), "rita", "bad-exception"),
+        (exception("evidence-luck"), "rita", "bad-exception"),
         (exception("evidence-quality", 91), "rita", "bad-exception"),
         (exception("evidence-quality", 0), "rita", "bad-exception"),
         (exception("evidence-quality", reason=" "), "rita", "bad-exception"),

@@ -1,5 +1,6 @@
 """What MLflow's clients send. Members that are not known here are let pass, as MLflow's server does."""
 
+import re
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
@@ -10,12 +11,16 @@ Name = Annotated[str, Field(min_length=1, max_length=256)]
 Text = Annotated[str, Field(max_length=20_000)]
 
 
+_WHOLE = re.compile(r"-?[0-9]{1,9}")
+
+
 def _number(value: Any) -> Any:
     """MLflow sends a version as text."""
-    return int(value) if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 10 else value
+    return int(value) if isinstance(value, str) and _WHOLE.fullmatch(value) else value
 
 
-Version = Annotated[int, BeforeValidator(_number), Field(ge=1, le=2**31)]
+Version = Annotated[int, BeforeValidator(_number), Field(ge=-(2**31), lt=2**31)]
+"""There is none below 1, which is told as of any other that is not there."""
 
 
 class Said(BaseModel):

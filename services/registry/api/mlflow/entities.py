@@ -5,10 +5,12 @@ from datetime import datetime
 from typing import Any
 
 from services.registry.domain.model_state import ModelState, VersionState
+from shared.events.registry import MlflowStage
 from shared.log.tables import Row
 
 Json = dict[str, Any]
-STAGES = ("None", "Staging", "Production", "Archived")
+_EMPTY = ("run_id", "description")
+STAGES: tuple[MlflowStage, ...] = ("None", "Staging", "Production", "Archived")
 
 
 def model_of(state: ModelState) -> Json:
@@ -30,14 +32,8 @@ def model_of(state: ModelState) -> Json:
 
 def latest(state: ModelState) -> list[int]:
     """The newest version of each stage, of those that are not retired."""
-    found: dict[str, int] = {}
-    for number in range(state.last, 0, -1):
-        version = state.versions[number]
-        if version.retired is None:
-            found.setdefault(version.stage, number)
-        if len(found) == len(STAGES):
-            break
-    return sorted(found.values())
+    newest = (state.newest_in(stage) for stage in STAGES)
+    return sorted(number for number in newest if number is not None)
 
 
 def version_of(state: ModelState, version: VersionState) -> Json:
@@ -89,7 +85,7 @@ def version_row(row: Row, tags: Mapping[str, str], aliases: Sequence[Row]) -> Js
             "last_updated_timestamp": millis(row["updated_at"] or row["at"]),
             "user_id": row["actor"],
             "current_stage": row["stage"] or "None",
-            "description": row["description"],
+            "description": row["description"] or "",
             "source": row["artifact"]["uri"],
             "run_id": row["pipeline_run"] or "",
             "run_link": row["run_link"] or "",
@@ -110,5 +106,5 @@ def millis(moment: datetime | None) -> int | None:
 
 
 def without_nothing(said: Json) -> Json:
-    """MLflow leaves out what is not there, except that a version says of its run that there is none."""
-    return {name: value for name, value in said.items() if value not in ("", None, []) or name == "run_id"}
+    """MLflow leaves out what is not there, except that a run or a description that was never given is empty."""
+    return {name: value for name, value in said.items() if value not in ("", None, []) or name in _EMPTY}

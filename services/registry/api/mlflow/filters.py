@@ -138,6 +138,8 @@ def conditions(comparisons: Sequence[Comparison], columns: Mapping[str, str]) ->
         if one.tag or one.key not in columns:
             continue
         column = columns[one.key]
+        if one.key == "run_id" and (one.comparator not in ("=", "IN") or one.holds("")):
+            continue  # where there is no run, the column holds nothing, and the answer an empty text
         if one.comparator in _COMPARED:
             operator: Operator = one.comparator  # type: ignore[assignment]
             found.append(Where(column, operator, one.value))

@@ -2,24 +2,28 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any
 
-from services.registry.api.mlflow.entities import Json, model_row, version_row
+from services.registry.api.known import ever
+from services.registry.api.mlflow.entities import STAGES, Json, model_row, version_row
 from services.registry.api.mlflow.filters import IS_PROMPT, Comparison, conditions, order, parse
 from services.registry.domain.marks import MAX_TAGS
-from shared.log.tables import Each, Query, Row, Where, equal
+from shared.log.tables import Each, Query, Row, Where, enough, equal
 from shared.runtime.paging import cursor_text, cursor_values
 from shared.runtime.service import Service
 
 CHUNK = 1_000
 MAX_ALIASES = 10_000
-_BEGINNING = Where("updated_at", ">", datetime(1, 1, 2, tzinfo=UTC))
 
 _MODEL_KEYS: dict[str, type] = {"name": str}
 _VERSION_KEYS: dict[str, type] = {"name": str, "version_number": int, "run_id": str, "source_path": str}
 _MODEL_COLUMNS = {"name": "name"}
 _VERSION_COLUMNS = {"name": "model", "version_number": "version", "run_id": "pipeline_run"}
+_SHOWN = {
+    "models": ("name", "owner", "description", "at", "updated_at"),
+    "versions": ("actor", "stage", "description", "artifact", "pipeline_run", "run_link", "at", "updated_at"),
+}
+"""Columns that answers are made of, besides the key."""
 _TIMES = {"creation_timestamp": "at", "last_updated_timestamp": "updated_at", "timestamp": "updated_at"}
 
 Tags = Mapping[tuple[str, int], Mapping[str, str]]
@@ -63,9 +67,8 @@ def _answer(name: str, found: list[Json], following: str | None) -> dict[str, An
 def _ended(query: Query, last: str) -> Query:
     """The query ordered by this column, too; rows that never changed (of views from before) are not found by time."""
     named = {one.removeprefix("-") for one in query.order}
-    where = query.where
-    if "updated_at" in named and _BEGINNING not in where:
-        where = (*where, _BEGINNING)
+    known = [ever(column)[0] for column in ("at", "updated_at") if column in named]
+    where = (*query.where, *(one for one in known if one not in query.where))
     return replace(query, where=where, order=query.order if last.removeprefix("-") in named else (*query.order, last))
 
 
@@ -76,10 +79,14 @@ async def _found(
     table = service.store.tables[query.table]
     size = max(1, min(size, service.settings.mlflow_max_page))
     after = cursor_values(table, query, token) if token else None
+    needed = [name.removeprefix("-") for name in query.order]
+    query = replace(query, columns=tuple(dict.fromkeys([*_SHOWN[query.table], *needed, *table.key])))
     found: list[tuple[Row, Mapping[str, str]]] = []
     scanned = 0
+    by_row = any(one.tag or one.key == "source_path" for one in wanted)
+    chunk = CHUNK if by_row else min(enough(size + 1), CHUNK)
     while True:
-        rows = await service.store.find(replace(query, limit=CHUNK, after=after))
+        rows = await service.store.find(replace(query, limit=chunk, after=after))
         tags = await _tags(service, query.table, rows)
         for row in rows:
             name, version = _key(query.table, row)
@@ -89,11 +96,12 @@ async def _found(
                     return found, cursor_text(table, query, found[-1][0])
                 found.append((row, own))
         scanned += len(rows)
-        if len(rows) < CHUNK:
+        if len(rows) < chunk:
             return found, None
         if scanned >= service.settings.mlflow_max_scanned:
             return found, cursor_text(table, query, rows[-1])
         after = cursor_values(table, query, cursor_text(table, query, rows[-1]))
+        chunk = CHUNK
 
 
 def _key(table: str, row: Row) -> tuple[str, int]:
@@ -113,6 +121,8 @@ def _matches(
 def _attribute(table: str, row: Row, key: str) -> Any:
     if key == "source_path":
         return row["artifact"]["uri"]
+    if key == "run_id":
+        return row["pipeline_run"] or ""
     if table == "models":
         return row[_MODEL_COLUMNS[key]]
     return row[_VERSION_COLUMNS[key]]
@@ -144,13 +154,13 @@ async def _aliases(service: Service, names: Sequence[str]) -> dict[str, list[Row
 async def _newest(
     service: Service, names: Sequence[str], aliases: Mapping[str, Sequence[Row]]
 ) -> dict[str, list[Json]]:
-    """Of each model the newest version of each stage."""
+    """Of each model the newest version of each stage. Asked for as a range of one stage and in its order, so that no
+    plan can go through all versions of a model in search of a stage in which there is none."""
     if not names:
         return {}
-    stages = ("None", "Staging", "Production", "Archived")
-    groups = tuple((name, stage) for name in names for stage in stages)
-    each = Each((("model", "="), ("stage", "=")), groups)
-    rows = await service.store.find(Query("versions", equal(retired=None), ("-version",), 1, each=each))
+    groups = tuple((name, stage, stage) for name in names for stage in STAGES)
+    each = Each((("model", "="), ("stage", ">="), ("stage", "<=")), groups)
+    rows = await service.store.find(Query("versions", equal(retired=None), ("-stage", "-version"), 1, each=each))
     tags = await _tags(service, "versions", rows)
     found: dict[str, list[Json]] = {}
     for row in sorted(rows, key=lambda one: one["version"]):
