@@ -4,7 +4,6 @@ import json
 from collections.abc import Mapping
 from hashlib import sha256
 from typing import Any
-from uuid import UUID
 
 SAID: Mapping[str, Any] = {
     "prediction_id": None,
@@ -31,4 +30,5 @@ def flag_id(words: bytes, again: int = 0) -> str:
     names the same flag, at whichever process and however soon. `again`: how many such flags have ended before."""
     digest = sha256(words + again.to_bytes(4)).digest()[:16]
     number = int.from_bytes(digest) & ~(0xF << 76 | 0x3 << 62) | 0x8 << 76 | 0x2 << 62
-    return str(UUID(int=number))
+    text = f"{number:032x}"
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
