@@ -20,6 +20,8 @@ TIMESTAMP = pa.timestamp("us", tz="UTC")
 MAX_ROWS = 10_000
 FEATURE = "feature."
 OUTPUT = "output."
+MAX_SCHEMAS = 256
+MAX_SCHEMA_BYTES = 64 * 2**10
 SHADOW_OF = "shadow_of"
 SEALED = "sealed"
 _UUID_LENGTH = 36
@@ -39,6 +41,9 @@ def write(batch: pa.RecordBatch) -> bytes:
 
 def read(data: bytes) -> pa.RecordBatch:
     """The record batch of an Arrow IPC stream; several batches become one. Zero-copy where there is one."""
+    known = _of_known_schema(data)
+    if known is not None:
+        return known
     try:
         with pa.ipc.open_stream(data) as reader:
             batches = list(reader)
@@ -46,10 +51,47 @@ def read(data: bytes) -> pa.RecordBatch:
     except (pa.ArrowException, OSError, EOFError) as error:
         raise TornBatch(f"no whole Arrow IPC stream: {error}") from error
     if len(batches) == 1:
+        _learn(data, schema)
         return batches[0]
     if not batches:
         return pa.RecordBatch.from_pylist([], schema=schema)
     return pa.Table.from_batches(batches).combine_chunks().to_batches()[0]
+
+
+_GOES_ON = b"\xff\xff\xff\xff"
+_END = b"\xff\xff\xff\xff\x00\x00\x00\x00"
+_schemas: dict[bytes, pa.Schema] = {}
+"""Schemas by their bytes. To read one takes longer than to read the batch behind it, and few come again and again."""
+
+
+def _head(data: bytes) -> int:
+    """Bytes of a stream up to the end of its schema; 0 where that is no schema to remember."""
+    size = 8 + int.from_bytes(data[4:8], "little")
+    return size if data[:4] == _GOES_ON and 8 < size <= MAX_SCHEMA_BYTES and len(data) > size else 0
+
+
+def _learn(data: bytes, schema: pa.Schema) -> None:
+    size = _head(data)
+    if size and not any(pa.types.is_dictionary(kind) for kind in schema.types):
+        if len(_schemas) >= MAX_SCHEMAS:
+            _schemas.clear()
+        _schemas[bytes(data[:size])] = schema
+
+
+def _of_known_schema(data: bytes) -> pa.RecordBatch | None:
+    """The only batch of a stream whose schema was read before; None: read it as any."""
+    size = _head(data)
+    schema = _schemas.get(bytes(data[:size])) if size else None
+    if schema is None:
+        return None
+    try:
+        message = pa.ipc.read_message(pa.py_buffer(data).slice(size))
+        over = size + 8 + int.from_bytes(data[size + 4 : size + 8], "little") + message.body.size
+        if message.type != "record batch" or data[over:] not in (b"", _END):
+            return None
+        return pa.ipc.read_record_batch(message, schema)
+    except (pa.ArrowException, OSError, EOFError):
+        return None
 
 
 def group(values: dict[str, Any], prefix: str) -> dict[str, Any]:

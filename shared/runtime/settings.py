@@ -92,6 +92,10 @@ class Settings(BaseSettings):
     max_sessions: int = 32
     """Models that one process of the deployer keeps loaded; the least recently used go first."""
 
+    max_models_bytes: int = 2 * 2**30
+    """Artifacts of the models that one process keeps loaded, all together; the least recently used go first. What a
+    model takes once loaded is about its artifact's size, and what its runs need beside."""
+
     max_artifact_bytes: int = 512 * 2**20
     routes_seconds: float = 0.1
     """How old the deployer's table of routes may get before a request looks for changes of other processes."""

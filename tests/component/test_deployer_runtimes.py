@@ -61,6 +61,18 @@ async def test_only_so_many_models_stay_loaded(tmp_path: Path) -> None:
     assert await get(2) is not second
 
 
+async def test_only_so_many_bytes_of_models_stay_loaded(tmp_path: Path) -> None:
+    artifacts = {version: written(tmp_path, version) for version in (1, 2)}
+    size = (tmp_path / "1.onnx").stat().st_size
+    models = OnnxModels(Settings(max_models_bytes=2 * size - 1))
+    first = await models.get(("m", 1), artifacts[1], SUM)
+    second = await models.get(("m", 2), artifacts[2], SUM)
+    assert await models.get(("m", 2), artifacts[2], SUM) is second
+    assert await models.get(("m", 1), artifacts[1], SUM) is not first
+    with pytest.raises(Unservable, match="more than"):
+        await OnnxModels(Settings(max_models_bytes=size - 1)).get(("m", 1), artifacts[1], SUM)
+
+
 async def test_a_model_is_loaded_once_however_many_ask(tmp_path: Path) -> None:
     import asyncio
 

@@ -1,12 +1,15 @@
 """Traffic moves under load: every request is answered, every answer is on the log, and an end loses none of them."""
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from services.deployer.service import DEFINITION
+from services.deployer.serving import onnx, routes
 from shared.events.batches import prediction_id
 from tests.component.deployer_given import Registry, deploy, flights, logged, set_traffic
 from tests.support import System, running
@@ -72,6 +75,34 @@ async def test_after_a_rollback_the_next_answer_is_the_old_champions(system: Sys
     assert (await system.client.post("/v1/deployments/late/rollback")).status_code == 200
     answer = await system.client.post("/v2/models/late/infer", json=flights((1.0, 2.0)))
     assert answer.json()["model_version"] == "1"
+
+
+async def test_a_swap_waits_for_its_model_and_no_request_waits_for_the_swap(
+    system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loading, loaded = threading.Event(), threading.Event()
+    load = onnx._loaded
+
+    def slow(*args: Any) -> onnx.OnnxModel:
+        loading.set()
+        loaded.wait()
+        return load(*args)
+
+    async def asked() -> str:
+        return (await system.client.post("/v2/models/late/infer", json=flights((1.0, 2.0)))).json()["model_version"]
+
+    assert await asked() == "1"
+    monkeypatch.setattr(onnx, "_loaded", slow)
+    monkeypatch.setattr(routes, "MAX_WARM_SECONDS", 600.0)
+    swap = asyncio.create_task(set_traffic(system, 1, (2, 100.0)))
+    try:
+        await asyncio.to_thread(loading.wait)
+        assert [await asked() for _ in range(5)] == ["1"] * 5
+        assert not swap.done()
+    finally:
+        loaded.set()
+    await swap
+    assert await asked() == "2"
 
 
 async def test_requests_under_way_at_the_end_are_answered_and_logged(system: System) -> None:

@@ -1,5 +1,8 @@
 """The compiled fold gives the states of NumPy's, to the bit."""
 
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 
@@ -18,8 +21,15 @@ NAMES = sorted(KINDS)
 SIGNATURE = Signature(inputs=tuple(Field(name=name, type="double") for name in NAMES), outputs=())
 
 
+def elsewhere() -> bool:
+    """Whether other tests of this process did not want to compile: what does then runs in a process of its own."""
+    return os.environ.get("NUMBA_DISABLE_JIT", "0") != "0"
+
+
 @pytest.fixture
 def compiled() -> Iterator[None]:
+    if elsewhere():
+        pytest.skip("runs in a process of its own")
     assert native.load()
     yield
     native.unload()
@@ -76,3 +86,34 @@ def test_states_are_the_same_to_the_bit(compiled: None) -> None:
     native.unload()
     assert found == [coding.encode(sketch_of(given, bins)) for given in (parts[0], parts[2], parts)]
     assert native.kernel() is None
+
+
+def test_a_column_is_read_where_it_lies(compiled: None) -> None:
+    """Slices of one table, copies of its rows, and texts of each part's own dictionary give one state."""
+    whole = drawn(2_000, 7)
+    texts = whole.schema.get_field_index("feature.text")
+    parts = [whole.slice(first, 500) for first in range(0, 2_000, 500)]
+    copied = [part.take(pa.array(range(500))) for part in parts]
+    coded = [part.set_column(texts, "feature.text", part.column(texts).dictionary_encode()) for part in parts]
+    states = {coding.encode(sketch_of(given, {})) for given in (whole, parts, copied, coded)}
+    assert len(states) == 1
+
+
+def test_all_that_compiles_holds_in_a_process_that_may() -> None:
+    if not elsewhere():
+        pytest.skip("the tests above have run")
+    names = (test_states_are_the_same_to_the_bit.__name__, test_a_column_is_read_where_it_lies.__name__)
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        *(f"{__file__}::{name}" for name in names),
+    ]
+    done = subprocess.run(
+        command, env=os.environ | {"NUMBA_DISABLE_JIT": "0"}, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout
+    assert "2 passed" in done.stdout

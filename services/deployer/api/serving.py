@@ -34,4 +34,4 @@ class Serving:
         service.flushes.append(journal.idle)
         service.collectors["answers"] = Figures(journal)
         gateway = Gateway(service.settings, runtimes, writer, journal, shadows, Versions(runtimes))
-        return cls(RouteTable(service), runtimes, shadows, gateway)
+        return cls(RouteTable(service, runtimes.warm), runtimes, shadows, gateway)

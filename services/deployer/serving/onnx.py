@@ -30,6 +30,7 @@ class OnnxModel(Model):
 
     def __init__(self, data: bytes, signature: Signature, settings: Settings) -> None:
         super().__init__(data, signature)
+        self.size = len(data)
         found = tried(self, signature)
         self._together, self._threaded = found.together, found.seconds > settings.inline_seconds
         self._batching = Batching(self, signature, settings, self._threaded)
@@ -48,8 +49,8 @@ class OnnxModel(Model):
 
 
 class OnnxModels:
-    """At most `settings.max_sessions` loaded models; the least recently used go first. A failed load is tried again
-    after RETRY_SECONDS, so that an artifact put in its place later is found."""
+    """At most `settings.max_sessions` loaded models, `settings.max_models_bytes` of them; the least recently used go
+    first. A failed load is tried again after RETRY_SECONDS, so that an artifact put in its place later is found."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -81,10 +82,15 @@ class OnnxModels:
             del self._loading[key]
         self._failed.pop(key, None)
         self._models[key] = model
-        while len(self._models) > self._settings.max_sessions:
+        while len(self._models) > 1 and self._too_many():
             self._models.popitem(last=False)
         return model
 
+    def _too_many(self) -> bool:
+        size = sum(model.size for model in self._models.values())
+        return len(self._models) > self._settings.max_sessions or size > self._settings.max_models_bytes
+
 
 def _loaded(artifact: Artifact, signature: Signature, settings: Settings) -> OnnxModel:
-    return OnnxModel(verified(artifact, settings.max_artifact_bytes), signature, settings)
+    most = min(settings.max_artifact_bytes, settings.max_models_bytes)
+    return OnnxModel(verified(artifact, most), signature, settings)

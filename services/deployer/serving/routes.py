@@ -1,7 +1,7 @@
 """The routes of this process: for every deployment, who answers and how, at hand without a query."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from time import monotonic
 
@@ -22,6 +22,11 @@ logger = structlog.get_logger()
 PAGE = 1_000
 MAX_REFRESH_WAIT_SECONDS = 0.05
 """A request does not wait longer than so for a store that is slow; it goes on with the routes known."""
+
+MAX_WARM_SECONDS = 5.0
+MAX_BACK_SECONDS = 0.5
+"""A change of traffic does not wait longer than so for the models that it brings; requests wait for them then. One of
+the champion may be the way back from harm, which must not go on meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +69,9 @@ class RouteTable:
     """
 
     service: Service
+    warm: "Callable[[Route, int], Awaitable[None]]"
+    """Loads a version, so that a change of traffic finds it loaded."""
+
     _routes: dict[str, Route] = field(default_factory=dict[str, Route])
     _versions: dict[tuple[str, int], Served] = field(default_factory=dict[tuple[str, int], Served])
     _seen: object = None
@@ -135,9 +143,24 @@ class RouteTable:
                 found = [await self._served(unit, state, version) for version in listed]
             served = {one.target.version: one for one in found if one is not None}
             complete = complete and len(served) == len(listed)
-            if state.exists and sequence >= self._sequence(name):
-                self._routes[name] = _route(name, sequence if len(served) == len(listed) else 0, state, served)
+            if not state.exists:
+                continue
+            route = _route(name, sequence if len(served) == len(listed) else 0, state, served)
+            await self._warmed(route)
+            if sequence >= self._sequence(name):
+                self._routes[name] = route
         return complete
+
+    async def _warmed(self, route: Route) -> None:
+        """Wait until the versions that begin to answer are loaded; requests go on with the known route meanwhile."""
+        known = self._routes.get(route.name)
+        if known is None or route.state.retired:
+            return
+        new = [version for version in route.sharing if version not in known.sharing and version in route.served]
+        if new:
+            same = route.sharing[0] == known.sharing[0]
+            tasks = [asyncio.ensure_future(self.warm(route, version)) for version in new]
+            await asyncio.wait(tasks, timeout=MAX_WARM_SECONDS if same else MAX_BACK_SECONDS)
 
     async def _served(self, unit: UnitOfWork, state: State, version: int) -> Served | None:
         """Facts of a version never change, so each is read once per deployment."""

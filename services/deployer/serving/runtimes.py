@@ -1,5 +1,7 @@
 """Whatever answers for a version, behind one door."""
 
+from contextlib import suppress
+
 from services.deployer.serving.batching import Row
 from services.deployer.serving.frames import Columns, Frame
 from services.deployer.serving.onnx import OnnxModels
@@ -50,6 +52,13 @@ class Runtimes:
             return await model.run(values)
         except Unservable as error:
             raise not_ready(route, version, str(error)) from error
+
+    async def warm(self, route: Route, version: int) -> None:
+        """Load a version that runs in process. Why it cannot be loaded is told when it is asked."""
+        served = route.served.get(version)
+        if served is not None and route.state.runtime.kind == "onnx":
+            with suppress(Unservable):
+                await self.onnx.get(served.key, served.artifact, served.signature)
 
     async def problem(self, route: Route, version: int) -> str | None:
         """Why a version cannot be asked now, if so; loads it."""

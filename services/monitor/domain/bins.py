@@ -55,17 +55,20 @@ Bins = Mapping[str, FeatureBins]
 def bins_of(
     signature: Signature, reference: Mapping[str, Sequence[Reference]], max_categories: int = 1_000
 ) -> dict[str, FeatureBins]:
-    """The bins of every feature that the reference has values of (at least one not missing)."""
+    """The bins of every feature of the reference; of one that is missing throughout, where the signature says what it
+    is."""
     types = {field.name: field.type for field in signature.inputs}
     bins: dict[str, FeatureBins] = {}
     for feature, values in sorted(reference.items()):
         known = [value for value in values if not missing(value)]
-        if not known:
+        if not known and (feature not in types or not values):
             continue
         if categorical(types.get(feature), known):
             counts = Counter(category(value) for value in known)
             ranked = sorted(counts, key=lambda name: (-counts[name], name))
             bins[feature] = FeatureBins(feature, "categorical", declared=tuple(ranked[:max_categories]))
+        elif not known:
+            bins[feature] = FeatureBins(feature, "numeric")
         else:
             numbers = np.array(known, np.float64)
             grid = grid_of(numbers)
@@ -119,7 +122,7 @@ def as_json(bins: Bins) -> list[dict[str, Any]]:
             "feature": one.feature,
             "kind": one.kind,
             "grid": [one.grid.low, one.grid.high, one.grid.pivot, one.grid.unit],
-            "range": None if one.kind == "categorical" else [one.least, one.most],
+            "range": None if math.isinf(one.least) else [one.least, one.most],
             "declared": list(one.declared),
             "single": one.single,
         }

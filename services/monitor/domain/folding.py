@@ -18,8 +18,9 @@ from services.monitor.domain.categories import Categories, counted
 from services.monitor.domain.grid import UNIT_INTERVAL, Floats, Ints
 from services.monitor.domain.grouping import is_number
 from services.monitor.domain.joined import no_joined
+from services.monitor.domain.parts import Doubles, Parts
 from services.monitor.domain.rows import Hashes, Rows, kept_names, lowest, mixed, no_rows, no_texts, single
-from services.monitor.domain.schema import faults_of
+from services.monitor.domain.schema import absent_inputs, faults_of
 from services.monitor.domain.sketch import EMPTY, Sketch, merge, no_numbers
 from services.monitor.domain.tally import Columns, Tally, columns_of
 from shared.events import batches
@@ -36,8 +37,7 @@ _OUTPUT = FeatureBins("", "numeric", UNIT_INTERVAL)
 def times_of(batch: pa.RecordBatch) -> Ints:
     """The rows' event times in microseconds since 1970 (UTC)."""
     at = batch.column("at")
-    at = at if at.type == batches.TIMESTAMP else at.cast(batches.TIMESTAMP)
-    return at.view(pa.int64()).to_numpy()
+    return (at if at.type == batches.TIMESTAMP else at.cast(batches.TIMESTAMP)).view(pa.int64()).to_numpy()
 
 
 def by_window(batch: pa.RecordBatch, seconds: int) -> Iterator[tuple[int, pa.RecordBatch]]:
@@ -69,15 +69,24 @@ def sketch_of(
     """
     if isinstance(batch, pa.RecordBatch):
         return _sketch([batch], bins, limit, signature, beside)
-    groups: dict[Any, list[pa.RecordBatch]] = {}
-    for one in batch:
-        key = tuple(zip(one.schema.names, one.schema.types, strict=True))
-        groups.setdefault(key, []).append(one)
     sketch = EMPTY
-    for group in groups.values():
+    for group in alike(batch):
         found = _sketch(group, bins, limit, signature, beside)
         sketch = found if sketch is EMPTY else merge(sketch, found)
     return sketch
+
+
+def alike(batches_: Sequence[pa.RecordBatch]) -> list[list[pa.RecordBatch]]:
+    """Batches by their schema: a call for several costs hardly more than for one."""
+    groups: list[tuple[pa.Schema, list[pa.RecordBatch]]] = []
+    for one in batches_:
+        schema = one.schema
+        group = next((group for known, group in groups if known.equals(schema)), None)
+        if group is None:
+            groups.append((schema, [one]))
+        else:
+            group.append(one)
+    return [group for _, group in groups]
 
 
 def matrix(batch: pa.RecordBatch, columns: Sequence[str]) -> Floats:
@@ -114,27 +123,27 @@ class _Layout:
 
 
 def _sketch(
-    parts: list[pa.RecordBatch], bins: Bins, limit: int, signature: Signature | None, beside: Rows | None
+    batches_: list[pa.RecordBatch], bins: Bins, limit: int, signature: Signature | None, beside: Rows | None
 ) -> Sketch:
     """Of batches of one schema."""
-    layout = _Layout.of(parts[0].schema)
-    rows = sum(part.num_rows for part in parts)
+    parts = Parts(batches_)
+    faults = faults_of(parts, signature) if signature is not None else {}
+    if absent := absent_inputs(parts.schema, signature, bins):
+        parts = Parts(batches_, absent)
+    layout = _Layout.of(parts.schema)
     categories, codes = _categories(parts, layout, bins, limit)
-    hashes = np.zeros(rows, np.uint64)
-    for name, found in codes.items():
-        hashes += _text_hashes(name, found)
+    hashes = sum((_text_hashes(name, found) for name, found in codes.items()), np.zeros(parts.rows, np.uint64))
     features, outputs = no_numbers(), no_numbers()
-    wholes: dict[str, Floats] = {}
+    doubles: dict[str, Doubles] = {}
     if layout.measured:
         tally = Tally(_columns(layout, bins))
         with np.errstate(invalid="ignore", over="ignore"):  # what overflows lies in the outermost cells
-            wholes = _measure(parts, layout, tally, hashes)
+            doubles = _measure(parts, layout, tally, hashes)
         numbers, split = tally.numbers(), len(layout.numeric)
         features = numbers.at(range(split))
         outputs = numbers.at(range(split, len(layout.measured)))
-    sample = _sample(parts, layout, codes, mixed(hashes), beside, wholes) if layout.numeric or codes else no_rows()
-    faults = faults_of(parts, signature) if signature is not None else {}
-    return Sketch(rows, features, categories, outputs, no_joined(), limit, sample, faults)
+    sample = _sample(parts, layout, codes, mixed(hashes), beside, doubles) if layout.numeric or codes else no_rows()
+    return Sketch(parts.rows, features, categories, outputs, no_joined(), limit, sample, faults)
 
 
 def _columns(layout: _Layout, bins: Bins) -> Columns:
@@ -148,30 +157,22 @@ def _measured_bins(found: FeatureBins | None) -> FeatureBins:
     return found if found is not None and found.kind == "numeric" else _UNKNOWN
 
 
-def _measure(parts: list[pa.RecordBatch], layout: _Layout, tally: Tally, hashes: Hashes) -> dict[str, Floats]:
-    """Count all numeric columns, and add to each row's hash what its numeric features say; returns the columns that had
-    to be made whole for it."""
+def _measure(parts: Parts, layout: _Layout, tally: Tally, hashes: Hashes) -> dict[str, Doubles]:
+    """Count all numeric columns, and add to each row's hash what its numeric features say; returns where the columns
+    lie, if the compiled pass was used."""
     factors = [(_factor(name), _factor(f"no {name}")) for name in layout.numeric]
     compiled = native.kernel()
     if compiled is None:
-        _measure_blocks(parts, layout, tally, hashes, np.array(factors, np.uint64).reshape(-1, 2))
+        _measure_blocks(parts.batches, layout, tally, hashes, np.array(factors, np.uint64).reshape(-1, 2))
         return {}
-    wholes = {name: _whole(parts, name) for name in layout.measured}
-    for place, values in enumerate(wholes.values()):
-        tally.add_column(compiled, place, values, hashes, factors[place] if place < len(factors) else None)
-    return wholes
-
-
-def _whole(parts: list[pa.RecordBatch], name: str) -> Floats:
-    """All numbers of a column, NaN where missing."""
-    columns = [part.column(name) for part in parts]
-    column = columns[0] if len(columns) == 1 else pa.concat_arrays(columns)
-    values = column.to_numpy(zero_copy_only=False)
-    return np.ascontiguousarray(values, np.float64)
+    found = {name: parts.doubles(name) for name in layout.measured}
+    for place, doubles in enumerate(found.values()):
+        tally.add_column(compiled, place, doubles, hashes, factors[place] if place < len(factors) else None)
+    return found
 
 
 def _measure_blocks(
-    parts: list[pa.RecordBatch], layout: _Layout, tally: Tally, hashes: Hashes, factors: Hashes
+    parts: Sequence[pa.RecordBatch], layout: _Layout, tally: Tally, hashes: Hashes, factors: Hashes
 ) -> None:
     """By NumPy alone: block by block, in all columns at once."""
     count = len(layout.numeric)
@@ -185,7 +186,7 @@ def _measure_blocks(
         done += values.shape[1]
 
 
-def _blocks(parts: list[pa.RecordBatch], columns: Sequence[str], rows: int) -> Iterator[Floats]:
+def _blocks(parts: Sequence[pa.RecordBatch], columns: Sequence[str], rows: int) -> Iterator[Floats]:
     """All rows [columns, up to so many rows] in blocks: long batches cut, short ones put together."""
     held: list[Floats] = []
     size = 0
@@ -217,13 +218,13 @@ def _tensor(part: pa.RecordBatch, columns: Sequence[str]) -> Floats:
 
 
 def _categories(
-    parts: list[pa.RecordBatch], layout: _Layout, bins: Bins, limit: int
+    parts: Parts, layout: _Layout, bins: Bins, limit: int
 ) -> tuple[dict[str, Categories], dict[str, tuple[list[str | None], Ints]]]:
     """Counts of each text or boolean column, and of each row which of the column's values it has (-1: none)."""
     categories: dict[str, Categories] = {}
     codes: dict[str, tuple[list[str | None], Ints]] = {}
     for column in layout.categorical:
-        coded = pa.concat_arrays([_plain(part.column(column)) for part in parts]).dictionary_encode()
+        coded = pa.concat_arrays([_plain(chunk) for chunk in parts.chunks(column)]).dictionary_encode()
         names: list[str | None] = [category(value) for value in coded.dictionary.to_pylist()]
         places = coded.indices.fill_null(len(names)).to_numpy(zero_copy_only=False).astype(np.int64)
         counts = np.bincount(places, minlength=len(names) + 1)
@@ -249,17 +250,17 @@ def _text_hashes(column: str, found: tuple[list[str | None], Ints]) -> Hashes:
 
 
 def _sample(
-    parts: list[pa.RecordBatch],
+    parts: Parts,
     layout: _Layout,
     codes: dict[str, tuple[list[str | None], Ints]],
     hashes: Hashes,
     beside: Rows | None,
-    wholes: dict[str, Floats],
+    doubles: dict[str, Doubles],
 ) -> Rows:
     places, found, counts = lowest(hashes, beside)
     numeric = kept_names([_bare(name) for name in layout.numeric])
     named = kept_names([_bare(name) for name in layout.categorical])
-    values = _values_at(parts, [batches.FEATURE + name for name in numeric], places, wholes)
+    values = _values_at(parts.batches, [batches.FEATURE + name for name in numeric], places, doubles)
     texts = no_texts(len(places), len(named))
     for place, name in enumerate(named):
         names, at = codes[batches.FEATURE + name]
@@ -267,19 +268,24 @@ def _sample(
     return Rows(numeric, named, found, counts, single(values), texts)
 
 
-def _values_at(parts: list[pa.RecordBatch], columns: list[str], places: Ints, wholes: dict[str, Floats]) -> Floats:
+def _values_at(
+    parts: Sequence[pa.RecordBatch], columns: list[str], places: Ints, doubles: dict[str, Doubles]
+) -> Floats:
     """[places, columns] numbers of some rows of all parts, NaN where missing."""
-    values = np.full((len(places), len(columns)), np.nan)
+    values = np.full((len(columns), len(places)), np.nan)
     ends = np.cumsum([part.num_rows for part in parts])
     belongs = np.searchsorted(ends, places, side="right")
-    for column, name in enumerate(columns if wholes else ()):
-        values[:, column] = wholes[name][places]
-    for part in np.unique(belongs) if columns and not wholes else ():
-        chosen = belongs == part
-        rows = places[chosen] - (ends[part] - parts[part].num_rows)
-        values[chosen] = _tensor(parts[part], columns)[:, rows].T
+    rows = places - np.concatenate([[0], ends])[belongs]
+    compiled = native.kernel()
+    if doubles and compiled is not None:
+        for column, name in enumerate(columns):
+            compiled.gather(doubles[name].addresses, belongs, rows, values[column])
+    else:
+        for part in np.unique(belongs) if columns else ():
+            chosen = belongs == part
+            values[:, chosen] = _tensor(parts[part], columns)[:, rows[chosen]]
     values[~np.isfinite(values)] = np.nan
-    return values
+    return values.T
 
 
 def _bare(column: str) -> str:

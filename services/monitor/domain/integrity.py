@@ -96,7 +96,7 @@ def _numeric(now: Numbers, base: Numbers, bins: Bins, limits: Limits) -> list[Ch
         if name in bins and count and now.outside[place]:
             share = figure(int(now.outside[place]) / count)
             found.append(Check("range", name, share, limits.outside, share >= limits.outside))
-        varied = there is None or base.low[there] != base.high[there]
+        varied = there is None or base.low[there] < base.high[there]
         if count >= MIN_ROWS and now.low[place] == now.high[place] and varied:
             found.append(Check("constant", name, 1.0, 1.0, True))
     return found

@@ -6,10 +6,11 @@ The monitor's own intake refuses such rows; others write predictions too, and a 
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 # pyright: reportUnknownParameterType=false, reportUnknownLambdaType=false, reportAttributeAccessIssue=false, reportMissingTypeStubs=false
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container
 
 import pyarrow as pa
 
+from services.monitor.domain.parts import Parts
 from shared.events import batches
 from shared.events.registry import Field, Signature
 
@@ -25,12 +26,26 @@ _FITS: dict[str, Callable[[pa.DataType], bool]] = {
 }
 
 
-def faults_of(parts: Sequence[pa.RecordBatch], signature: Signature) -> dict[str, int]:
-    """Rows by fault, `KIND:COLUMN`, of batches of one schema. A signature without inputs (or outputs) allows any."""
-    rows = sum(part.num_rows for part in parts)
+_TYPES = {"double": pa.float64(), "long": pa.int64(), "boolean": pa.bool_(), "string": pa.string()}
+
+
+def absent_inputs(schema: pa.Schema, signature: Signature | None, compared: Container[str]) -> list[pa.Field]:
+    """Columns of the inputs to be `compared` that batches of a schema lack: a row without a value lacks it, however it
+    was sent. Personal inputs have no columns."""
+    if signature is None:
+        return []
+    names = set(schema.names)
+    inputs = [one for one in signature.inputs if one.name in compared and one.name not in signature.personal]
+    columns = [pa.field(batches.FEATURE + one.name, _TYPES[one.type]) for one in inputs]
+    return [one for one in columns if one.name not in names]
+
+
+def faults_of(parts: Parts, signature: Signature) -> dict[str, int]:
+    """Rows by fault, `KIND:COLUMN`. A signature without inputs (or outputs) allows any."""
+    rows = parts.rows
     faults: dict[str, int] = {}
     sealed = {batches.FEATURE + name for name in signature.personal}
-    schema = parts[0].schema
+    schema = parts.schema
     for prefix, fields in ((batches.FEATURE, signature.inputs), (batches.OUTPUT, signature.outputs)):
         if not fields:
             continue
@@ -44,12 +59,10 @@ def faults_of(parts: Sequence[pa.RecordBatch], signature: Signature) -> dict[str
     return dict(sorted(faults.items()))
 
 
-def _fault(
-    parts: Sequence[pa.RecordBatch], name: str, field: Field, kind: pa.DataType | None, rows: int
-) -> dict[str, int]:
+def _fault(parts: Parts, name: str, field: Field, kind: pa.DataType | None, rows: int) -> dict[str, int]:
     if kind is None:
         return {f"{ABSENT}:{name}": rows} if field.required else {}
     if not _FITS[field.type](kind):
         return {f"{WRONG_TYPE}:{name}": rows}
-    empty = sum(part.column(name).null_count for part in parts) if field.required else 0
+    empty = sum(chunk.null_count for chunk in parts.chunks(name)) if field.required else 0
     return {f"{EMPTY_VALUE}:{name}": empty} if empty else {}

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from services.monitor.domain import native
 from services.monitor.domain.bins import FeatureBins
 from services.monitor.domain.grid import CELLS, INNER, TAIL, Floats, Grid, Ints, cells_of
+from services.monitor.domain.parts import Doubles
 from services.monitor.domain.sketch import Numbers
 from services.monitor.domain.sums import BLOCK, NEAR, far_sums, near_sums
 
@@ -128,7 +129,7 @@ class Tally:
         self,
         compiled: native.Kernel,
         place: int,
-        values: Floats,
+        doubles: Doubles,
         hashes: NDArray[np.uint64],
         factors: tuple[int, int] | None,
     ) -> None:
@@ -137,16 +138,16 @@ class Tally:
         low, scale = float(self.columns.low[place]), float(self.columns.scale[place])
         bent = self.columns.grids[place].pivot is not None
         inner = self._inner[place * INNER : (place + 1) * INNER]
-        ends, sums, away = np.array([np.inf, -np.inf]), np.zeros(3, np.int64), np.empty(len(values), np.int32)
+        ends, sums, away = np.array([np.inf, -np.inf]), np.zeros(3, np.int64), np.empty(len(hashes))
         factor, absence = (np.uint64(one) for one in factors or (0, 0))
         given = (low, scale, bent, factors is not None, factor, absence, hashes, inner, ends, sums, away)
-        count = compiled(values, values.view(np.uint64), *given)
+        count = compiled.tally(doubles.addresses, doubles.rows, *given)
         self._column_ends[:, place] = ends
         for which in (0, 1):
             self._far[place][which] += int(sums[which])
         self.missing[place] += sums[2]
         if count:
-            found = values[away[:count]]
+            found = away[:count].copy()
             positions = (found - low) * scale
             column = np.full(count, place)
             self._add_far(column, positions, np.abs(positions) > NEAR)
@@ -155,10 +156,15 @@ class Tally:
                 inner[0] += below  # `_tails` takes them from there
                 inner[-1] += count - below
                 self._away.append((column, positions, found))
-        if bent:
-            self._count_bent(place, values[np.isfinite(values)])
-        if place in self.columns.roomy:
-            self._inside_of(place, values, ends[0], ends[1], None)
+        roomy = place in self.columns.roomy and (
+            ends[0] < self.columns.least[place] or ends[1] > self.columns.most[place]
+        )
+        if bent or roomy:
+            values = doubles.values()
+            if bent:
+                self._count_bent(place, values[np.isfinite(values)])
+            if roomy:
+                self._inside_of(place, values, ends[0], ends[1], None)
 
     def _count_bent(self, place: int, values: Floats) -> None:
         positions = self.columns.grids[place].positions(values)

@@ -10,8 +10,9 @@ from typing import TypeVar
 import pyarrow as pa
 
 from services.monitor.domain.counting import predicted_of
-from services.monitor.domain.folding import by_window, sketch_of
+from services.monitor.domain.folding import alike, by_window, sketch_of
 from services.monitor.domain.joined import merge_joined
+from services.monitor.domain.parts import Parts
 from services.monitor.domain.plan import Plan
 from services.monitor.domain.sketch import Sketch
 from services.monitor.facts import Version
@@ -75,17 +76,12 @@ def _folded(target: Target, start: int, parts: Sequence[Taken], settings: Settin
 
 def _joint(tables: Tables, plan: Plan) -> Tables:
     """What the plan needs of these tables, those of one schema as one: a call costs as much as some hundred rows."""
-    alike: list[Tables] = []
-    for table in tables:
-        found = next((group for group in alike if group[0].schema.equals(table.schema)), None)
-        if found is None:
-            alike.append([table])
-        else:
-            found.append(table)
-    return [_needed(group, plan) for group in alike]
+    return [_needed(group, plan) for group in alike(tables)]
 
 
 def _needed(tables: Tables, plan: Plan) -> pa.RecordBatch:
-    chosen = {"at", *plan.columns}
-    names = [name for name in tables[0].schema.names if name in chosen or name.startswith(batches.OUTPUT)]
-    return pa.Table.from_batches(tables).select(names).combine_chunks().to_batches()[0]
+    parts = Parts(tables)
+    names = [name for name in parts.schema.names if name in plan.columns or name.startswith(batches.OUTPUT)]
+    if not names:
+        return tables[0].slice(0, 0)
+    return pa.record_batch({name: pa.concat_arrays(parts.chunks(name)) for name in names})

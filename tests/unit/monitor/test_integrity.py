@@ -1,15 +1,18 @@
 """Whether data are as they should be: given a reference and a window's rows, then what the checks find."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
+import orjson
 import pyarrow as pa
 import pytest
 
 from services.monitor.comparing import same_hours
-from services.monitor.domain import silence
-from services.monitor.domain.bins import bins_of
+from services.monitor.domain import coding, silence
+from services.monitor.domain.bins import as_json, bins_of, from_json
+from services.monitor.domain.drift import Base, Rule, drift
 from services.monitor.domain.folding import sketch_of
 from services.monitor.domain.integrity import Check, Limits, checks, new_values, traffic
 from services.monitor.domain.reference import reference_of
@@ -55,6 +58,43 @@ def found(**columns: Any) -> dict[tuple[str, str], Check]:
 
 def test_a_good_window_has_nothing_to_tell() -> None:
     assert found() == {}
+
+
+def test_rows_without_a_column_lack_its_values_as_rows_of_nulls_do() -> None:
+    """Half of the rows come without the column: they are as missing as if it held nulls."""
+    rng = np.random.default_rng(2)
+    whole = pa.record_batch(
+        {
+            "feature.hour": pa.array(np.arange(200) % 24),
+            "feature.wind": pa.array(rng.uniform(0.5, 19, 200)),
+            "feature.carrier": pa.array(["AA"] * 200),
+            "output.p": pa.array([0.5] * 200),
+        }
+    )
+    without = whole.drop_columns(["feature.wind", "feature.carrier"])
+    nulls = whole.set_column(1, "feature.wind", pa.nulls(200, pa.float64()))
+    nulls = nulls.set_column(2, "feature.carrier", pa.nulls(200, pa.string()))
+    found = sketch_of([whole, without], BINS, signature=SIGNATURE)
+    same = sketch_of([whole, nulls], BINS, signature=SIGNATURE)
+    assert coding.encode(replace(found, faults={})) == coding.encode(replace(same, faults={}))
+    assert found.faults == {"absent:feature.carrier": 200}
+    told = {(one.check, one.subject): one.value for one in checks(found, BASE, BINS, Limits())}
+    assert told["missing", "wind"] == told["missing", "carrier"] == 0.5
+
+
+def test_what_the_reference_lacks_throughout_and_the_window_has_is_drift() -> None:
+    signature = Signature(inputs=(Field(name="x", type="double", required=False),), outputs=())
+    bins = from_json(orjson.loads(orjson.dumps(as_json(bins_of(signature, {"x": [None] * 300})))))
+    base = reference_of({"x": [None] * 300}, bins)
+    for known in (0, 150):
+        now = sketch_of(
+            pa.record_batch({"feature.x": pa.array([1.5] * known + [None] * (300 - known), pa.float64())}), bins
+        )
+        (told,) = drift(now, bins, Base(base, bins))
+        assert (told.base_missing, told.missing) == (1.0, 1 - known / 300)
+        assert (Rule({"psi": 0.2}, 0.01).reached(told) is not None) == (known > 0)
+        assert not any(one.breached for one in checks(now, base, bins, Limits()) if one.subject)
+    assert bins_of(Signature(inputs=(), outputs=()), {"x": [None]}) == {}
 
 
 @pytest.mark.parametrize(
