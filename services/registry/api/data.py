@@ -20,6 +20,12 @@ _ENGINEERS = (Role.DATA_ENGINEER, Role.DATA_SCIENTIST, Role.SOFTWARE_ENGINEER, R
 
 def add_data(routes: APIRouter, service: Service) -> None:
     """Mount the endpoints."""
+    _datasets(routes, service)
+    _pipelines(routes, service)
+    _runs(routes, service)
+
+
+def _datasets(routes: APIRouter, service: Service) -> None:
     building, seeing = Depends(writing(service, *_ENGINEERS)), Depends(reading(service))
 
     @routes.post("/v1/datasets", status_code=201)
@@ -43,6 +49,10 @@ def add_data(routes: APIRouter, service: Service) -> None:
         history = await service.store.find(Query("dataset_versions", equal(name=name), ("-version",), 1_000))
         return newest | {"versions": history}
 
+
+def _pipelines(routes: APIRouter, service: Service) -> None:
+    building, seeing = Depends(writing(service, *_ENGINEERS)), Depends(reading(service))
+
     @routes.post("/v1/pipelines", status_code=201)
     async def register_pipeline(body: PipelineBody, call: Annotated[Call, building]) -> JSONResponse:
         """Register a pipeline: its steps, and its technique in plain words."""
@@ -61,6 +71,10 @@ def add_data(routes: APIRouter, service: Service) -> None:
     async def one_pipeline(name: str, call: Annotated[Call, seeing]) -> dict[str, Any]:
         """A pipeline with its steps."""
         return await one(service, "pipeline", "pipelines", name)
+
+
+def _runs(routes: APIRouter, service: Service) -> None:
+    building, seeing = Depends(writing(service, *_ENGINEERS)), Depends(reading(service))
 
     @routes.post("/v1/pipelines/{name}/runs", status_code=201)
     async def record_run(name: str, body: RunBody, call: Annotated[Call, building]) -> JSONResponse:

@@ -46,7 +46,12 @@ Reported = tuple[LineageReported, datetime]
 
 def add_lineage(routes: APIRouter, service: Service) -> None:
     """Mount the endpoints."""
-    reporting, seeing = Depends(writing(service, *_REPORTERS)), Depends(reading(service))
+    _reporting(routes, service)
+    _reported(routes, service)
+
+
+def _reporting(routes: APIRouter, service: Service) -> None:
+    reporting = Depends(writing(service, *_REPORTERS))
 
     @routes.post("/api/v1/lineage", status_code=201, openapi_extra=_BODY, responses=also(415))
     async def report(request: Request, call: Annotated[Call, reporting]) -> JSONResponse:
@@ -83,6 +88,10 @@ def add_lineage(routes: APIRouter, service: Service) -> None:
             return 200, {"status": status, "summary": summary, "failed_events": failed, "event_id": last}
 
         return await call.in_unit(work)
+
+
+def _reported(routes: APIRouter, service: Service) -> None:
+    seeing = Depends(reading(service))
 
     @routes.get("/v1/lineage-reports")
     async def list_reports(

@@ -23,8 +23,12 @@ _BUILDERS = (Role.DATA_SCIENTIST, Role.SOFTWARE_ENGINEER)
 
 def add_models(routes: APIRouter, service: Service) -> None:
     """Mount the endpoints."""
+    _models(routes, service)
+    _aliases(routes, service)
+
+
+def _models(routes: APIRouter, service: Service) -> None:
     building, seeing = Depends(writing(service, *_BUILDERS)), Depends(reading(service))
-    moving = Depends(writing(service, *MOVERS))
 
     @routes.post("/v1/models", status_code=201)
     async def register_model(body: ModelBody, call: Annotated[Call, building]) -> JSONResponse:
@@ -58,6 +62,10 @@ def add_models(routes: APIRouter, service: Service) -> None:
         shown = {"aliases": dict(state.aliases), "branches": dict(sorted(state.heads.items())), "versions": state.last}
         said = {"tags": dict(state.marks.tags), "description": state.marks.description, "retired": state.retired}
         return row | shown | said | {"decisions": await informed_by(service, name)}
+
+
+def _aliases(routes: APIRouter, service: Service) -> None:
+    moving, seeing = Depends(writing(service, *MOVERS)), Depends(reading(service))
 
     @routes.put("/v1/models/{name}/aliases/{alias}")
     async def move_alias(name: str, alias: str, body: AliasBody, call: Annotated[Call, moving]) -> JSONResponse:

@@ -19,16 +19,20 @@ from shared.runtime.problems import Problem
 from shared.runtime.service import Service
 from shared.runtime.times import utc
 
+_OF_VERSION = "/v1/models/{name}/versions/{version}"
 _MEASURERS = (Role.DATA_SCIENTIST, Role.SOFTWARE_ENGINEER, Role.DEVOPS, Role.RISK_MANAGER, Role.SERVICE)
 
 
 def add_release(routes: APIRouter, service: Service) -> None:
     """Mount the endpoints."""
-    measuring, seeing = Depends(writing(service, *_MEASURERS)), Depends(reading(service))
-    speaking = Depends(writing(service))
-    of_version = "/v1/models/{name}/versions/{version}"
+    _evidence(routes, service)
+    _approvals(routes, service)
 
-    @routes.post(of_version + "/evidence", status_code=201)
+
+def _evidence(routes: APIRouter, service: Service) -> None:
+    measuring, seeing = Depends(writing(service, *_MEASURERS)), Depends(reading(service))
+
+    @routes.post(_OF_VERSION + "/evidence", status_code=201)
     async def record_evidence(
         name: str, version: int, body: EvidenceBody, call: Annotated[Call, measuring]
     ) -> JSONResponse:
@@ -45,7 +49,7 @@ def add_release(routes: APIRouter, service: Service) -> None:
 
         return await call.in_unit(work)
 
-    @routes.get(of_version + "/evidence")
+    @routes.get(_OF_VERSION + "/evidence")
     async def list_evidence(
         name: str, version: int, call: Annotated[Call, seeing], limit: Limit = 100, cursor: str | None = None
     ) -> dict[str, Any]:
@@ -53,7 +57,11 @@ def add_release(routes: APIRouter, service: Service) -> None:
         await one(service, "model", "models", name)
         return await page(service, Query("evidence", equal(model=name, version=version), ("at",), limit), cursor)
 
-    @routes.post(of_version + "/approvals", status_code=201)
+
+def _approvals(routes: APIRouter, service: Service) -> None:
+    speaking, seeing = Depends(writing(service)), Depends(reading(service))
+
+    @routes.post(_OF_VERSION + "/approvals", status_code=201)
     async def approve(name: str, version: int, body: ApprovalBody, call: Annotated[Call, speaking]) -> JSONResponse:
         """Approve or reject, in a role that the caller has; an approval may have conditions, and an end (`expires`)."""
         may_speak_as(call, body.role)
@@ -79,7 +87,7 @@ def add_release(routes: APIRouter, service: Service) -> None:
 
         return await call.in_unit(work)
 
-    @routes.get(of_version + "/approvals")
+    @routes.get(_OF_VERSION + "/approvals")
     async def list_approvals(
         name: str, version: int, call: Annotated[Call, seeing], limit: Limit = 100, cursor: str | None = None
     ) -> dict[str, Any]:

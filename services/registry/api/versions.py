@@ -22,14 +22,20 @@ from shared.runtime.service import Service
 
 _BUILDERS = (Role.DATA_SCIENTIST, Role.SOFTWARE_ENGINEER, Role.SERVICE)
 MAX_SHOWN = 1_000
+_OF_VERSION = "/v1/models/{name}/versions/{version}"
 
 
 def add_versions(routes: APIRouter, service: Service) -> None:
     """Mount the endpoints."""
+    _registering(routes, service)
+    _one(routes, service)
+    _compared(routes, service)
+
+
+def _registering(routes: APIRouter, service: Service) -> None:
     references = References(service.settings)
     service.on_close.append(references.close)
     building, seeing = Depends(writing(service, *_BUILDERS)), Depends(reading(service))
-    of_version = "/v1/models/{name}/versions/{version}"
 
     @routes.post("/v1/models/{name}/versions", status_code=201)
     async def register_version(name: str, body: VersionBody, call: Annotated[Call, building]) -> JSONResponse:
@@ -67,7 +73,11 @@ def add_versions(routes: APIRouter, service: Service) -> None:
         where = equal(model=name, branch=branch) if branch is not None else equal(model=name)
         return await page(service, Query("versions", where, ("-version",), limit), cursor)
 
-    @routes.get(of_version)
+
+def _one(routes: APIRouter, service: Service) -> None:
+    seeing = Depends(reading(service))
+
+    @routes.get(_OF_VERSION)
     async def one_version(name: str, version: int, call: Annotated[Call, seeing]) -> dict[str, Any]:
         """A version with its evidence, approvals, gates and aliases; `reference` holds the number of values kept."""
         async with service.store.begin() as unit:
@@ -83,14 +93,18 @@ def add_versions(routes: APIRouter, service: Service) -> None:
         found = {"evidence": evidence[::-1], "approvals": approvals[::-1], "gates": gates, "aliases": aliases}
         return row | said | found
 
-    @routes.get(of_version + "/reference")
+    @routes.get(_OF_VERSION + "/reference")
     async def reference(name: str, version: int, call: Annotated[Call, seeing]) -> dict[str, Any]:
         """What each feature looked like in training, as values."""
         await one(service, "model", "models", name)
         row = await service.store.get("reference_samples", name, version)
         return {"model": name, "version": version, "reference": row["reference"] if row else {}}
 
-    @routes.get(of_version + "/diff/{other}")
+
+def _compared(routes: APIRouter, service: Service) -> None:
+    seeing = Depends(reading(service))
+
+    @routes.get(_OF_VERSION + "/diff/{other}")
     async def difference(name: str, version: int, other: int, call: Annotated[Call, seeing]) -> dict[str, Any]:
         """In what two versions differ, from the first (`a`) to the second (`b`)."""
         async with service.store.begin() as unit:
@@ -98,7 +112,7 @@ def add_versions(routes: APIRouter, service: Service) -> None:
         a, b = models.version_of(state, version).registered, models.version_of(state, other).registered
         return {"model": name, "a": version, "b": other} | diff(a, b)
 
-    @routes.get(of_version + "/history")
+    @routes.get(_OF_VERSION + "/history")
     async def history(
         name: str, version: int, call: Annotated[Call, seeing], limit: Limit = 100, cursor: str | None = None
     ) -> dict[str, Any]:
