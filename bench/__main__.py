@@ -31,6 +31,7 @@ NAMES = (
     "state",
     "bulk_flags",
     "memory",
+    "flat",
     "proofs",
     "registry",
 )
