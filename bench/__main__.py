@@ -30,6 +30,7 @@ NAMES = (
     "fold",
     "state",
     "bulk_flags",
+    "bulk_killed",
     "memory",
     "flat",
     "proofs",

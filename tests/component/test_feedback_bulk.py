@@ -16,6 +16,7 @@ from services.feedback.worker import bulks
 from services.feedback.worker.bulks import Bulks
 from shared.events import batches
 from shared.events.envelope import Event
+from shared.log.tables import Query
 from shared.runtime.commands import CommandLoop, new_id
 from tests.component.feedback_given import AT, flag, predictions, stated
 from tests.support import System, drain, running
@@ -236,11 +237,22 @@ async def test_files_are_read_row_by_row_and_what_is_wrong_is_told_by_its_number
             "id\nx\n": (422, "bad-file"),
             "prediction_id,severity\nx,low\ny,awful\n": (422, "bad-row"),
             "prediction_id,expected\nx,late\n": (422, "bad-row"),
+            "prediction_id,expected\nx,NaN\n": (422, "bad-row"),
+            'prediction_id,expected\nx,"""a\\u0000"""\n': (422, "bad-row"),
+            "prediction_id,expected\nx," + "[" * 60 + "]" * 60: (422, "bad-row"),
+            "prediction_id\na\0b\n": (422, "bad-row"),
+            "prediction_id,prediction_id\nx,y\n": (422, "bad-file"),
+            "prediction_id\nx\n".encode("utf-16"): (422, "bad-file"),
         }
         for body, wanted in bad.items():
             told = await system.client.post(path, content=body, params=params, headers={"Content-Type": "text/csv"})
             assert (told.status_code, told.json()["type"].rpartition(":")[2]) == wanted, told.text
         assert (await system.client.post(path, content=b"x", headers=kind)).status_code == 422
+        for odd in (pa.array([0], pa.timestamp("ns")), pa.array([b"\xff"])):
+            sink = io.BytesIO()
+            pq.write_table(pa.table({"prediction_id": ["x"], "category": ["odd"], "expected": odd}), sink)
+            told = await system.client.post(path, content=sink.getvalue(), headers=kind)
+            assert (told.status_code, "JSON has not" in told.json()["detail"]) == (422, True), told.text
         assert (await system.client.post(path, content=b"{}", params=params)).status_code == 415
         nothing = await system.client.post(path, content="prediction_id\nx\n", headers={"Content-Type": "text/csv"})
         assert nothing.json()["type"].endswith("no-category")
@@ -287,3 +299,34 @@ async def test_a_job_is_known_however_far_the_views_are() -> None:
         assert (told["state"], told["looked"], told["flagged"]) == ("running", 2, 2)
         assert (await job(system, asked))["state"] == "completed"
         assert (await system.client.get("/v1/flags:bulk/none")).status_code == 404
+
+
+async def test_two_bulks_over_the_same_rows_at_the_same_moment_flag_each_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bulks, "BATCHES", 1)
+    async with running(DEFINITION, partitions=2) as system:
+        given = [await flights(system) for _ in range(3)]
+        single = await system.client.post("/v1/flags", json=flag(f"{given[0]}-0"))
+        await system.settle()
+        listed = {"predictions": [f"{name}-{row}" for name in given for row in range(4)], "category": "missed"}
+        asked = [await ask(system, over_80()), await ask(system, listed), await ask(system, over_80())]
+        service = system.services["feedback"]
+        await asyncio.gather(*(Bulks(service).run() for _ in range(3)))  # the views show nothing of it meanwhile
+        done = [await job(system, one) for one in asked]
+        assert [one["state"] for one in done] == ["completed"] * 3
+        assert sum(one["flagged"] for one in done) == 11  # all 12 but the one that was flagged singly
+        flagged = [
+            (table["batch"][at].as_py(), table["row"][at].as_py())
+            for event in await stated(system, "PredictionsFlagged")
+            for table in [batches.read(event.table)]
+            for at in range(table.num_rows)
+        ]
+        assert len(flagged) == len(set(flagged)) == 11
+        assert (given[0], 0) not in flagged
+        assert await service.store.find(Query("claims")) == await service.store.find(Query("bulk_work")) == []
+        name = next(iter(done[0]["flags"].values()), None) or next(iter(done[1]["flags"].values()))
+        answer = {"resolution": "works_as_intended", "comment": "It was a storm."}
+        await system.client.post(f"/v1/flags/{name}/resolve", json=answer)
+        await system.client.post(f"/v1/flags/{single.json()['id']}/resolve", json=answer)
+        await system.settle()
+        again = await job(system, await ask(system, over_80()))
+        assert again["flagged"] > 0  # what was answered may be flagged anew

@@ -11,6 +11,7 @@ from httpx import ASGITransport, AsyncClient
 
 from muniment.embedded.system import system
 from services.feedback.service import DEFINITION
+from services.feedback.worker.bulks import Bulks
 from shared.events import batches
 from shared.runtime.app import create_app
 from shared.runtime.commands import new_id
@@ -60,4 +61,8 @@ async def test_a_bulk_over_more_than_one_read_of_the_log_brings(tmp_path: Path) 
             assert (await ended(client, again.json()["job"]))["flagged"] == 500
             pages = (await client.get(f"/v1/flags/{flag}/predictions", params={"limit": 100})).json()["items"]
             assert sum(page["count"] for page in pages) == BATCHES * 1_000
+            at_once = [await client.post("/v1/flags:bulk", json={"category": "odd", "query": query}) for _ in range(3)]
+            await asyncio.gather(*(Bulks(part.service).run() for _ in range(3)))
+            counts = [(await ended(client, one.json()["job"]))["flagged"] for one in at_once]
+            assert sum(counts) == BATCHES * 1_000, counts
         await part.stop()

@@ -3,6 +3,8 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
+
 from services.feedback.service import DEFINITION
 from tests.component.feedback_given import flag, predictions, stated
 from tests.support import System, running
@@ -94,3 +96,35 @@ async def test_a_prediction_that_never_comes_is_told_and_found_all_the_same_when
         seen = (await system.client.get(f"/v1/flags/{name}")).json()
         assert (seen["state"], seen["located"], seen["segment"]) == ("open", True, "AA")
         assert len(await stated(system, "FlagLapsed")) == 1
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"assignee": "dan", "due": "0001-01-01T00:00:00Z"},
+        {"assignee": "dan", "due": "0001-01-01T00:00:00+14:00"},
+        {"assignee": "dan", "due": "9999-12-31T23:59:59-14:00"},
+        {"assignee": "dan", "due": "2020-01-01T00:00:00"},
+        {"assignee": " "},
+        {"assignee": "dan\nada"},
+    ],
+)
+async def test_what_no_queue_could_hold_is_refused(said: dict[str, str]) -> None:
+    async with running(DEFINITION) as system:
+        raised = (await system.client.post("/v1/flags", json=flag("flight-7"))).json()
+        answer = await system.client.post(f"/v1/flags/{raised['id']}/triage", json=said)
+        assert answer.status_code == 422, answer.text
+        assert await stated(system, "FlagTriaged") == []
+
+
+async def test_mine_is_what_i_raised_and_what_i_answer() -> None:
+    async with running(DEFINITION) as system:
+        named = {}
+        for actor in ("ana", "eva"):
+            answer = await system.client.post("/v1/flags", json=flag("flight-7"), headers={"X-Actor": actor})
+            named[actor] = answer.json()["id"]
+        await system.client.post(f"/v1/flags/{named['eva']}/triage", json={"assignee": "dan"})
+        await system.settle()
+        for path, actor, wanted in (("flags", "ana", ["ana"]), ("triage", "dan", ["eva"]), ("triage", "eva", [])):
+            answer = await system.client.get(f"/v1/{path}?mine=true", headers={"X-Actor": actor})
+            assert [one["raised_by"] for one in answer.json()["items"]] == wanted, path

@@ -9,6 +9,7 @@ from fastapi.responses import HTMLResponse
 
 from services.feedback.api.bodies import FlagBody
 from services.feedback.domain.links import Link
+from shared.log.tables import Row
 from shared.runtime.problems import Problem
 
 _STYLE = (
@@ -50,6 +51,19 @@ def thanked(flag: str) -> HTMLResponse:
     """The flag is on record."""
     text = f"<p>It is on record, and somebody will look at it. Nothing else is needed.</p><p><small>Flag {escape(flag)}"
     return _page("Thank you", f"{text}</small></p>", 201)
+
+
+def used(flag: Row) -> HTMLResponse:
+    """What became of the flag, for who has no account to look it up with."""
+    said = f"Your flag of {flag['raised_at']:%Y-%m-%d %H:%M} UTC is on record; this link flags no second time."
+    answer = "Nobody has answered it yet."
+    if flag["resolution"]:
+        answer = f"It was answered: {flag['resolution'].replace('_', ' ')}. {flag['answer']}"
+    elif flag["assignee"]:
+        answer = f"{flag['assignee']} looks into it."
+    elif flag["state"] == "lapsed":
+        answer = "The prediction that it is about did not come."
+    return _page("Flagged already", f'<p role="status">{escape(said)}</p><p>{escape(answer)}</p>', 410)
 
 
 def failed(problem: Problem) -> HTMLResponse:

@@ -69,6 +69,8 @@ def add(routes: APIRouter, service: Service) -> None:
         if not usable_actor(actor):
             raise Problem(422, "bad-actor", "'actor' must be 1 to 200 printable characters.")
         said = FlagBody.model_validate(body.model_dump(exclude={"expires_seconds", "actor"}))
+        async with service.store.begin() as unit:
+            await raising.check(unit, said, call.context())
         expires = (now() + timedelta(seconds=body.expires_seconds)).replace(microsecond=0) + timedelta(seconds=1)
         plain = said.model_dump(mode="json", exclude_defaults=True, by_alias=True)
         made = token(key(), Link(new_id(), call.caller.actor, actor, expires, plain))
@@ -78,10 +80,13 @@ def add(routes: APIRouter, service: Service) -> None:
 
     @routes.get(PATH + "/{token}", response_class=HTMLResponse, responses=also(410))
     async def show(token: str, request: Request) -> Response:
-        """A page that tells what the link flags, with one button. 403 and 410 as POST."""
+        """A page that tells what the link flags, with one button; behind its use, 410 with what became of the flag. 403
+        and 410 as POST."""
         try:
             link = _opened(key(), token)
-            if await service.store.get("flags", link.flag) is not None:
+            if (flag := await service.store.get("flags", link.flag)) is not None:
+                if link_pages.is_person(request):
+                    return link_pages.used(flag)
                 raise _used(link)
         except Problem as problem:
             return _told(request, problem)

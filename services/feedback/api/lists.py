@@ -15,6 +15,8 @@ import pyarrow.parquet as pq
 from services.feedback.worker.listed import SERVER_ID
 from shared.events import batches
 from shared.events.feedback import Severity
+from shared.events.plain import not_plain
+from shared.runtime.edge import check_json
 from shared.runtime.problems import Problem
 
 PART = 20_000
@@ -22,6 +24,7 @@ ID = "prediction_id"
 COLUMNS = (ID, "category", "severity", "expected")
 MAX_TEXT = 256
 MAX_KINDS = 100
+NUL = "\0"
 CSV = "text/csv"
 PARQUET = "application/vnd.apache.parquet"
 
@@ -74,7 +77,9 @@ def parts(table: pa.Table) -> Iterator[tuple[int, bytes]]:
 
 def _csv(body: bytes) -> pa.Table:
     types = dict.fromkeys(COLUMNS, pa.string())
-    options = pa_csv.ConvertOptions(column_types=types, strings_can_be_null=True, quoted_strings_can_be_null=False)
+    options = pa_csv.ConvertOptions(
+        column_types=types, strings_can_be_null=True, quoted_strings_can_be_null=False, null_values=[""]
+    )
     return pa_csv.read_csv(io.BytesIO(body), convert_options=options)
 
 
@@ -89,15 +94,26 @@ def _parquet(body: bytes, most: int) -> pa.Table:
 def _checked(table: pa.Table, most: int) -> pa.Table:
     if table.num_rows > most:
         raise Problem(413, "too-many-predictions", f"The file has {table.num_rows} rows, more than {most}.")
-    unknown = sorted(set(table.schema.names) - set(COLUMNS))
-    if ID not in table.schema.names or unknown:
-        why = f"it has unknown columns {unknown}" if unknown else f"it has no column '{ID}'"
+    if why := _wrong_columns(table):
         raise Problem(422, "bad-file", f"The file is no list of flags: {why}.", f"Columns: {', '.join(COLUMNS)}.")
     if not table.num_rows:
         raise Problem(422, "bad-file", "The file has no rows.")
     columns = {name: _text(table, name) for name in COLUMNS if name in table.schema.names}
     _each(columns)
     return pa.table(columns)
+
+
+def _wrong_columns(table: pa.Table) -> str | None:
+    """Why these columns are none of a list; None where they are."""
+    try:
+        names: list[str] = table.schema.names
+    except UnicodeDecodeError:
+        return "the names of its columns are no UTF-8"
+    if unknown := sorted(set(names) - set(COLUMNS)):
+        return f"it has unknown columns {unknown}"
+    if twice := sorted(name for name in set(names) if names.count(name) > 1):
+        return f"it has columns twice: {', '.join(twice)}"
+    return None if ID in names else f"it has no column '{ID}'"
 
 
 def _each(columns: dict[str, pa.ChunkedArray]) -> None:
@@ -113,16 +129,27 @@ def _each(columns: dict[str, pa.ChunkedArray]) -> None:
         _first(
             pc.and_(pc.invert(known), pc.is_valid(columns["severity"])), f"'severity' is one of {get_args(Severity)}"
         )
+    for name, column in columns.items():
+        _first(pc.fill_null(pc.match_substring(column, NUL), False), f"'{name}' holds a NUL character")
     if "expected" in columns:
         for place, text in enumerate(columns["expected"].to_pylist()):
-            try:
-                _ = orjson.loads(text) if text is not None else None
-            except orjson.JSONDecodeError as error:
-                detail = f"Row {place + 1}: 'expected' is no JSON: {error}."
-                raise Problem(422, "bad-row", detail, 'Write numbers as 1, texts as "late".') from error
+            if text is not None and (reason := _not_expected(text)):
+                fix = 'Write numbers as 1, texts as "late".'
+                raise Problem(422, "bad-row", f"Row {place + 1}: {reason}.", fix, row=place + 1)
     kinds = pa.table({name: columns[name] for name in ("category", "severity") if name in columns})
     if kinds.num_columns and kinds.group_by(kinds.schema.names).aggregate([]).num_rows > MAX_KINDS:
         raise Problem(422, "bad-file", f"The file has more than {MAX_KINDS} categories and severities.")
+
+
+def _not_expected(text: str) -> str | None:
+    """Why a text cannot be what was expected; None where it can."""
+    try:
+        check_json(text.encode())
+        return not_plain(orjson.loads(text), "'expected'")
+    except orjson.JSONDecodeError as error:
+        return f"'expected' is no JSON: {error}"
+    except Problem as problem:
+        return f"'expected' {problem.detail.removeprefix('The body ').rstrip('.')}"
 
 
 def _first(bad: pa.ChunkedArray, reason: str) -> None:
@@ -135,9 +162,21 @@ def _text(table: pa.Table, name: str) -> pa.ChunkedArray:
     column = table.column(name)
     kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
     if name == "expected" and not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
-        said = [None if value is None else orjson.dumps(value).decode() for value in column.to_pylist()]
-        return pa.chunked_array([pa.array(said, pa.string())])
+        return _as_json(column)
     try:
         return column.cast(pa.string())
     except pa.ArrowException as error:
         raise Problem(422, "bad-file", f"Column '{name}' is no text: {error}.") from error
+
+
+def _as_json(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Values as JSON; NaN is missing. Raises Problem 422 `bad-file` where JSON has no such values."""
+    kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
+    if pa.types.is_decimal(kind):
+        column = column.cast(pa.float64())
+    try:
+        said = [None if value is None else orjson.dumps(value).decode() for value in column.to_pylist()]
+    except TypeError as error:
+        detail = f"Column 'expected' is of type {kind}, which JSON has not."
+        raise Problem(422, "bad-file", detail, "Send numbers, truths, or texts that hold JSON.") from error
+    return pa.chunked_array([pa.array(said, pa.string())])

@@ -1,11 +1,8 @@
 """How one flag is raised, whoever asks: by hand, in a list, through a link."""
 
-import json
 from dataclasses import dataclass, field, replace
-from hashlib import sha256
 from itertools import count
 from typing import Any
-from uuid import UUID
 
 from services.feedback.api.attachments import attachments, known
 from services.feedback.api.bodies import FlagBody, query_of
@@ -13,6 +10,7 @@ from services.feedback.domain import flags
 from services.feedback.domain.conditions import check
 from services.feedback.domain.flags import Raise, Subject
 from services.feedback.domain.limits import OPEN_STATES
+from services.feedback.domain.naming import flag_id, words_of
 from services.feedback.worker.due import due_of
 from services.feedback.worker.places import NoSuchRow, Remembering, place_of
 from shared.events.feedback import Attachment, Via
@@ -71,6 +69,10 @@ class Raising:
                 return told | {"prediction_id": command.prediction_id, "located": located, "duplicate": True}
         raise AssertionError
 
+    async def check(self, unit: UnitOfWork, body: FlagBody, context: Context) -> None:
+        """Raise what `flag` would, and nothing else: so that a link is not made for what it could not flag."""
+        flags.decide(flags.initial, await self._command(unit, body, context, "link", None))
+
     async def _raised(
         self,
         unit: UnitOfWork,
@@ -106,18 +108,8 @@ class Raising:
         )
 
 
-def flag_id(words: bytes, again: int = 0) -> str:
-    """The id of the flag that says these words, a UUIDv8 (RFC 9562, 5.8): who says the same of the same thing once more
-    names the same flag, at whichever process and however soon. `again`: how many such flags have ended before."""
-    digest = sha256(words + again.to_bytes(4)).digest()[:16]
-    number = int.from_bytes(digest) & ~(0xF << 76 | 0x3 << 62) | 0x8 << 76 | 0x2 << 62
-    return str(UUID(int=number))
-
-
 def _words(body: FlagBody, actor: str) -> bytes:
-    """What makes it the same: who says it, of what, and in which words."""
-    said = body.model_dump(mode="json", exclude={"at"}, by_alias=True)
-    return json.dumps([actor, said], sort_keys=True).encode()  # whole numbers of any size, which are refused later
+    return words_of(actor, body.model_dump(mode="json", exclude={"at"}, by_alias=True))
 
 
 async def _subject(unit: UnitOfWork, body: FlagBody) -> Subject | None:

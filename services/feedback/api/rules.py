@@ -17,6 +17,7 @@ from shared.events.feedback import Decision, RuleAdopted, Severity
 from shared.log.store import UnitOfWork
 from shared.log.tables import Query, Row, Where, equal
 from shared.runtime.http import Call, page, reading, stated, writing
+from shared.runtime.identity import usable_actor
 from shared.runtime.problems import Problem
 from shared.runtime.service import Service
 
@@ -58,6 +59,8 @@ def add(routes: APIRouter, service: Service) -> None:
         """Hold every prediction of a deployment that is logged from now on to a rule; a change is its next version.
         Each violation is a flag raised by the rule. 409 `too-many-rules` beyond MUNIMENT_MAX_RULES."""
         context = call.context(body.at)
+        if not usable_actor(f"rule:{rule}"):  # in whose name it flags
+            raise Problem(422, "bad-rule", "A rule's name is 1 to 195 printable characters.")
         table = tuple(
             Decision(
                 when=tuple(one.said() for one in row.when),

@@ -16,9 +16,11 @@ from services.feedback.worker.due import due_of
 from shared.log.store import UnitOfWork
 from shared.log.tables import Query, Where, equal
 from shared.runtime.commands import now
-from shared.runtime.http import Call, page, reading, stated, writing
+from shared.runtime.http import EARLIEST, Call, page, reading, stated, writing
+from shared.runtime.identity import usable_actor
+from shared.runtime.problems import Problem
 from shared.runtime.service import Service
-from shared.runtime.times import with_offset
+from shared.runtime.times import utc
 
 Limit = Annotated[int, Field(ge=1)]
 
@@ -34,7 +36,9 @@ def add(routes: APIRouter, service: Service) -> None:
         context = call.context(body.at)
         due = due_of(service.settings, body.severity, context.at) if body.severity else None
         if body.due is not None:
-            due = with_offset(body.due)
+            due = _due(body.due)
+        if not usable_actor(body.assignee):
+            raise Problem(422, "bad-actor", "'assignee' must be 1 to 200 printable characters, as an actor's name is.")
         command = Triage(body.assignee, body.severity, body.comment, body.state, due)
         return await call.write(flags, f"flag/{flag}", command, context=context, status=200)
 
@@ -77,6 +81,14 @@ def add(routes: APIRouter, service: Service) -> None:
         where = [Where("state", "in", sorted(OPEN_STATES)), Where("due", "<" if overdue else ">=", _time(overdue))]
         where += equal(assignee=assignee) if assignee is not None else ()
         return await page(service, Query("flags", tuple(where), ("due",), limit), cursor)
+
+
+def _due(given: datetime) -> datetime:
+    """In UTC. Raises Problem 422 `time-without-zone`, `time-out-of-range`."""
+    due = utc(given)
+    if due < EARLIEST:
+        raise Problem(422, "time-out-of-range", f"'{given.isoformat()}' lies before all time kept here.")
+    return due
 
 
 def _time(overdue: bool) -> datetime:

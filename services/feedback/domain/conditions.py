@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from shared.events import batches
 from shared.events.feedback import Condition, PredictionQuery
+from shared.events.plain import not_plain
 from shared.events.refusal import Refused
 
 MAX_CONDITIONS = 50
@@ -35,6 +36,8 @@ def check(where: Sequence[Condition]) -> None:
     for one in where:
         if not one.column.startswith((batches.FEATURE, batches.OUTPUT)) and one.column not in _OWN:
             raise _bad(f"'{one.column}' is no column: name feature.NAME, output.NAME, {', '.join(_OWN)}.")
+        if reason := not_plain(one.value, f"the value for {one.column}"):
+            raise _bad(f"{reason[0].upper()}{reason[1:]}.")
         if one.op == "missing":
             if not isinstance(one.value, bool):
                 raise _bad(f"'missing' of {one.column} takes true or false.")
@@ -71,14 +74,43 @@ def _one(table: pa.RecordBatch, one: Condition) -> NDArray[np.bool_]:
     if one.column not in table.schema.names:
         return np.full(table.num_rows, one.op == "missing" and one.value is True)
     column = table.column(one.column)
+    if pa.types.is_dictionary(column.type):
+        column = column.dictionary_decode()
     if one.op == "missing":
         return _truths(pc.is_null(column, nan_is_null=True)) == bool(one.value)
     try:
         if one.op == "in":
-            return _truths(pc.is_in(column, pa.array(list(one.value)).cast(column.type)))
+            return _is_in(column, one.value)
         return _truths(_COMPARE[one.op](column, pa.scalar(one.value)))
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError):
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError, OverflowError):
         return np.zeros(table.num_rows, np.bool_)
+
+
+def _is_in(column: Any, values: Sequence[Any]) -> NDArray[np.bool_]:
+    """Whether each is one of these; values of another type than the column's are none of it."""
+    if pa.types.is_boolean(column.type):
+        meant: list[Any] = [value for value in values if isinstance(value, bool)]
+    elif pa.types.is_integer(column.type):
+        meant = [int(value) for value in _numbers(values) if value == int(value)]
+    elif pa.types.is_floating(column.type) or pa.types.is_decimal(column.type):
+        column, meant = column.cast(pa.float64()), [float(value) for value in _numbers(values)]
+    else:
+        meant = [value for value in values if isinstance(value, str)]
+    held = [value for value in meant if _holds(column.type, value)]
+    return _truths(pc.is_in(column, pa.array(held, column.type)))
+
+
+def _numbers(values: Sequence[Any]) -> list[int | float]:
+    return [value for value in values if isinstance(value, int | float) and not isinstance(value, bool)]
+
+
+def _holds(kind: pa.DataType, value: Any) -> bool:
+    """Whether a column of this type can hold the value at all, such as 300 in eight bits."""
+    try:
+        pa.scalar(value, kind)
+    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError):
+        return False
+    return True
 
 
 def _truths(column: Any) -> NDArray[np.bool_]:

@@ -74,6 +74,23 @@ BULK_WORK = Table(
 )
 """Bulks that are under way, and the lists that came with them, in parts."""
 
+CLAIMS = Table(
+    "claims",
+    ("flag", "part"),
+    {
+        "flag": "text",
+        "part": "integer",
+        "bulk": "text",
+        "deployment": "text",
+        "category": "text",
+        "total": "integer",
+        "rows": "bytes",
+    },
+    indexes=(("deployment", "category"), ("bulk",)),
+    work=True,
+)
+"""What bulks have flagged, until the views show it. `rows`: Arrow, batch and row; `total`: of the flag, with these."""
+
 RULES = Table(
     "rules",
     ("rule",),
@@ -153,6 +170,7 @@ TABLES: tuple[Table, ...] = (
     VOLUMES,
     BULKS,
     BULK_WORK,
+    CLAIMS,
     RULES,
     RULE_RATES,
     REVIEWS,

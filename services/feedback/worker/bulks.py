@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from services.feedback.domain import bulk
 from services.feedback.domain.bulk import Advance, Bulk, End
 from services.feedback.domain.conditions import wanted
+from services.feedback.worker.claiming import Behind, claim, claimed, hold, release
 from services.feedback.worker.due import due_of
 from services.feedback.worker.flagging import MAX_ROWS, By, Chosen, Kind, chosen, flag, flag_of, not_flagged
 from services.feedback.worker.folding import VIEWS
@@ -52,16 +53,21 @@ class Bulks:
                 await unit.lock([f"feedback.bulk.{name}"])
                 _, state = await self.service.commands.state_in(unit, bulk, f"bulk/{name}")
                 if state.requested is None or state.ended:
+                    if not await release(unit, name):
+                        return False  # the views will show it
                     rows = await unit.find(Query("bulk_work", equal(bulk=name), limit=10_000, columns=("bulk", "part")))
                     await unit.apply([Delete("bulk_work", {"bulk": name, "part": row["part"]}) for row in rows])
                     return False
                 if not await self._reached(state.requested):
                     return False
+                await release(unit, name)
                 asked = await unit.load(f"bulk/{name}", 0)
                 by = By(self.source, asked[0].actor, now(), asked[0].id, asked[0].correlationid)
                 command = await _Step(self.service, unit, state, state.requested, by).command()
                 context = Context(by.actor, by.at, new_id(), by.correlationid, by.cause)
                 await self.service.commands.handle_in(unit, bulk, f"bulk/{name}", command, context)
+        except Behind:
+            return False
         except Conflict:
             return True  # somebody spoke about one of its flags meanwhile: decide again
         return True
@@ -105,11 +111,13 @@ class _Step:
                 found.setdefault(self._kind(row), []).append(one)
         flags: dict[str, str] = {}
         flagged = 0
+        await hold(self.unit, found)
         for kind, all_ in found.items():
-            fresh = await not_flagged(self.unit, kind, all_)
+            fresh = await not_flagged(self.unit, kind, all_, await claimed(self.unit, kind))
             if fresh:
                 flags[kind.name] = flag_of(self.state.flags, kind)
-                await flag(self.service, self.unit, kind, flags[kind.name], fresh, self.by)
+                stated = await flag(self.service, self.unit, kind, flags[kind.name], fresh, self.by)
+                await claim(self.unit, self.asked.bulk, kind, stated)
                 flagged += sum(len(one.rows) for one in fresh)
         last = rows[-1]
         looked = sum(row["rows"] for row in rows)

@@ -80,9 +80,14 @@ def chosen(batch: str, table: pa.RecordBatch, mask: NDArray[np.bool_], expected:
     return Chosen(batch, rows, columns["prediction_id"], columns["segment"], said)
 
 
-async def not_flagged(unit: UnitOfWork, kind: Kind, found: Sequence[Chosen]) -> list[Chosen]:
-    """The same without the rows for which a flag of the same category is open already."""
+async def not_flagged(
+    unit: UnitOfWork, kind: Kind, found: Sequence[Chosen], claimed: Mapping[str, NDArray[np.int32]]
+) -> list[Chosen]:
+    """The same without the rows for which a flag of the same category is open already: by the views, or `claimed` by
+    a bulk that they do not show yet."""
     known = await _open_rows(unit, kind, [one.batch for one in found])
+    for batch, rows in claimed.items():
+        known[batch] = np.union1d(known[batch], rows).astype(np.int32) if batch in known else rows
     left = [one.without(known[one.batch]) if one.batch in known else one for one in found]
     return [one for one in left if len(one.rows)]
 
@@ -150,10 +155,12 @@ class By:
 
 
 async def _open_rows(unit: UnitOfWork, kind: Kind, names: Sequence[str]) -> dict[str, NDArray[np.int32]]:
-    """Rows by batch for which a flag of this category is open, by the views."""
-    parts: list[Row] = []
+    """Rows by batch for which a flag of this category is open, on many or on one, by the views."""
+    parts, single = list[Row](), list[Row]()
+    of_one = (Where("category", "=", kind.category), Where("state", "in", sorted(OPEN_STATES)))
     for start in range(0, len(names), _PAGE):
         where = (Where("batch", "in", list(names[start : start + _PAGE])),)
+        single += await unit.find(Query("flags", (*where, *of_one), limit=100_000, columns=("batch", "row")))
         parts += await unit.find(Query("flagged", where, limit=100_000, columns=("flag", "batch", "rows")))
     told = sorted({part["flag"] for part in parts})
     found: set[str] = set()
@@ -161,7 +168,10 @@ async def _open_rows(unit: UnitOfWork, kind: Kind, names: Sequence[str]) -> dict
         where = (Where("id", "in", told[start : start + _PAGE]), Where("category", "=", kind.category))
         rows = await unit.find(Query("flags", where, limit=_PAGE, columns=("id", "state")))
         found |= {row["id"] for row in rows if row["state"] in OPEN_STATES}
-    known: dict[str, NDArray[np.int32]] = {}
+    ones: dict[str, list[int]] = {}
+    for row in single:
+        ones.setdefault(row["batch"], []).append(row["row"])
+    known = {batch: np.unique(np.array(rows, np.int32)) for batch, rows in ones.items()}
     for part in parts:
         if part["flag"] in found:
             before = known.get(part["batch"], np.empty(0, np.int32))

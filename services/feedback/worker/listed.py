@@ -13,6 +13,9 @@ import pyarrow.compute as pc
 from services.feedback.domain import flags
 from services.feedback.domain.bulk import Advance, Bulk
 from services.feedback.domain.flags import Raise
+from services.feedback.domain.limits import OPEN_STATES
+from services.feedback.domain.naming import flag_id, words_of
+from services.feedback.worker.claiming import claim, claimed, hold
 from services.feedback.worker.due import due_of
 from services.feedback.worker.flagging import By, Chosen, Kind, flag, not_flagged
 from services.feedback.worker.places import in_chunks, tables_of
@@ -93,12 +96,14 @@ class ListStep:
             kinds.setdefault(kind, []).append(one)
         flags_: dict[str, str] = {}
         flagged = 0
+        await hold(self.unit, kinds)
         for kind, all_ in kinds.items():
-            fresh = await not_flagged(self.unit, kind, all_)
+            fresh = await not_flagged(self.unit, kind, all_, await claimed(self.unit, kind))
             if fresh:
                 name = f"{kind.deployment}/{kind.name}"
                 flags_[name] = self.state.flags.get(name) or new_id()
-                await flag(self.service, self.unit, kind, flags_[name], fresh, self.by)
+                stated = await flag(self.service, self.unit, kind, flags_[name], fresh, self.by)
+                await claim(self.unit, self.asked.bulk, kind, stated)
                 flagged += sum(len(one.rows) for one in fresh)
         return flags_, flagged
 
@@ -119,23 +124,27 @@ class ListStep:
         return told
 
     async def _wait(self, said: dict[str, Any]) -> None:
-        """A flag of its own for a prediction that is not known yet."""
+        """A flag of its own for a prediction that is not known yet; the one that waits already, where the same person
+        said the same before."""
         severity = said.get("severity") or self.asked.severity
         expected = orjson.loads(said["expected"]) if said.get("expected") is not None else self.asked.expected
-        name = new_id()
+        named, category = said["prediction_id"], said.get("category") or self.asked.category
+        words = {"prediction_id": named, "category": category, "severity": severity, "expected": expected}
+        told = words_of(self.by.actor, words | {"comment": self.asked.comment})
+        name, again = flag_id(told), 0
+        known = await self.service.commands.state_in(self.unit, flags, f"flag/{name}")
+        while known[1].state not in ("none", *OPEN_STATES):  # answered, and said anew
+            again += 1
+            name = flag_id(told, again)
+            known = await self.service.commands.state_in(self.unit, flags, f"flag/{name}")
+        if known[1].state != "none":
+            return
+        due = due_of(self.service.settings, severity, self.by.at)
         command = Raise(
-            name,
-            said["prediction_id"],
-            None,
-            said.get("category") or self.asked.category,
-            severity,
-            expected,
-            self.asked.comment,
-            via=self.asked.via,
-            due=due_of(self.service.settings, severity, self.by.at),
+            name, named, None, category, severity, expected, self.asked.comment, via=self.asked.via, due=due
         )
         context = Context(self.by.actor, self.by.at, name, self.by.correlationid, self.by.cause)
-        await self.service.commands.handle_in(self.unit, flags, f"flag/{name}", command, context)
+        await self.service.commands.handle_in(self.unit, flags, f"flag/{name}", command, context, known)
 
 
 def _chosen(
