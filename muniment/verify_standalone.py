@@ -1,10 +1,12 @@
 """Verify what Muniment proves, without it and without trust in who runs it: this file, Python 3.11, `cryptography`.
 
     python verify_standalone.py bundle FILE.json|record FOLDER --key KEY [--seen CHECKPOINT]... [--witness KEY]...
+                                [--show]
 
 KEY is the verifier key that you trust, got otherwise than with what you verify; CHECKPOINT a file with one that you, or
 anybody, got before: without one, nobody can tell a record that was rewritten as a whole. Every witness named
-must have cosigned. Exit 0: all holds; 1: something does not (each line says what and where); 2: unreadable.
+must have cosigned. What a bundle proves is told, a line for each event; with --show all that it says.
+Exit 0: all holds; 1: something does not (each line says what and where); 2: unreadable.
 Formats: RFC 6962, c2sp.org/signed-note, tlog-checkpoint, tlog-cosignature.
 """
 
@@ -108,7 +110,7 @@ class Verifier:
     """Collects what does not hold."""
 
     def __init__(self, arguments, endorsements):
-        self.problems = []
+        self.problems, self.proven = [], []
         self.keys = successors(arguments.key.strip(), endorsements)
         self.witnesses = [key_of(one) for one in arguments.witness]
         seen = {path: self.checkpoint(Path(path).read_text(), path) for path in arguments.seen}
@@ -143,6 +145,8 @@ class Verifier:
                 self.problems.append(f"{name}: the entry is that of another event, {event['id']}")
             elif "table" in entry and sha256(b64decode(entry["table"])).hexdigest() != event.get("tablesha256"):
                 self.problems.append(f"{name}: the rows are not those that were recorded")
+            else:
+                self.proven.append((index, event))
         link = bundle.get("consistency", {"from": None, "proof": []})
         for path, seen in self.seen.items():
             proof = [b64decode(one) for one in link["proof"]] if link["from"] == seen[0] else []
@@ -152,7 +156,8 @@ class Verifier:
                 self.problems.append(f"{path}: no proof from its {seen[0]} leaves; ask for since={seen[0]}")
             elif not consistent(*seen, *head, proof):
                 self.problems.append(f"{path}: two views: the {head[0]} leaves do not continue the {seen[0]} seen")
-        return f"{len(bundle['entries'])} events, proven by the checkpoint of {head[0]} leaves"
+        events = "1 event" if len(bundle["entries"]) == 1 else f"{len(bundle['entries'])} events"
+        return f"{events}, proven by the checkpoint of {head[0]} leaves"
 
     def record(self, folder):
         """A whole record, as `muniment record` writes it."""
@@ -212,6 +217,12 @@ def run(arguments):
         print(f"DOES NOT HOLD: {problem}")
     if not verifier.problems:
         print(f"Holds: {told}.")
+        for index, event in verifier.proven:
+            named = ("type", "subject", "actor", "time", "recordedtime")
+            what, whose, who, at, recorded = (json.dumps(event[one])[1:-1] for one in named)  # ASCII, nothing else
+            print(f"leaf {index}: {what} of {whose}, by {who}, at {at}, recorded {recorded}")
+            if arguments.show:
+                print(json.dumps(event, indent=2))
     return 1 if verifier.problems else 0
 
 
@@ -222,4 +233,5 @@ if __name__ == "__main__":
     parser.add_argument("--key", required=True, help="the verifier key that you trust")
     parser.add_argument("--seen", action="append", default=[], help="file of a checkpoint that was seen before")
     parser.add_argument("--witness", action="append", default=[], help="verifier key of a witness that you trust")
+    parser.add_argument("--show", action="store_true", help="show all that each event of a bundle says")
     sys.exit(run(parser.parse_args()))

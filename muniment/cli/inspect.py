@@ -51,6 +51,7 @@ def verify(
     trusted: Annotated[str | None, typer.Option(help="Offline: the verifier key that you trust.")] = None,
     seen: Annotated[list[str] | None, typer.Option(help="Offline: file of a checkpoint seen before.")] = None,
     witness: Annotated[list[str] | None, typer.Option(help="Offline: verifier key of a witness.")] = None,
+    shown: Annotated[bool, typer.Option("--show", help="Offline: show all that each event of a bundle says.")] = False,
     url: Url = URL,
     actor: Actor = None,
     key: Key = None,
@@ -59,7 +60,7 @@ def verify(
     """Replay the log from zero beside the live views and the Merkle tree, and compare; or, offline, verify a proof
     bundle, a whole record or cold parts. Exit 1 where something differs."""
     if bundle or record or parts:
-        offline(bundle, record, parts, trusted, seen or [], witness or [])
+        offline(bundle, record, parts, trusted, seen or [], witness or [], shown)
     with connected(url, actor, key) as client:
         answer = run_verification(client)
 

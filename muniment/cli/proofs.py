@@ -41,7 +41,7 @@ def prove(
         bundle = bundle_of(client, event_id=event_ids, since=since, tables=tables)
     out.write_bytes(orjson.dumps(bundle))
     told = {"bundle": str(out), "events": len(event_ids), "checkpoint": bundle["checkpoint"]}
-    show(told, as_json, lambda: console.print(f"{out}: {len(event_ids)} events. The reader runs verify_standalone.py."))
+    show(told, as_json, lambda: console.print(f"{out}: {len(event_ids)} proven. The reader runs verify_standalone.py."))
 
 
 def record(
@@ -84,6 +84,7 @@ def offline(
     trusted: str | None,
     seen: list[str],
     witness: list[str],
+    shown: bool = False,
 ) -> NoReturn:
     """Verify without any server, as `verify_standalone.py` does, and end with its exit code."""
     if trusted is None or len([one for one in (bundle, folder, parts) if one]) > 1:
@@ -91,7 +92,7 @@ def offline(
     if parts:
         verify_parts(parts, trusted)
     kind = "bundle" if bundle else "record"
-    asked = Namespace(kind=kind, path=bundle or folder, key=trusted, seen=seen, witness=witness)
+    asked = Namespace(kind=kind, path=bundle or folder, key=trusted, seen=seen, witness=witness, show=shown)
     raise typer.Exit(verify_standalone.run(asked))
 
 

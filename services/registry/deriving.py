@@ -6,7 +6,9 @@ read again derive nothing new.
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
+from services.registry.deciding import Deciding
 from services.registry.domain import datasets, lineage_facts, pipelines
 from services.registry.domain.lineage_known import Known, Thing, added, told_by
 from shared.events.envelope import Event
@@ -14,7 +16,7 @@ from shared.events.refusal import Refused
 from shared.events.registry import DatasetRegistered, LineageReported
 from shared.log.store import Conflict, UnitOfWork
 from shared.log.tables import Each, Put, Query
-from shared.runtime.commands import caused_by
+from shared.runtime.commands import Decider, caused_by
 from shared.runtime.consumer import Consumer, NotYet, Received
 from shared.runtime.service import Service
 
@@ -41,7 +43,7 @@ class Deriving:
     """One unit of work: what some events say, added to what is known, and stated where it is new."""
 
     def __init__(self, service: Service, unit: UnitOfWork) -> None:
-        self._service, self._unit = service, unit
+        self._unit, self._deciding = unit, Deciding(service, unit)
 
     async def derive(self, reports: Sequence[Event]) -> None:
         """Raises Conflict."""
@@ -50,8 +52,10 @@ class Deriving:
         for thing, said in told.items():
             known[thing] = added(known.get(thing, {}), said)
         await self._unit.apply([_put(thing, known[thing]) for thing in told])
+        await self._deciding.read(_streams(told, known))
         for thing in sorted(told, key=lambda one: ("dataset", "job", "run").index(one[0])):
-            await self._state(thing, known, causes[thing])
+            self._state(thing, known, causes[thing])
+        await self._deciding.append()
 
     async def _known(self, things: Iterable[Thing]) -> dict[Thing, Known]:
         """What is known of these; nobody else changes it until this unit of work ends."""
@@ -61,44 +65,56 @@ class Deriving:
         rows = await self._unit.find(Query(TABLE, limit=1, each=each))
         return {ids[row["id"]]: row["known"] for row in rows}
 
-    async def _state(self, thing: Thing, known: Mapping[Thing, Known], cause: Event) -> None:
+    def _state(self, thing: Thing, known: Mapping[Thing, Known], cause: Event) -> None:
         """A refusal concerns what cannot be kept; the events themselves are on record all the same."""
         kind, namespace, name = thing
         try:
             if kind == "dataset":
-                await self._dataset(lineage_facts.dataset(namespace, name, known[thing]), cause)
+                self._dataset(lineage_facts.dataset(namespace, name, known[thing]), cause)
             elif kind == "job":
                 stated = lineage_facts.pipeline(namespace, name, known[thing])
-                await self._pipeline(pipelines.RegisterPipeline(stated, True), stated.pipeline, cause)
+                self._pipeline(pipelines.RegisterPipeline(stated, True), stated.pipeline, cause)
             else:
-                await self._run(name, known[thing], known, cause)
+                self._run(name, known[thing], known, cause)
         except Refused:
             return
 
-    async def _dataset(self, facts: lineage_facts.DatasetFacts, cause: Event) -> None:
+    def _dataset(self, facts: lineage_facts.DatasetFacts, cause: Event) -> None:
         given = DatasetRegistered(dataset=facts.name, version=0, **facts.said)
         command = datasets.RegisterDataset(given, frozenset(facts.said))
-        await self._service.commands.handle_in(self._unit, datasets, f"dataset/{facts.name}", command, caused_by(cause))
+        self._deciding.decide(datasets, f"dataset/{facts.name}", command, caused_by(cause))
 
-    async def _pipeline(
-        self, command: pipelines.RegisterPipeline | pipelines.RecordRun, name: str, cause: Event
-    ) -> None:
-        await self._service.commands.handle_in(self._unit, pipelines, f"pipeline/{name}", command, caused_by(cause))
+    def _pipeline(self, command: pipelines.RegisterPipeline | pipelines.RecordRun, name: str, cause: Event) -> None:
+        self._deciding.decide(pipelines, f"pipeline/{name}", command, caused_by(cause))
 
-    async def _run(self, number: str, known: Known, all_known: Mapping[Thing, Known], cause: Event) -> None:
+    def _run(self, number: str, known: Known, all_known: Mapping[Thing, Known], cause: Event) -> None:
         namespace, job = known["job"]
         pipeline = lineage_facts.registry_name(namespace, job)
-        _, state = await self._service.commands.state_in(self._unit, pipelines, f"pipeline/{pipeline}")
-        versions: dict[str, int] = {}
-        for side in ("inputs", "outputs"):
-            for one in known.get(side, ()):
-                name = lineage_facts.registry_name(*one)
-                _, newest = await self._service.commands.state_in(self._unit, datasets, f"dataset/{name}")
-                versions[name] = newest.version if newest else 0
-        run = lineage_facts.run(
-            number, known, all_known.get(("job", namespace, job), {}), versions, state.runs.get(number)
-        )
-        await self._pipeline(pipelines.RecordRun(run, True), pipeline, cause)
+        before = self._deciding.state(f"pipeline/{pipeline}").runs.get(number)
+        newest = {name: self._deciding.state(f"dataset/{name}") for name in _read_and_written(known)}
+        versions = {name: one.version if one else 0 for name, one in newest.items()}
+        run = lineage_facts.run(number, known, all_known.get(("job", namespace, job), {}), versions, before)
+        self._pipeline(pipelines.RecordRun(run, True), pipeline, cause)
+
+
+def _streams(told: Mapping[Thing, Known], known: Mapping[Thing, Known]) -> dict[str, Decider[Any, Any]]:
+    """All streams that may be decided on, or have to be known for it."""
+    found: dict[str, Decider[Any, Any]] = {}
+    for kind, namespace, name in told:
+        if kind == "dataset":
+            found[f"dataset/{lineage_facts.registry_name(namespace, name)}"] = datasets
+            continue
+        said = known[kind, namespace, name]
+        job = (namespace, name) if kind == "job" else said["job"]
+        found[f"pipeline/{lineage_facts.registry_name(*job)}"] = pipelines
+        if kind == "run":
+            found |= dict.fromkeys((f"dataset/{one}" for one in _read_and_written(said)), datasets)
+    return found
+
+
+def _read_and_written(known: Known) -> list[str]:
+    """The data sets of a run, by name."""
+    return [lineage_facts.registry_name(*one) for side in ("inputs", "outputs") for one in known.get(side, ())]
 
 
 def _told(reports: Sequence[Event]) -> tuple[dict[Thing, Known], dict[Thing, Event]]:

@@ -57,8 +57,8 @@ def _registered(event: Event) -> list[Change]:
             return [Put("policies", _columns("policies", _row(event)))]
         case DecisionModelled():
             return _decision(event, event.data)
-        case LineageReported():
-            return [Put("lineage_reports", _row(event))]
+        case LineageReported() as report:  # its body came as JSON, and is as large as everything else together
+            return [Put("lineage_reports", dict(report) | _stated(event))]
         case _:
             return _of_model(event)
 
@@ -141,7 +141,11 @@ def _decision(event: Event, decision: DecisionModelled) -> list[Change]:
 def _row(event: Event, *without: str) -> Row:
     """The event's data as a row, with the event's id and time and who stated it."""
     data: Row = event.data.model_dump(mode="json", exclude=set(without))
-    return data | {"event_id": event.id, "at": event.time, "actor": event.actor}
+    return data | _stated(event)
+
+
+def _stated(event: Event) -> Row:
+    return {"event_id": event.id, "at": event.time, "actor": event.actor}
 
 
 def _columns(table: str, row: Row) -> Row:

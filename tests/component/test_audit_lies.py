@@ -233,6 +233,10 @@ async def test_bundles_and_lies_about_them(system: System, tmp_path: Path):
     key = await key_of(system)
     code, text = script("bundle", path, key, f"--seen={seen}")
     assert (code, text.startswith("Holds: 2 events")) == (0, True), text
+    approved = json.loads(b64decode(bundle["entries"][0]["entry"]))
+    assert f"ApprovalGranted of {approved['subject']}, by {approved['actor']}, at {approved['time']}" in text, text
+    code, shown = script("bundle", path, key, "--show")
+    assert json.dumps(approved, indent=2) in shown, "all that is proven can be read"
     for name, (lie, word) in LIES.items():
         told = json.loads(json.dumps(bundle))
         lie(told)

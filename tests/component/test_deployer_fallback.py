@@ -15,13 +15,26 @@ import pytest
 from services.deployer.service import DEFINITION
 from services.deployer.serving.frames import Frame
 from services.deployer.serving.remote import Limits, RemoteModels
+from services.deployer.serving.routes import Route
+from services.deployer.serving.runtimes import Runtimes
 from shared.events.monitor import PredictionLogged
+from shared.events.registry import Field
 from shared.runtime.problems import Problem
 from tests.component.deployer_given import SUM, Registry, deploy, flights, logged, set_traffic
 from tests.support import System, running
 
 URL = "/v2/models/late/infer"
 FRAME = Frame(1, {"delay": np.array([1.0]), "hour": np.array([3.0])})
+
+
+@pytest.fixture(autouse=True)
+def cold(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Versions are loaded no sooner than they are asked, so that their files can be altered before."""
+
+    async def nothing(runtimes: Runtimes, route: Route, version: int) -> None:
+        pass
+
+    monkeypatch.setattr(Runtimes, "warm", nothing)
 
 
 @asynccontextmanager
@@ -107,6 +120,31 @@ async def test_a_constant_answers_where_the_champion_fails_and_is_logged_as_one(
         assert (event.data.version, event.data.fallback, batch.num_rows) == (2, "constant", rows)
         assert batch.column("output.p").to_pylist() == [0.5] * rows
         assert batch.column("feature.delay").to_pylist() == [1.0, 3.0][:rows]
+
+
+async def test_a_constant_of_other_outputs_is_refused_and_one_that_a_later_champion_does_not_have_still_answers(
+    tmp_path: Path,
+) -> None:
+    async with serving(tmp_path) as system:
+        await deploy(system)
+        for outputs in ({"q": 0.5}, {"p": "none"}):
+            answer = await system.client.put(
+                "/v1/deployments/late/fallback", json={"kind": "constant", "outputs": outputs}
+            )
+            assert (answer.status_code, answer.json()["type"].rpartition(":")[2]) == (422, "bad-fallback")
+        endless = b'{"kind": "constant", "outputs": {"p": 1e400}}'
+        headers = {"Content-Type": "application/json"}
+        answer = await system.client.put("/v1/deployments/late/fallback", content=endless, headers=headers)
+        assert answer.status_code == 422
+        await fallback(system, "constant", p=0.5)
+        registry = Registry(system, tmp_path)
+        registry._sequence = 5  # as many as `serving` said
+        text = Field(name="p", type="string")
+        await registry.version(3, signature=SUM.model_copy(update={"outputs": (text,)}))
+        await system.settle()
+        await set_traffic(system, 3)
+        (tmp_path / "late-flights-3.onnx").write_bytes(b"something else")
+        assert (await ask(system, (1.0, 2.0)))["outputs"][0]["data"] == [0.5]
 
 
 @asynccontextmanager

@@ -11,6 +11,7 @@ MAX_NAME = 100
 MAX_LISTED = 50
 Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN, max_length=MAX_NAME)]
 Text = Annotated[str, StringConstraints(max_length=2_000)]
+Constant = Annotated[float, Field(allow_inf_nan=False)] | int | bool | Text
 Version = Annotated[int, Field(ge=1, le=2**31 - 1)]
 
 
@@ -45,8 +46,8 @@ class RuntimeBody(BaseModel):
 class ResourcesBody(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    cpu: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
-    memory_mib: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    cpu: Annotated[float, Field(gt=0, le=1e6)] | None = None
+    memory_mib: Annotated[float, Field(gt=0, le=1e9)] | None = None
     replicas: Annotated[int, Field(ge=1, le=10_000)] = 1
     cost_per_hour: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
 
@@ -140,7 +141,7 @@ class FallbackBody(ReasonBody):
     """`constant`: these `outputs` for every row where the champion fails, too."""
 
     kind: Literal["none", "champion", "constant"]
-    outputs: Annotated[dict[str, float | int | bool | str], Field(max_length=MAX_LISTED)] = {}
+    outputs: Annotated[dict[str, Constant], Field(max_length=MAX_LISTED)] = {}
 
     def fact(self) -> Fallback:
         return Fallback(kind=self.kind, outputs=self.outputs)

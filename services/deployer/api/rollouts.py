@@ -89,9 +89,14 @@ def _fallbacks(routes: APIRouter, service: Service, run: Commanding) -> None:
 
     @routes.put("/fallback", response_class=Answer)
     async def set_fallback(name: str, body: FallbackBody, call: Annotated[Call, Depends(deploying)]) -> JSONResponse:
-        """Say who answers where a version fails: the champion for a challenger, or a constant."""
-        await run.current(name)
-        return await run.command(call, name, SetFallback(body.fact(), body.reason), body)
+        """Say who answers where a version fails: the champion for a challenger, or a constant. 422 `bad-fallback` where
+        a constant's outputs are not those of the champion, in its types."""
+        state = await run.current(name)
+        champion = state.traffic.champion
+        facts = await facts_of(service.store, state.model, state.environment, [champion])
+        known = facts.versions.get(champion)
+        outputs = known.signature.outputs if known is not None else ()
+        return await run.command(call, name, SetFallback(body.fact(), body.reason, outputs), body)
 
 
 def _unnamed(row: tables.Row) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from shared.events.deployer import Fallback, LossReason, Reaction, Resources, Runtime, Traffic, Trigger
-from shared.events.registry import Artifact, Rule, Signature
+from shared.events.registry import Artifact, Field, Rule, Signature
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,8 +131,11 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class SetFallback:
+    """`outputs`: those of the champion's signature, which a constant's must fit; none: it does not say."""
+
     fallback: Fallback
     reason: str = ""
+    outputs: tuple[Field, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

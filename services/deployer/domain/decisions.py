@@ -20,7 +20,7 @@ from services.deployer.domain.commands import (
     StateLoss,
     StepCanary,
 )
-from services.deployer.domain.rules import GATED, answering, gates_open, known, servable, sticky, well_formed
+from services.deployer.domain.rules import GATED, answering, fitting, gates_open, known, servable, sticky, well_formed
 from services.deployer.domain.state import State
 from shared.events.deployer import (
     Deployed,
@@ -102,6 +102,7 @@ def _set_fallback(state: State, command: SetFallback) -> Sequence[Payload]:
     fallback = command.fallback
     if (fallback.kind == "constant") != bool(fallback.outputs):
         raise Refused("bad-fallback", "A constant needs its outputs, and only a constant has any.", status=422)
+    fitting(fallback.outputs, command.outputs)
     if fallback == state.fallback:
         return []
     return [FallbackSet(deployment=state.deployment, model=state.model, fallback=fallback, reason=command.reason)]

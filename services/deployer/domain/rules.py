@@ -1,18 +1,20 @@
 """What every change of traffic must meet. Each raises Refused and says which rule and why."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from services.deployer.domain.commands import Facts, GateFacts
 from services.deployer.domain.routing import BUCKETS, buckets_of_percent
 from shared.events.deployer import Traffic
 from shared.events.refusal import Refused
-from shared.events.registry import Rule
+from shared.events.registry import Field, Rule
 
 GATED = ("staging", "production")
 """Environments in which a version may answer only while the registry's gate of that name is open for it."""
 
 BY_ENTITY = "entity"
+_LONG = 2**63
 
 
 def well_formed(traffic: Traffic) -> None:
@@ -57,6 +59,35 @@ def sticky(traffic: Traffic, versions: Sequence[int], facts: Facts) -> None:
         if traffic.sticky_by not in inputs:
             detail = f"sticky_by '{traffic.sticky_by}' is neither '{BY_ENTITY}' nor an input of version {version}."
             raise Refused("unknown-sticky-by", detail, status=422, nearby=[BY_ENTITY, *inputs])
+
+
+def fitting(constant: Mapping[str, Any], outputs: Sequence[Field]) -> None:
+    """A constant answers outputs that the model has, in their types. `outputs`: none where the signature names none.
+    Refuses with 422."""
+    types = {one.name: one.type for one in outputs}
+    for name, value in constant.items():
+        if name not in types and types:
+            detail = f"The champion has no output '{name}'; it has {', '.join(types)}."
+            raise Refused("bad-fallback", detail, status=422, nearby=list(types))
+        if not _fits(value, types.get(name)):
+            wanted = types.get(name, "of some type")
+            detail = f"Output '{name}' is {wanted} by the champion's signature, and the constant says {value!r:.50}."
+            raise Refused("bad-fallback", detail, status=422)
+
+
+def _fits(value: Any, kind: str | None) -> bool:
+    number = type(value) is float or (type(value) is int and abs(value) < _LONG)
+    match kind:
+        case "double":
+            return number
+        case "long":
+            return number and abs(value) < _LONG and value == int(value)
+        case "boolean":
+            return type(value) is bool
+        case "string":
+            return type(value) is str
+        case _:
+            return number or type(value) in (bool, str)
 
 
 def answering(before: Traffic, after: Traffic) -> list[int]:

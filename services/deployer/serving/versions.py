@@ -110,10 +110,18 @@ class Versions:
 
 
 def _constant(route: Route, rows: int) -> Columns:
-    """The deployment's constant outputs for so many rows, in the types of the champion's signature."""
+    """The deployment's constant outputs for so many rows, in the types of the champion's signature; one that came later
+    may have others: then in their own."""
     served = route.served.get(route.state.traffic.champion)
     types = {one.name: DTYPES[one.type] for one in served.signature.outputs} if served is not None else {}
-    return {name: np.full(rows, value, types.get(name) or _dtype(value)) for name, value in _outputs(route).items()}
+    return {name: _column(rows, value, types.get(name)) for name, value in _outputs(route).items()}
+
+
+def _column(rows: int, value: Any, dtype: Any) -> np.ndarray:
+    own = np.full(rows, value, _dtype(value))
+    if dtype is None or (own.dtype.kind == "O") != (np.dtype(dtype).kind == "O"):
+        return own
+    return own.astype(dtype)
 
 
 def _outputs(route: Route) -> dict[str, Any]:

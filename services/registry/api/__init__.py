@@ -19,12 +19,12 @@ from shared.runtime.service import Service
 
 
 def router(service: Service) -> APIRouter:
-    """The endpoints of the registry."""
+    """The endpoints of the registry, those first that are called by the thousand: routes are tried in turn."""
     routes = APIRouter(tags=["registry"])
-    registered = (add_business, add_data, add_models, add_versions, add_history, add_release)
-    for add in (*registered, add_policies, add_gates, add_what_if, add_webhooks):
-        add(routes, service)
-    for add in (add_lineage, add_decisions):
+    for add in (add_lineage, add_versions):
         add(routes, service)
     routes.routes.extend(mlflow_router(service).routes)
+    registered = (add_business, add_data, add_models, add_history, add_release)
+    for add in (*registered, add_policies, add_gates, add_what_if, add_webhooks, add_decisions):
+        add(routes, service)
     return routes

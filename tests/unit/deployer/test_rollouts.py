@@ -40,6 +40,7 @@ from shared.events.deployer import (
 )
 from shared.events.envelope import Payload
 from shared.events.refusal import Refused
+from shared.events.registry import Field
 from tests.unit.deployer.given import AT, CLOSED, after, deployed, event, facts, traffic
 
 HOUR = timedelta(hours=1)
@@ -252,6 +253,26 @@ def test_a_policy_and_a_fallback_are_stated_once() -> None:
     assert (domain.decide(state, constant), state.fallback.outputs) == ([], {"p": 0.5})
     assert refusal(state, SetFallback(Fallback(kind="constant"))).code == "bad-fallback"
     assert refusal(state, SetFallback(Fallback(kind="none", outputs={"p": 1.0}))).code == "bad-fallback"
+
+
+@pytest.mark.parametrize(
+    ("kind", "fitting", "other"),
+    [
+        ("double", [0, 0.5], [True, "0"]),
+        ("long", [0, 2.0], [0.5, True, "0", 2.0**70]),
+        ("boolean", [True], [1, "true"]),
+        ("string", ["late"], [1, True]),
+    ],
+)
+def test_a_constant_fits_the_champions_outputs(kind: Any, fitting: list[Any], other: list[Any]) -> None:
+    outputs = (Field(name="p", type=kind),)
+    for value in fitting:
+        then(begun(), SetFallback(Fallback(kind="constant", outputs={"p": value}), outputs=outputs))
+    for wrong in [*({"p": value} for value in other), {"q": fitting[0]}]:
+        fallback = Fallback(kind="constant", outputs=wrong)
+        assert refusal(begun(), SetFallback(fallback, outputs=outputs)).code == "bad-fallback"
+    unknown = Fallback(kind="constant", outputs={"p": 2**63})
+    assert refusal(begun(), SetFallback(unknown)).code == "bad-fallback"
 
 
 def test_a_promotion_by_a_canary_can_be_rolled_back() -> None:
