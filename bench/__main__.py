@@ -32,6 +32,7 @@ NAMES = (
     "bulk_flags",
     "bulk_killed",
     "memory",
+    "flat",
     "proofs",
     "registry",
 )

@@ -5,6 +5,7 @@ it); Compose Specification (deploy); Triton's model repository, MODEL/VERSION/mo
 """
 
 import json
+import math
 import re
 from pathlib import Path
 from typing import Any
@@ -84,9 +85,9 @@ def compose(name: str, model: str, version: int, artifact: Artifact, resources: 
     path = _path(version, artifact)
     limits: dict[str, str] = {}
     if resources.cpu is not None:
-        limits["cpus"] = f"{resources.cpu:g}"
+        limits["cpus"] = f"{resources.cpu:.10g}"
     if resources.memory_mib is not None:
-        limits["memory"] = f"{resources.memory_mib:g}M"
+        limits["memory"] = f"{math.ceil(resources.memory_mib)}M"
     plain = path.endswith(".onnx")
     place = f"/models/{name}/{version}/model.onnx" if plain else "/artifact"
     server = ["tritonserver", f"--model-repository={'/models' if plain else MODELS}"]
@@ -154,7 +155,7 @@ def _scalar(value: Any) -> str:
 def _quantities(resources: Resources) -> dict[str, str]:
     given: dict[str, str] = {}
     if resources.cpu is not None:
-        given["cpu"] = f"{round(resources.cpu * 1000)}m"
+        given["cpu"] = f"{math.ceil(resources.cpu * 1000)}m"
     if resources.memory_mib is not None:
-        given["memory"] = f"{round(resources.memory_mib)}Mi"
+        given["memory"] = f"{math.ceil(resources.memory_mib)}Mi"
     return given

@@ -330,3 +330,14 @@ async def test_two_bulks_over_the_same_rows_at_the_same_moment_flag_each_once(mo
         await system.settle()
         again = await job(system, await ask(system, over_80()))
         assert again["flagged"] > 0  # what was answered may be flagged anew
+
+
+async def test_what_waits_already_in_the_same_words_waits_once() -> None:
+    async with running(DEFINITION) as system:
+        single = await system.client.post("/v1/flags", json=flag("flight-7"))
+        for category in ("missed", "missed", "odd"):
+            done = await job(system, await ask(system, {"predictions": ["flight-7"], "category": category}))
+            assert (done["state"], done["pending"]) == ("completed", 1)
+        raised = [event.data for event in await stated(system, "FeedbackFlagged")]
+        assert [(one.category, one.prediction_id) for one in raised] == [("missed", "flight-7"), ("odd", "flight-7")]
+        assert raised[0].flag == single.json()["id"]

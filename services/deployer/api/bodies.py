@@ -46,8 +46,8 @@ class RuntimeBody(BaseModel):
 class ResourcesBody(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    cpu: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
-    memory_mib: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    cpu: Annotated[float, Field(gt=0, le=1e6)] | None = None
+    memory_mib: Annotated[float, Field(gt=0, le=1e9)] | None = None
     replicas: Annotated[int, Field(ge=1, le=10_000)] = 1
     cost_per_hour: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
 

@@ -116,7 +116,7 @@ def _integrity(router: APIRouter, service: Service, figures: Reading) -> None:
             {
                 "version": found.version,
                 "rows": found.sketch.predictions,
-                "distinct_rows": round(found.sketch.rows.distinct()),
+                "distinct_rows": found.sketch.rows.distinct(found.sketch.predictions),
                 "refused": {"bodies": refused.bodies, "rows": refused.rows},
                 "silent_since": None if silent is None else silent["since"],
                 "items": integrity_items(told),

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
+from zlib import crc32
 
 import numpy as np
 
@@ -152,10 +153,11 @@ def category(value: object) -> str:
 
 
 def short(name: str) -> str:
-    """A name of at most MAX_NAME characters; one that is cut ends with how long it was."""
+    """A name of at most MAX_NAME characters; one that is cut ends with its CRC-32, which keeps apart those that begin
+    alike, and with how long it was."""
     if len(name) <= MAX_NAME:
         return name
-    end = f"… ({len(name)} characters)"
+    end = f"… {crc32(name.encode('utf-8', 'surrogatepass')):08x} ({len(name)} characters)"
     return name[: MAX_NAME - len(end)] + end
 
 

@@ -42,11 +42,11 @@ class Rows:
         """Whether rows may have been left out."""
         return len(self.hashes) >= ROWS
 
-    def distinct(self) -> float:
-        """About how many distinct rows there were; exact where none was left out. Standard error 1/sqrt(k - 2)."""
+    def distinct(self, rows: int) -> int:
+        """About how many of so many rows were distinct; exact where none was left out. Standard error 1/sqrt(k - 2)."""
         if not self.full:
-            return float(len(self.hashes))
-        return (len(self.hashes) - 1) / ((float(self.hashes[-1]) + 1) / 2.0**64)
+            return len(self.hashes)
+        return min(round((len(self.hashes) - 1) / ((float(self.hashes[-1]) + 1) / 2.0**64)), rows)
 
     def repeated(self) -> float:
         """The share of the rows that repeat an earlier one, as far as the sample tells; 0 without rows."""

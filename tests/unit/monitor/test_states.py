@@ -289,6 +289,7 @@ def test_long_names_are_cut_and_say_so() -> None:
     assert name.endswith("(1000 characters)")
     sketch = sketch_of(pa.record_batch({"feature.c": ["x" * 1_000, "x" * 1_000, "y"]}), {})
     assert sketch.categories["c"].counts == {name: 2, "y": 1}
+    assert category("x" * 999 + "y") != name
 
 
 def test_the_sample_tells_how_many_rows_are_distinct_and_repeated() -> None:
@@ -298,10 +299,11 @@ def test_the_sample_tells_how_many_rows_are_distinct_and_repeated() -> None:
     rng.shuffle(values)
     rows = sketch_of(pa.record_batch({f"feature.f{place}": values[:, place] for place in range(3)}), {}).rows
     assert len(rows.hashes) == ROWS
-    assert rows.distinct() == pytest.approx(20_000, rel=4 / np.sqrt(ROWS))
+    assert rows.distinct(25_000) == pytest.approx(20_000, rel=4 / np.sqrt(ROWS))
+    assert all(rows.distinct(most) == most for most in (256, 1_000))  # never more than there were
     assert rows.repeated() == pytest.approx(0.2, abs=0.08)
     few = sketch_of(pa.record_batch({"feature.a": [1.0, 1.0, 2.0], "feature.c": ["x", "x", None]}), {}).rows
-    assert (few.distinct(), few.repeated(), few.counts.sum()) == (2, pytest.approx(1 / 3), 3)
+    assert (few.distinct(3), few.repeated(), few.counts.sum()) == (2, pytest.approx(1 / 3), 3)
 
 
 def test_a_row_with_a_value_missing_is_not_one_without() -> None:
