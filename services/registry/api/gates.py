@@ -13,7 +13,7 @@ from services.registry.api.ruling_bodies import ConditionBody, ExceptionBody, Wi
 from services.registry.domain import models
 from services.registry.domain.exempting import Ease, Eased
 from services.registry.domain.gate import evaluate
-from services.registry.policies import policies_in, read_ahead
+from services.registry.policies import policies_in
 from shared.events.registry import ConditionMet, ExceptionGranted, ExceptionWithdrawn, Stage
 from shared.log.store import UnitOfWork
 from shared.log.tables import Query, Where, equal
@@ -50,7 +50,6 @@ def _asked(routes: APIRouter, service: Service) -> None:
         if (moment := utc(at)) is not None:
             return asked | await _stated_at(service, asked, moment)
         async with service.store.begin() as unit:
-            await read_ahead(service, unit, name)
             state = await model_state(service, unit, name)
             in_force = await policies_in(service, unit, name)
         policy = in_force[stage]
