@@ -60,10 +60,10 @@ def test_a_compressed_body_is_unpacked_as_far_as_the_limit(encoding: bytes, pack
     [
         (b"gzip", b"plain", 400),
         (b"gzip", b"", 400),
-        (b"gzip", gzip.compress(b"torn")[:-1], 400),
+        (b"gzip", gzip.compress(b"torn", mtime=0)[:-1], 400),
         (b"deflate", zlib.compress(b"more") + b"behind", 400),
         (b"br", b"x", 415),
-        (b"gzip, gzip", gzip.compress(gzip.compress(b"twice")), 415),
+        (b"gzip, gzip", gzip.compress(gzip.compress(b"twice", mtime=0), mtime=0), 415),
     ],
 )
 def test_a_body_that_is_not_as_it_says_is_refused(encoding: bytes, body: bytes, status: int):
