@@ -59,6 +59,7 @@ def _container() -> Iterator[str]:
             KAFKA_TRANSACTION_STATE_LOG_REPLICATION_FACTOR="1",
             KAFKA_TRANSACTION_STATE_LOG_MIN_ISR="1",
             KAFKA_GROUP_INITIAL_REBALANCE_DELAY_MS="0",
+            KAFKA_GROUP_MIN_SESSION_TIMEOUT_MS="1000",
         )
     )
     with container.waiting_for(LogMessageWaitStrategy("Kafka Server started")):

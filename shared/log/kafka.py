@@ -75,7 +75,7 @@ class KafkaLog:
     async def subscribe(
         self, group: str, topics: Sequence[str], assigned: Assigned, revoked: Revoked
     ) -> AsyncGenerator[Subscription, None]:
-        subscription = KafkaSubscription(self.bootstrap, group, topics, assigned, revoked)
+        subscription = KafkaSubscription(self.bootstrap, self.settings, group, topics, assigned, revoked)
         try:
             await subscription.start()
             yield subscription
@@ -84,7 +84,7 @@ class KafkaLog:
 
     @asynccontextmanager
     async def follow(self, offsets: Mapping[TopicPartition, int]) -> AsyncGenerator[Subscription, None]:
-        subscription = KafkaSubscription(self.bootstrap, None, (), _given, _taken)
+        subscription = KafkaSubscription(self.bootstrap, self.settings, None, (), _given, _taken)
         try:
             await subscription.start(offsets)
             yield subscription

@@ -22,20 +22,19 @@ from aiokafka.errors import IllegalStateError, KafkaError, NoOffsetForPartitionE
 from shared.log.kafka_records import records_of
 from shared.log.log import Assigned, LogUnavailable, OffsetOutOfRange, Revoked
 from shared.log.records import Bounds, Record, TopicPartition
+from shared.runtime.settings import Settings
 
 logger = structlog.get_logger()
 
 Messages = dict[TopicPartition, list[Any]]
 
-SESSION_MS = 10_000
-HEARTBEAT_MS = 3_000
 FETCH_WAIT_MS = 250
 FETCH_BYTES = 32 * 2**20
 PARTITION_FETCH_BYTES = 4 * 2**20
 """Not a limit on records: since fetch version 3 a broker returns at least one whole batch, however large."""
 
-HAND_OVER_SECONDS = 5.0
-"""How long a revocation waits for work in hand. Below the session timeout; whoever takes longer is fenced."""
+HAND_OVER = 0.5
+"""Of a session: how long a revocation waits for work in hand; whoever takes longer is fenced."""
 
 STOP_SECONDS = 5.0
 
@@ -44,8 +43,15 @@ class KafkaSubscription(ConsumerRebalanceListener):
     """See `shared.log.log.Subscription`."""
 
     def __init__(
-        self, bootstrap: str, group: str | None, topics: Sequence[str], assigned: Assigned, revoked: Revoked
+        self,
+        bootstrap: str,
+        settings: Settings,
+        group: str | None,
+        topics: Sequence[str],
+        assigned: Assigned,
+        revoked: Revoked,
     ) -> None:
+        self._hand_over_seconds = settings.kafka_session_seconds * HAND_OVER
         self._topics, self._assigned, self._revoked = list(topics), assigned, revoked
         self._places: set[TopicPartition] = set()
         self._last: TopicPartition | None = None
@@ -57,8 +63,8 @@ class KafkaSubscription(ConsumerRebalanceListener):
             group_id=group,
             enable_auto_commit=False,
             auto_offset_reset="none",
-            session_timeout_ms=SESSION_MS,
-            heartbeat_interval_ms=HEARTBEAT_MS,
+            session_timeout_ms=int(settings.kafka_session_seconds * 1_000),
+            heartbeat_interval_ms=int(settings.kafka_heartbeat_seconds * 1_000),
             fetch_max_wait_ms=FETCH_WAIT_MS,
             fetch_max_bytes=FETCH_BYTES,
             max_partition_fetch_bytes=PARTITION_FETCH_BYTES,
@@ -153,7 +159,7 @@ class KafkaSubscription(ConsumerRebalanceListener):
 
     async def on_partitions_revoked(self, revoked: Any) -> None:
         try:
-            async with asyncio.timeout(HAND_OVER_SECONDS):
+            async with asyncio.timeout(self._hand_over_seconds):
                 await self._idle.wait()
         except TimeoutError:
             logger.warning("partitions taken away while records of them are in hand", places=sorted(self._places))

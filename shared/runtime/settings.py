@@ -39,6 +39,9 @@ class Settings(BaseSettings):
     """Replicas of each topic; 3 where there are 3 brokers, and then two must be in sync for a write."""
 
     kafka_max_message_bytes: int = 16 * 2**20
+    kafka_session_seconds: float = 10.0
+    """How long a consumer that has died without a word keeps its partitions. Brokers take 6 s and more, unless their
+    `group.min.session.timeout.ms` says otherwise."""
 
     max_body_bytes: int = 16 * 2**20
     max_rows_per_batch: int = 10_000
@@ -491,3 +494,8 @@ class Settings(BaseSettings):
 
     verification_seconds: float = 0.0
     """How often a verification runs by itself; 0: only when asked for."""
+
+    @property
+    def kafka_heartbeat_seconds(self) -> float:
+        """Between two signs of life in a session: two of them may be lost."""
+        return self.kafka_session_seconds * 0.3

@@ -130,6 +130,7 @@ async def apart(folder: Path, kafka: str) -> AsyncIterator[Apart]:
         await asyncio.to_thread(cache.start)
         named = {"MUNIMENT_KAFKA": kafka, "MUNIMENT_POSTGRES": database.dsn, "MUNIMENT_REDIS": cache.url}
         environment = os.environ | named | {"MUNIMENT_DATA_DIR": str(folder / "data"), "MUNIMENT_BULK_SECONDS": "0.05"}
+        environment["MUNIMENT_KAFKA_SESSION_SECONDS"] = "3"  # so that who follows one that died need not wait long
         settings = Settings(kafka=kafka, postgres=database.dsn, redis=cache.url, data_dir=folder / "data")
         await ensure_topics(kafka, settings, TOPICS)
         code = "from tests.component.test_feedback_bulk_killed import api; api()"

@@ -96,6 +96,7 @@ def apart(folder: Path, kafka: str) -> Iterator[Apart]:
     database, cache = PostgresServer(folder / "postgres"), ValkeyServer(folder / "valkey")
     environment = {name: value for name, value in os.environ.items() if not name.startswith("MUNIMENT_")}
     environment |= SETTINGS | {"MUNIMENT_KAFKA": kafka, "MUNIMENT_POSTGRES": database.dsn, "MUNIMENT_REDIS": cache.url}
+    environment["MUNIMENT_KAFKA_SESSION_SECONDS"] = "3"  # so that who follows one that died need not wait long
     try:
         database.start()
         cache.start()

@@ -28,7 +28,7 @@ from tests.e2e.past import Recorder
 
 Urls = str | Mapping[str, str]
 Prepare = Callable[[Scene], None]
-ASKED_ON = ("21", "25", "30", "07", "11")
+ASKED_ON = ("21", "30", "11")
 """Days of the months after which the live system is asked: deployed, on trial, promoted."""
 
 
