@@ -22,7 +22,6 @@ from devstack.kafka import KafkaBroker
 from devstack.postgres import PostgresServer
 from devstack.processes import free_port
 from devstack.valkey import ValkeyServer
-from services.feedback.api import lists
 from services.feedback.service import DEFINITION
 from services.feedback.worker import bulks
 from shared.events import batches
@@ -43,13 +42,6 @@ WANTED = BATCHES * ROWS
 SECONDS = 120
 AT = datetime(2013, 7, 3, tzinfo=UTC)
 TOPICS = ("muniment.predictions", "muniment.feedback")
-
-
-def api() -> None:
-    """`python -m services.feedback api` that cuts lists into small parts."""
-    lists.PART = STEP
-    sys.argv = ["feedback", "api"]
-    main(DEFINITION)
 
 
 def worker(dies: str, after: int) -> None:
@@ -133,8 +125,8 @@ async def apart(folder: Path, kafka: str) -> AsyncIterator[Apart]:
         environment["MUNIMENT_KAFKA_SESSION_SECONDS"] = "3"  # so that who follows one that died need not wait long
         settings = Settings(kafka=kafka, postgres=database.dsn, redis=cache.url, data_dir=folder / "data")
         await ensure_topics(kafka, settings, TOPICS)
-        code = "from tests.component.test_feedback_bulk_killed import api; api()"
-        with started([sys.executable, "-c", code], environment | {"MUNIMENT_PORT": str(port)}, folder / "api.log"):
+        command = [sys.executable, "-m", "services.feedback", "api"]
+        with started(command, environment | {"MUNIMENT_PORT": str(port)}, folder / "api.log"):
             async with (
                 ports(DEFINITION, settings) as service,
                 AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=SECONDS) as client,
@@ -191,15 +183,13 @@ async def flagged(log: KafkaLog) -> Counter[str]:
     return found
 
 
-@pytest.mark.parametrize("by", ["query", "list"])
 async def test_each_prediction_is_flagged_once_whenever_the_worker_is_killed(
-    by: str, own_broker: KafkaBroker, tmp_path: Path
+    own_broker: KafkaBroker, tmp_path: Path
 ) -> None:
     async with apart(tmp_path, own_broker.address) as system:
         ids = await logged(system.log, system.settings)
-        asking = {"query": {"deployment": "d"}} if by == "query" else {"predictions": ids}
         await told(system.client, "/health/live")
-        answer = await system.client.post("/v1/flags:bulk", json={"category": "missed"} | asking)
+        answer = await system.client.post("/v1/flags:bulk", json={"category": "missed", "query": {"deployment": "d"}})
         assert answer.status_code == 202, answer.text
         job, stood = answer.json()["job"], list[int]()
         for dies, after in (("within", 2), ("behind", 2)):
