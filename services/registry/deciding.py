@@ -6,7 +6,7 @@ from typing import Any
 
 from shared.events.envelope import Event
 from shared.log.store import UnitOfWork
-from shared.runtime.commands import Context, Decider, new_id
+from shared.runtime.commands import Context, Decider, event_of
 from shared.runtime.service import Service
 
 
@@ -34,17 +34,7 @@ class Deciding:
         sequence, state = self._states[subject]
         for place, payload in enumerate(decider.decide(state, command)):
             sequence += 1
-            event = Event(
-                id=new_id() if place else context.event_id,
-                source=f"/muniment/{self._service.name}",
-                subject=subject,
-                time=context.at,
-                sequence=sequence,
-                actor=context.actor,
-                data=payload,
-                causationid=context.causationid,
-                correlationid=context.correlationid,
-            )
+            event = event_of(self._service.name, subject, sequence, place == 0, payload, context)
             state = decider.evolve(state, event)
             self._facts.setdefault(subject, []).append(event)
         self._states[subject] = (sequence, state)

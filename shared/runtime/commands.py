@@ -17,7 +17,7 @@ R = TypeVar("R")
 S = TypeVar("S")
 C = TypeVar("C", contravariant=True)
 
-__all__ = ["CommandLoop", "Context", "Decider", "Refused", "caused_by", "new_id", "now"]
+__all__ = ["CommandLoop", "Context", "Decider", "Refused", "caused_by", "event_of", "new_id", "now"]
 
 MAX_ATTEMPTS = 20
 MAX_CACHED_STREAMS = 2_000
@@ -129,7 +129,7 @@ class CommandLoop:
         sequence, state = known or await self.state_in(unit, decider, subject)
         payloads = decider.decide(state, command)
         events = [
-            self._event(subject, sequence + place, place == 1, payload, context)
+            event_of(self.service, subject, sequence + place, place == 1, payload, context)
             for place, payload in enumerate(payloads, 1)
         ]
         if not events:
@@ -175,15 +175,17 @@ class CommandLoop:
             self._cache.pop(next(iter(self._cache)))
         self._cache[subject] = (sequence, state)
 
-    def _event(self, subject: str, sequence: int, first: bool, payload: Payload, context: Context) -> Event:
-        return Event(
-            id=context.event_id if first else new_id(),
-            source=f"/muniment/{self.service}",
-            subject=subject,
-            time=context.at,
-            sequence=sequence,
-            actor=context.actor,
-            data=payload,
-            causationid=context.causationid,
-            correlationid=context.correlationid,
-        )
+
+def event_of(service: str, subject: str, sequence: int, first: bool, payload: Payload, context: Context) -> Event:
+    """What a decision of a service states, at this place of the stream; the `first` event bears the context's id."""
+    return Event(
+        id=context.event_id if first else new_id(),
+        source=f"/muniment/{service}",
+        subject=subject,
+        time=context.at,
+        sequence=sequence,
+        actor=context.actor,
+        data=payload,
+        causationid=context.causationid,
+        correlationid=context.correlationid,
+    )
