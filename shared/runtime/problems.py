@@ -40,5 +40,9 @@ def not_found(kind: str, name: str, existing: Iterable[str]) -> NoReturn:
     """Raise 404 that tells which names exist nearby."""
     names = list(existing)
     nearby = get_close_matches(name, names, n=5, cutoff=0.4) or sorted(names)[:5]
-    hint = f"Did you mean {', '.join(nearby)}?" if nearby else f"No {kind} exists yet; create one first."
+    hint = (
+        f"Did you mean {', '.join(nearby)}?"
+        if nearby
+        else f"No {kind} exists yet; create one, or wait for one just created by ?after=EVENT."
+    )
     raise Problem(404, f"unknown-{kind}", f"There is no {kind} '{name}'.", hint, nearby=nearby)
