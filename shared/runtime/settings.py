@@ -43,6 +43,10 @@ class Settings(BaseSettings):
     """How long a consumer that has died without a word keeps its partitions. Brokers take 6 s and more, unless their
     `group.min.session.timeout.ms` says otherwise."""
 
+    relay_gather_seconds: float = 0.02
+    """Least time from one publication of a service to the next, where events come in a steady flow: those written
+    meanwhile go out together. After a rest an event goes out at once."""
+
     max_body_bytes: int = 16 * 2**20
     max_rows_per_batch: int = 10_000
     max_page: int = 1_000

@@ -11,8 +11,9 @@ import httpx
 import psutil
 import pytest
 
+from devstack.processes import free_port
 from muniment.client import Client
-from tests.e2e.embedded import Embedded, free_port
+from tests.e2e.embedded import Embedded
 
 
 @pytest.fixture
