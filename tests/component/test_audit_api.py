@@ -96,7 +96,8 @@ async def test_a_prediction_by_its_client_s_own_id(system: System, story: Story)
 
 
 async def test_predictions_that_are_not_there(system: System, story: Story):
-    await problem(system, "/v1/lineage/prediction/nobody", 404, "unknown-prediction")
+    unknown = await problem(system, "/v1/lineage/prediction/nobody", 404, "unknown-prediction")
+    assert "No prediction exists yet" not in unknown["fix"], "there are some"
     await problem(system, f"/v1/lineage/prediction/{event_id(5000)}-0", 404, "unknown-prediction")
     beyond = await problem(system, f"/v1/lineage/prediction/{BATCH}-7", 404, "unknown-prediction")
     assert "2 rows" in beyond["detail"]
