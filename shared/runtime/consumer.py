@@ -75,6 +75,10 @@ class Consumer:
 
     together: bool = False
     """Whether `handle` may get the records of several partitions at once: small partitions then share a transaction."""
+    types: frozenset[str] = frozenset()
+    """Types of the events that `handle` asks for (none: every type); others are passed over undecoded. A stream that
+    holds one of these may hold no other: the others' places in it would be missed."""
+
     fold: Callable[[Event, Record], Any] | None = None
     """The pure part of `handle`, for consumers that work `together`: done for the next records while the store is at
     work on the last ones. `handle` does it itself for records that come without."""
@@ -260,7 +264,8 @@ class Consumer:
         opened: list[Opened] = []
         for _, records in slice_:
             for first in range(0, len(records), OPENED_AT_ONCE):
-                opened += [open_record(record, self.fold) for record in records[first : first + OPENED_AT_ONCE]]
+                portion = records[first : first + OPENED_AT_ONCE]
+                opened += [open_record(record, self.fold, self.types) for record in portion]
                 await asyncio.sleep(0)
         return opened
 
@@ -288,7 +293,7 @@ class Consumer:
         `opened`: the records as opened before."""
         records = [record for _, mine in owned for record in mine]
         if opened is None:
-            opened = [refuse or open_record(record) for record in records]
+            opened = [refuse or open_record(record, types=self.types) for record in records]
         async with self.store.begin() as unit:
             if any((record.topic, record.key) in self._parked for record in records):
                 self._parked = await unit.parked_keys(self.name)  # they may have been replayed elsewhere

@@ -43,6 +43,10 @@ class Settings(BaseSettings):
     """How long a consumer that has died without a word keeps its partitions. Brokers take 6 s and more, unless their
     `group.min.session.timeout.ms` says otherwise."""
 
+    relay_gather_seconds: float = 0.02
+    """Least time from one publication of a service to the next, where events come in a steady flow: those written
+    meanwhile go out together. After a rest an event goes out at once."""
+
     max_body_bytes: int = 16 * 2**20
     max_rows_per_batch: int = 10_000
     max_page: int = 1_000
@@ -235,6 +239,13 @@ class Settings(BaseSettings):
 
     gate_lapse_seconds: float = 1.0
     """How often gates are looked at that time alone may have changed."""
+
+    snapshot_seconds: float = 30.0
+    """How often the registry's worker looks for models whose state is to be kept as a snapshot."""
+
+    snapshot_events: int = 1_000
+    """By how many events a model's stream has grown then since its last snapshot: what a fresh process folds at most
+    before it answers."""
 
     policy_two_people: bool = False
     """Whether every change of a gate's policy takes a second person, whatever the policy in force says."""

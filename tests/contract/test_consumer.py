@@ -12,7 +12,7 @@ import pytest
 
 from shared.events.codec import encode
 from shared.events.envelope import Event
-from shared.events.registry import GoalStated
+from shared.events.registry import GoalStated, ModelRegistered
 from shared.log.log import EventLog
 from shared.log.records import Outgoing, TopicPartition
 from shared.log.store import BeingFilled, Store, UnitOfWork
@@ -279,6 +279,28 @@ async def test_a_value_that_fits_no_column_is_poison_and_not_an_outage(bench: Be
     await bench.consumed(bench.consumer(wrong))
     assert await bench.letters() == [("goal/a", 0)]
     assert await bench.counts() == {"goal/b": 1}
+
+
+async def test_only_the_types_it_asks_for_reach_a_handler(bench: Bench):
+    first, second = bench.event("goal/a"), bench.event("goal/a")
+    other = replace(bench.event("model/m"), data=ModelRegistered(model="m", owner="ana", description=""))
+    unread = replace(encode(other), value=b"no payload at all")
+    await bench.publish(first, other, unread, second)
+    seen: list[str] = []
+
+    async def handle(unit: UnitOfWork, received: Sequence[Received]) -> None:
+        seen.extend(item.event.id for item in received)
+
+    for together in (False, True):
+        seen.clear()
+        types = frozenset({"GoalStated"})
+        consumer = replace(bench.consumer(handle), name=f"{bench.name}.{together}", types=types, together=together)
+        await bench.consumed(consumer)
+        assert seen[:2] == [first.id, second.id]
+        assert other.id not in seen
+        assert await consumer.lag() == 0
+        async with bench.store.begin() as unit:
+            assert await unit.dead_letters(consumer.name) == []
 
 
 async def test_a_gap_in_a_stream_is_parked(bench: Bench):
