@@ -38,11 +38,10 @@ class RegistrySettings(Environment):
     """How often gates are looked at that time alone may have changed."""
 
     snapshot_seconds: float = 30.0
-    """How often the registry's worker looks for models whose state is to be kept as a snapshot."""
+    """How often each process of the registry looks for models whose folded state is to be kept as a snapshot."""
 
     snapshot_events: int = 1_000
-    """By how many events a model's stream has grown then since its last snapshot: what a fresh process folds at most
-    before it answers."""
+    """By how many events a model's stream has grown then since its last snapshot."""
 
     policy_two_people: bool = False
     """Whether every change of a gate's policy takes a second person, whatever the policy in force says."""
