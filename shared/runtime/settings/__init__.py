@@ -1,4 +1,4 @@
-"""Every setting by what it is about, read from `MUNIMENT_…` environment variables. All that grows has its limit here."""
+"""Every setting by what it is about, read from `MUNIMENT_…` environment variables. What grows has its limit here."""
 
 from shared.runtime.settings.alerts import AlertSettings
 from shared.runtime.settings.audit import AuditSettings
