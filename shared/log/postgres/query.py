@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from shared.log.postgres.ddl import SQL_TYPES, quoted, view_name
-from shared.log.postgres.values import array_text, clean, clean_all
+from shared.log.postgres.values import array_number, array_text, clean, clean_all
 from shared.log.tables import Comparison, Each, Query, Table, Where
 
 
@@ -21,7 +21,7 @@ class _Parameters:
             return f"${len(self.values)}::{kind}"
         items = clean_all(kind, [item for item in value if item is not None])
         if kind in ("text", "bigint"):
-            self.values.append(array_text(items) if kind == "text" else f"{{{','.join(map(str, items))}}}")
+            self.values.append(array_text(items) if kind == "text" else array_number(items))
             return f"${len(self.values)}::text::{kind}[]"
         self.values.append(items)
         return f"${len(self.values)}::{'text[]::' if kind == 'jsonb' else ''}{kind}[]"

@@ -1,6 +1,7 @@
 """Values on their way to PostgreSQL. Pure."""
 
 import re
+from collections.abc import Iterable
 from typing import Any
 
 import orjson
@@ -38,6 +39,11 @@ def array_text(values: list[str]) -> str:
     if "\\" in joined or joined.count('"') != 2 * (len(values) - 1):
         joined = '","'.join(value.replace("\\", "\\\\").replace('"', '\\"') for value in values)
     return f'{{"{joined}"}}'
+
+
+def array_number(values: Iterable[int]) -> str:
+    """The same of whole numbers."""
+    return f"{{{','.join(map(str, values))}}}"
 
 
 def json_bytes(value: Any) -> bytes:
