@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 ARGS ?=
+# Tests and services start many Python processes. Where this is set, each of them compiles all that it imports again.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: install demo up test test-unit check format bench stack stack-down reference clean
 

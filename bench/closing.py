@@ -1,8 +1,12 @@
 """From the POST that takes event time past a window's end to the window being told as closed, under half of the load
 that the whole way bears: API, log, and a worker that folds, archives and measures.
 
-The most that it bears is what was posted at full speed by the time until all of it is counted, not what the API alone
-takes in: where worker and API share cores, half of the latter may be more than the worker can follow.
+The most that it bears is what was counted by the time from the first POST at full speed, not what the API alone takes
+in: where worker and API share cores, half of the latter may be more than the worker can follow.
+
+Every step is bounded, so that a machine that cannot follow closes fewer windows and the line says how many. The request
+that ends a day goes to one partition, while the others are kept busy with the day before: a window must not wait until
+they happen to be read to their ends.
 """
 
 import asyncio
@@ -25,18 +29,20 @@ from shared.runtime.service import Service
 from shared.runtime.wiring import ports
 
 LEAST = 2.0
-WINDOWS = 60
+WINDOWS = 30
 CONNECTIONS = 8
-WARM_SECONDS = 3.0
-FULL_SECONDS = 8.0
-BETWEEN_SECONDS = 0.5
+WARM_SECONDS = 2.0
+FULL_SECONDS = 4.0
+BETWEEN_SECONDS = 0.25
 LOOK_SECONDS = 0.05
 WAIT_SECONDS = 10.0
 """How long a window may take: one that takes longer counts as so much."""
 
-COUNTED_SECONDS = 120.0
-MOST_SECONDS = 120.0
-"""How long windows are closed at most: a machine that cannot follow closes fewer than WINDOWS, and the line says so."""
+COUNTED_SECONDS = 20.0
+"""How long it is waited until all is counted that was posted."""
+
+MOST_SECONDS = 30.0
+"""For how long windows are closed."""
 
 DAY = timedelta(days=1)
 ARROW = "application/vnd.apache.arrow.stream"
@@ -51,30 +57,35 @@ async def measure(stack: Stack) -> list[Line]:
         await rate(port, _request(0), CONNECTIONS, WARM_SECONDS)
         await _counted(service)  # by then the worker has begun, too
         most = await _most(service, port)
-    taken = await _under(port, CONNECTIONS / (most / 2))
+    taken = await _under(port, CONNECTIONS * given.ROWS / (most / 2))
     half, worst = np.percentile(taken, [50, 99])
-    load = f"{most / 2 * given.ROWS:,.0f} predictions/s, half of the most that API and worker bear together"
-    figures = f"p50 {half:.2f} s, p99 {worst:.2f} s of {len(taken)} windows at {load}"
-    return [Line("POST to closed window, p99", LEAST / worst, f"{LEAST:g} s", 1, figures)]
+    load = f"{most / 2:,.0f} predictions/s, half of the most that API and worker bear together"
+    late = sum(one >= WAIT_SECONDS for one in taken)
+    figures = (
+        f"p50 {half:.2f} s, p99 {worst:.2f} s of {len(taken)} windows, {late} not closed within {WAIT_SECONDS:g} s"
+    )
+    return [Line("POST to closed window, p99", LEAST / worst, f"{LEAST:g} s", 1, f"{figures}; at {load}")]
 
 
 async def _most(service: Service, port: int) -> float:
-    """Requests per second, from the first POST until the worker has counted the last."""
+    """Predictions per second, from the first POST until the worker has counted the last, or as many as it could."""
+    before = await _counted(service)
     start = time.perf_counter()
-    sent = await rate(port, _request(1), CONNECTIONS, FULL_SECONDS) * FULL_SECONDS
-    await _counted(service)
-    return sent / (time.perf_counter() - start)
+    await rate(port, _request(1), CONNECTIONS, FULL_SECONDS)
+    counted = await _counted(service) - before
+    return max(counted, 1) * given.ROWS / (time.perf_counter() - start)
 
 
-async def _counted(service: Service) -> None:
-    """Until the worker has counted all that the log holds. Raises TimeoutError."""
-    async with asyncio.timeout(COUNTED_SECONDS):
-        while True:
-            bounds = await service.log.bounds((TOPIC_PREDICTIONS,))
-            kept = await service.store.offsets()
-            if all(kept.get((CONSUMER, place), 0) >= bound.end for place, bound in bounds.items()):
-                return
-            await asyncio.sleep(LOOK_SECONDS)
+async def _counted(service: Service) -> int:
+    """Records that the worker has counted, once these are all that the log holds or COUNTED_SECONDS are over."""
+    until = time.perf_counter() + COUNTED_SECONDS
+    while True:
+        bounds = await service.log.bounds((TOPIC_PREDICTIONS,))
+        kept = await service.store.offsets()
+        counted = sum(kept.get((CONSUMER, place), 0) for place in bounds)
+        if counted == sum(bound.end for bound in bounds.values()) or time.perf_counter() > until:
+            return counted
+        await asyncio.sleep(LOOK_SECONDS)
 
 
 async def _under(port: int, pause: float) -> list[float]:

@@ -30,13 +30,13 @@ def consumer(service: Service) -> Consumer:
 
     async def handle(unit: UnitOfWork, received: Sequence[Received]) -> None:
         reports = [item.event for item in received if isinstance(item.event.data, LineageReported)]
-        if reports:
-            try:
-                await Deriving(service, unit).derive(reports)
-            except Conflict as error:
-                raise NotYet("somebody else is writing to the same data set, pipeline or run") from error
+        try:
+            await Deriving(service, unit).derive(reports)
+        except Conflict as error:
+            raise NotYet("somebody else is writing to the same data set, pipeline or run") from error
 
-    return Consumer(NAME, TOPICS, service.log, service.store, handle, service.settings, marks=False, together=True)
+    settings, types = service.settings, frozenset({LineageReported.__name__})
+    return Consumer(NAME, TOPICS, service.log, service.store, handle, settings, marks=False, together=True, types=types)
 
 
 class Deriving:

@@ -1,12 +1,15 @@
 """Folds events into the registry's views, and looks at gates again when a policy, a flag or the time changed them."""
 
+from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime
 
-from services.registry import deriving
+from services.registry import deriving, reviewing
 from services.registry.domain import models
-from services.registry.policies import policies_in
+from services.registry.policies import flags_of, in_force, policies_in, policies_of, read_ahead
 from services.registry.projection import project
+from services.registry.reviewing import Reviews
+from services.registry.snapshots import Snapshots
 from services.registry.telling import OUTBOX, tell
 from shared.events import feedback
 from shared.events.envelope import Event
@@ -14,8 +17,10 @@ from shared.events.registry import (
     ApprovalGranted,
     ApprovalRejected,
     EvidenceRecorded,
+    GateChanged,
     ModelVersionRegistered,
     PolicyAdopted,
+    Stage,
 )
 from shared.log.store import Conflict, UnitOfWork
 from shared.log.tables import Query, Where
@@ -29,10 +34,10 @@ from shared.runtime.webhooks.signing import Signing
 TOPIC = "muniment.registry"
 OUTSIDE = ("muniment.feedback", "muniment.deployer")
 PAGE = 1_000
-ACTOR = "service:registry"
+REVIEWED_AT_ONCE = 100
+"""Models whose streams are asked for in one statement."""
 
-Reviews = dict[str, tuple[set[int] | None, Event]]
-"""Model → the versions whose gates may have changed (None: all), and the last event that may have changed them."""
+ACTOR = "service:registry"
 
 
 def consumers(service: Service) -> list[Consumer]:
@@ -44,12 +49,13 @@ def consumers(service: Service) -> list[Consumer]:
     """
 
     settings = service.settings
+    Snapshots.of(service)
 
     async def handle(unit: UnitOfWork, received: Sequence[Received]) -> None:
         events = [item.event for item in received]
         await unit.apply([change for event in events for change in project(event)])
         await tell(unit, events, settings, now())
-        await _review_all(service, unit, await _to_review(unit, events))
+        await _review_all(service, unit, await _to_review(service, unit, events))
 
     async def handle_outside(unit: UnitOfWork, received: Sequence[Received]) -> None:
         events = [item.event for item in received]
@@ -64,7 +70,7 @@ def consumers(service: Service) -> list[Consumer]:
 
 
 def periodic(service: Service) -> list[Periodic]:
-    """Gates that time alone may have changed, and webhooks that are due."""
+    """Gates that time alone may have changed, or that wait to be looked at, and webhooks that are due."""
     settings = service.settings
     delivering = Delivering(service.store, settings, Signing.of(settings), OUTBOX)
     service.on_close.append(delivering.close)
@@ -72,8 +78,12 @@ def periodic(service: Service) -> list[Periodic]:
     async def lapse() -> None:
         await lapsed(service, now())
 
+    async def review() -> None:
+        await reviewing.pieces(service)
+
     return [
         Periodic("registry.lapse", settings.gate_lapse_seconds, lapse),
+        Periodic("registry.review", settings.gate_lapse_seconds, review),
         Periodic("registry.deliver", settings.alert_deliver_seconds, delivering.run),
     ]
 
@@ -99,17 +109,40 @@ async def lapsed(service: Service, at: datetime) -> None:
             return
 
 
-async def _to_review(unit: UnitOfWork, events: Sequence[Event]) -> Reviews:
+async def _to_review(service: Service, unit: UnitOfWork, events: Sequence[Event]) -> Reviews:
     reviews: Reviews = {}
+    judged = await _judged(service, unit, events)
     for event in events:
         match event.data:
             case PolicyAdopted():
                 reviews |= dict.fromkeys(await _models(unit), (None, event))
+            case ModelVersionRegistered(model=model, version=version) if (model, version) in judged:
+                pass
             case ModelVersionRegistered() | EvidenceRecorded() | ApprovalGranted() | ApprovalRejected() as fact:
                 _add(reviews, fact.model, fact.version, event)
             case _:
                 pass
     return reviews
+
+
+async def _judged(service: Service, unit: UnitOfWork, events: Sequence[Event]) -> set[tuple[str, int]]:
+    """Versions registered among these events whose gates were all judged with it, by the policies that are in force,
+    and on which no flag is open. An adoption or a flag yet to come reviews them."""
+    stated = defaultdict[tuple[str, int], dict[Stage, int | None]](dict)
+    for event in events:
+        if isinstance(event.data, GateChanged):
+            stated[event.data.model, event.data.version][event.data.stage] = event.data.policy_version
+    new = [(event.data.model, event.data.version) for event in events if isinstance(event.data, ModelVersionRegistered)]
+    if not new:
+        return set()
+    await read_ahead(service, unit)
+    versions = {stage: policy.version for stage, policy in (await in_force(service, unit)).items()}
+    flags = await flags_of(unit, {model for model, _ in new})
+
+    def flagged(model: str, version: int) -> bool:
+        return any(flag.version in (None, version) for flag in flags[model])
+
+    return {one for one in new if stated[one] == versions and not flagged(*one)}
 
 
 async def _flagged(unit: UnitOfWork, events: Sequence[Event]) -> Reviews:
@@ -150,10 +183,15 @@ async def _models(unit: UnitOfWork) -> list[str]:
 
 
 async def _review_all(service: Service, unit: UnitOfWork, reviews: Reviews) -> None:
-    for model, (versions, cause) in reviews.items():
-        numbers = None if versions is None else tuple(sorted(versions))
-        command = models.ReviewGate(await policies_in(service, unit, model), numbers)
-        try:
-            await service.commands.handle_in(unit, models, f"model/{model}", command, caused_by(cause))
-        except Conflict as error:
-            raise NotYet(f"somebody else is writing to model {model}") from error
+    reviews = await reviewing.put_off(unit, reviews)
+    every = list(reviews)
+    for first in range(0, len(every), REVIEWED_AT_ONCE):
+        policies = await policies_of(service, unit, every[first : first + REVIEWED_AT_ONCE])
+        for model in policies:
+            versions, cause = reviews[model]
+            numbers = None if versions is None else tuple(sorted(versions))
+            command = models.ReviewGate(policies[model], numbers)
+            try:
+                await service.commands.handle_in(unit, models, f"model/{model}", command, caused_by(cause))
+            except Conflict as error:
+                raise NotYet(f"somebody else is writing to model {model}") from error

@@ -75,6 +75,10 @@ class Consumer:
 
     together: bool = False
     """Whether `handle` may get the records of several partitions at once: small partitions then share a transaction."""
+    types: frozenset[str] = frozenset()
+    """Types of the events that `handle` asks for (none: every type); others are passed over undecoded. A stream that
+    holds one of these may hold no other: the others' places in it would be missed."""
+
     fold: Callable[[Event, Record], Any] | None = None
     """The pure part of `handle`, for consumers that work `together`: done for the next records while the store is at
     work on the last ones. `handle` does it itself for records that come without."""
@@ -98,6 +102,7 @@ class Consumer:
     problem: str | None = None
     _claims: dict[TopicPartition, Claim] = field(default_factory=dict[TopicPartition, Claim])
     _parked: set[tuple[str, str]] = field(default_factory=set[tuple[str, str]])
+    _emptied: bool = False
     _progress: float = field(default_factory=monotonic)
     _not_yet_since: dict[TopicPartition, float] = field(default_factory=dict[TopicPartition, float])
 
@@ -116,9 +121,13 @@ class Consumer:
             await asyncio.sleep(self.settings.consumer_retry_seconds)
 
     async def lag(self) -> int:
-        """Records between this consumer's kept offsets and the log's end, over all partitions of its topics."""
+        """Records between this consumer's kept offsets and the log's end, over all partitions of its topics. Notices
+        where the views were emptied behind its back: an idle consumer gets no record at which it would be fenced."""
         bounds = await self.log.bounds(self.topics)
+        owned = dict(self._claims)  # before the offsets are read, which only grow while the claims hold
         kept = await self.store.offsets()
+        if any(kept.get((self.name, place), 0) < claim.next_offset for place, claim in owned.items()):
+            self._emptied = True
         return sum(bound.end - kept.get((self.name, place), 0) for place, bound in bounds.items())
 
     def stuck(self, lag: int) -> str | None:
@@ -165,6 +174,10 @@ class Consumer:
                 await loading.enter_async_context(self.store.loading(self.loads))
             most = self.settings.consumer_max_records * (TOGETHER * SLICES if self.together else 1)
             while True:
+                if self._emptied:
+                    self._emptied = False
+                    self._claims.clear()
+                    raise Fenced("the views are being made anew")
                 polled = await subscription.poll(most, self.settings.consumer_poll_seconds)
                 if self.loading and sum(map(len, polled.values())) < most // 2 and await self.lag() < most:
                     await loading.aclose()
@@ -260,7 +273,8 @@ class Consumer:
         opened: list[Opened] = []
         for _, records in slice_:
             for first in range(0, len(records), OPENED_AT_ONCE):
-                opened += [open_record(record, self.fold) for record in records[first : first + OPENED_AT_ONCE]]
+                portion = records[first : first + OPENED_AT_ONCE]
+                opened += [open_record(record, self.fold, self.types) for record in portion]
                 await asyncio.sleep(0)
         return opened
 
@@ -288,7 +302,7 @@ class Consumer:
         `opened`: the records as opened before."""
         records = [record for _, mine in owned for record in mine]
         if opened is None:
-            opened = [refuse or open_record(record) for record in records]
+            opened = [refuse or open_record(record, types=self.types) for record in records]
         async with self.store.begin() as unit:
             if any((record.topic, record.key) in self._parked for record in records):
                 self._parked = await unit.parked_keys(self.name)  # they may have been replayed elsewhere

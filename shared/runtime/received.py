@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from shared.events.codec import Undecodable, decode
+from shared.events.codec import Undecodable, decode, header
 from shared.events.envelope import Event
 from shared.log.records import Record, TopicPartition
 
@@ -20,8 +20,13 @@ class Received:
     folded: Any = None
 
 
-Opened = Received | str
-"""A record that holds an event, or why it holds none."""
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """A record of a type that the consumer does not ask for: only its offset counts."""
+
+
+Opened = Received | Passed | str
+"""A record that holds an event, or why it holds none, or one that is not asked for."""
 
 Slice = list[tuple[TopicPartition, Sequence[Record]]]
 """Records of several partitions that share a unit of work."""
@@ -30,8 +35,13 @@ Refused = list[tuple[Record, str]]
 """Records for the dead letters, and why."""
 
 
-def open_record(record: Record, fold: Callable[[Event, Record], Any] | None = None) -> Opened:
-    """The event of a record, folded where there is a fold; or why it holds none."""
+def open_record(
+    record: Record, fold: Callable[[Event, Record], Any] | None = None, types: Collection[str] = ()
+) -> Opened:
+    """The event of a record, folded where there is a fold; or why it holds none. `types`: of events that are asked for
+    (none: of every type); the rest is not decoded."""
+    if types and header(record.headers, "ce_type") not in types:
+        return Passed()
     try:
         event = decode(record)
     except Undecodable as error:
@@ -67,6 +77,8 @@ def held_back(
     refused: Refused = []
     blocked = set(parked)
     for record, one in zip(records, opened, strict=True):
+        if isinstance(one, Passed):
+            continue
         if isinstance(one, str):
             refused.append((record, one))
         elif blocked and (record.topic, record.key) in blocked:

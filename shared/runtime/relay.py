@@ -5,6 +5,7 @@ A crash between publishing and remembering publishes again; consumers know strea
 
 import asyncio
 from collections.abc import Sequence
+from time import monotonic
 
 import structlog
 
@@ -20,8 +21,18 @@ BATCH = 500
 class Relay:
     """Publishes one service's outbox topics. `problem` tells why it does not get on, if so."""
 
-    def __init__(self, store: Store, log: EventLog, topics: Sequence[str], idle_seconds: float = 1.0) -> None:
-        self.store, self.log, self.topics, self.idle_seconds = store, log, tuple(topics), idle_seconds
+    def __init__(
+        self,
+        store: Store,
+        log: EventLog,
+        topics: Sequence[str],
+        idle_seconds: float = 1.0,
+        gather_seconds: float = 0.0,
+    ) -> None:
+        """`gather_seconds`: between two publications, so that many small writes share one; the first after a rest
+        goes out at once."""
+        self.store, self.log, self.topics = store, log, tuple(topics)
+        self.idle_seconds, self.gather_seconds = idle_seconds, gather_seconds
         self.problem: str | None = None
 
     async def run(self) -> None:
@@ -38,15 +49,20 @@ class Relay:
 
     async def once(self) -> int:
         """Publish what waits now; returns the number of events published."""
+        return await self._publish({topic: await self.store.relayed(topic) for topic in self.topics})
+
+    async def _publish(self, positions: dict[str, int]) -> int:
+        """Publish what stands behind these positions, and move them; what is appended meanwhile may be left."""
         published = 0
         for topic in self.topics:
-            position = await self.store.relayed(topic)
-            while records := await self.store.outbox(topic, position, BATCH):
+            full = True
+            while full and (records := await self.store.outbox(topic, positions[topic], BATCH)):
                 outgoing = [Outgoing(record.key, record.headers, record.value) for record in records]
                 await self.log.publish(topic, outgoing)
-                position = records[-1].offset + 1
-                await self.store.set_relayed(topic, position)
+                positions[topic] = records[-1].offset + 1
+                await self.store.set_relayed(topic, positions[topic])
                 published += len(records)
+                full = len(records) == BATCH
         return published
 
     def _report(self, problem: str) -> None:
@@ -54,8 +70,12 @@ class Relay:
         logger.warning("relay interrupted", problem=self.problem)
 
     async def _publish_forever(self) -> None:
+        positions = {topic: await self.store.relayed(topic) for topic in self.topics}
         while True:
-            published = await self.once()
+            start = monotonic()
+            published = await self._publish(positions)
             self.problem = None
             if not published:
                 await self.store.wait_appended(self.idle_seconds)
+            elif published < BATCH:
+                await asyncio.sleep(start + self.gather_seconds - monotonic())

@@ -53,7 +53,8 @@ class Running:
             checks = Checks(definition, service, scratch)
             self.periodic = [*self.periodic, Periodic(f"{definition.name}.views", VIEWS_LOOK_SECONDS, checks.run)]
         topics = relayed_topics(definition.name)
-        self.relay = Relay(service.store, service.log, topics) if works and relays else None
+        gather = service.settings.relay_gather_seconds
+        self.relay = Relay(service.store, service.log, topics, gather_seconds=gather) if works and relays else None
         self._tasks: list[asyncio.Task[None]] = []
 
     @property

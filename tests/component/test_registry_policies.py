@@ -3,6 +3,8 @@
 from datetime import timedelta
 from typing import Any
 
+from services.registry.domain import models, policies
+from services.registry.domain.gate import InForce
 from services.registry.service import DEFINITION
 from services.registry.worker import lapsed
 from shared.events.codec import encode
@@ -10,7 +12,7 @@ from shared.events.deployer import Deployed, Runtime, Traffic
 from shared.events.envelope import Event, Payload
 from shared.events.feedback import FeedbackFlagged, FlagResolved
 from shared.events.registry import Artifact
-from shared.runtime.commands import new_id, now
+from shared.runtime.commands import Context, new_id, now
 from tests.component.test_registry_api import EVIDENCE, OF_ONE, get, post, registered
 from tests.support import System, running
 from tests.unit.registry.test_policy_dmn import DMN
@@ -85,6 +87,24 @@ async def test_a_guarded_policy_takes_two_people() -> None:
         assert closed(await get(system, GATE)) == ["evidence-security"]
         [proposal] = (await get(system, "/v1/policies/production/proposals"))["items"]
         assert (proposal["state"], proposal["actor"], proposal["decided_by"]) == ("adopted", "rita", "otto")
+
+
+async def test_a_version_decided_beside_an_adoption_is_judged_again() -> None:
+    async with running(DEFINITION) as system:
+        await registered(system)
+        demands = {"stage": "production", "evidence": ["quality", "security"], "approvals": ["risk_manager"]}
+        await post(system, "/v1/policies", demands, actor="rita")
+        await system.settle()
+        service = system.services["registry"]
+        async with service.store.begin() as unit:
+            _, state = await service.commands.state_in(unit, models, "model/late")
+        given = state.versions[1].registered
+        command = models.RegisterVersion(given, None, 0, "ana", new_id(), InForce(policies.DEFAULTS))
+        await service.commands.handle(models, "model/late", command, Context("ana", now(), new_id()))
+        await system.settle()
+        history = (await get(system, "/v1/models/late/versions/2/gate/history"))["items"]
+        told = [(one["actor"], one["policy_version"]) for one in history if one["stage"] == "production"]
+        assert told == [("ana", 1), ("ana", 0)]
 
 
 async def test_a_policy_comes_as_dmn() -> None:

@@ -7,9 +7,12 @@ prediction ever would: a window of our own day at its end, the time for late one
 moment is counted. What comes later still makes a revision.
 """
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import Literal, TypeVar
+
+Place = TypeVar("Place")
 
 By = Literal["event time", "clock", "silence"]
 
@@ -49,3 +52,34 @@ class Closing:
     def due(self, end: datetime) -> datetime:
         """When the clock closes a window that was open then; what the log took first after that is of the past."""
         return end + self.lateness + self.grace
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """How far event time has come for a deployment in one partition, and when the log took its last prediction there;
+    None: not known."""
+
+    at: datetime
+    heard: datetime | None
+
+
+def reached(marks: Mapping[Place, Mark], behind: Collection[Place], passed: datetime | None) -> datetime | None:
+    """How far event time has come for a deployment, by its marks in all partitions. None: not known yet.
+
+    A partition that is read to its end holds nothing back. One that is not (`behind`) may hold predictions that are
+    older than what others brought, so it holds back at its own mark. But a busy log is never read to its end: what the
+    log took before `passed` counts whatever waits, since up to that moment every partition is read.
+    """
+    known = [one.at for one in marks.values() if passed is not None and one.heard is not None and one.heard < passed]
+    if marks and all(place in marks for place in behind):
+        known.append(min([max(one.at for one in marks.values()), *(marks[place].at for place in behind)]))
+    return max(known, default=None)
+
+
+def passed(heard: Mapping[Place, datetime], behind: Collection[Place], counted: datetime | None) -> datetime | None:
+    """Up to when (by the log's clock, not included) every partition is read. `heard`: when the log took the last that
+    is read of some partitions, which are read in the log's order. None: not known."""
+    if behind and all(place in heard for place in behind):
+        least = min(heard[place] for place in behind)
+        return least if counted is None else max(least, counted)
+    return counted

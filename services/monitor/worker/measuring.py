@@ -11,7 +11,7 @@ from typing import Any
 
 from services.monitor.comparing import rule_of
 from services.monitor.domain import window as windows
-from services.monitor.domain.closing import By, Closing
+from services.monitor.domain.closing import By, Closing, Mark, passed, reached
 from services.monitor.domain.coding import decode
 from services.monitor.domain.fairness import measured
 from services.monitor.domain.judging import Judge
@@ -41,7 +41,7 @@ _Key = tuple[str, int, datetime]
 class _Heard:
     """Of one deployment: how far event time has come, and when the log took its last prediction."""
 
-    reached: datetime
+    reached: datetime | None
     heard: datetime | None
 
 
@@ -73,7 +73,7 @@ class Measuring:
         for row in rows:
             by_window.setdefault((row["deployment"], row["version"], row["window_start"]), []).append(row)
         behind, counted = await self._progress()
-        heard = await self._heard(unit, {row["deployment"] for row in rows}, behind)
+        heard = await self._heard(unit, {row["deployment"] for row in rows}, behind, counted)
         for changed in by_window.values():
             last = heard.get(changed[0]["deployment"])
             by = await self._closed_by(unit, changed[0], last, counted)
@@ -99,19 +99,26 @@ class Measuring:
         heard = max((one for one in (heard, *(one["until"] for one in sources)) if one is not None), default=None)
         return closing.by(end, reached, since, heard, counted)
 
-    async def _heard(self, unit: UnitOfWork, deployments: set[str], behind: set[TopicPartition]) -> dict[str, _Heard]:
-        """How far event time has come for each deployment, as far as this service has read.
-
-        The latest time of all partitions; a partition that is not read to its end holds it back at its own.
-        """
-        found: dict[str, _Heard] = {}
+    async def _heard(
+        self, unit: UnitOfWork, deployments: set[str], behind: set[TopicPartition], counted: datetime | None
+    ) -> dict[str, _Heard]:
+        """How far event time has come for each deployment, as far as this service has read."""
+        marks: dict[str, dict[TopicPartition, Mark]] = {}
+        last: dict[TopicPartition, datetime] = {}
         for deployment in deployments:
             rows = await unit.find(Query("watermarks", equal(deployment=deployment), limit=MAX_SOURCES))
-            if rows:
-                held = [row["at"] for row in rows if TopicPartition(row["topic"], row["partition"]) in behind]
-                heard = max((row["heard"] for row in rows if row["heard"] is not None), default=None)
-                found[deployment] = _Heard(min([max(row["at"] for row in rows), *held]), heard)
-        return found
+            for row in rows:
+                place, heard = TopicPartition(row["topic"], row["partition"]), row["heard"]
+                marks.setdefault(deployment, {})[place] = Mark(row["at"], heard)
+                if heard is not None:
+                    last[place] = max(heard, last.get(place, heard))
+        until = passed(last, behind, counted)
+        return {
+            deployment: _Heard(
+                reached(mine, behind, until), max((one.heard for one in mine.values() if one.heard), default=None)
+            )
+            for deployment, mine in marks.items()
+        }
 
     async def _progress(self) -> tuple[set[TopicPartition], datetime | None]:
         """The partitions of predictions that are not read to their end, and up to when all input is counted.

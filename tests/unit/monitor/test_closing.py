@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.monitor.domain.closing import By, Closing
+from services.monitor.domain.closing import By, Closing, Mark, passed, reached
 from services.monitor.worker.counted import Counted
 from shared.log.records import TopicPartition
 
@@ -78,3 +78,37 @@ def test_what_is_said_to_be_counted_was_in_the_log_and_is_in_the_views(steps: li
         until = counted.until(at, {ONE: end}, {ONE: kept})
         assert until is None or kept >= ends[until]
         assert kept < end or until == at
+
+
+def test_event_time_is_the_latest_of_partitions_that_are_read_to_their_ends() -> None:
+    marks = {ONE: Mark(END, OPEN), TWO: Mark(END + HOUR, OPEN + SECOND)}
+    assert reached(marks, set(), None) == END + HOUR
+    assert reached({}, set(), LATER) is None
+
+
+def test_a_partition_that_is_behind_holds_event_time_at_its_own() -> None:
+    marks = {ONE: Mark(END, OPEN), TWO: Mark(END + HOUR, OPEN + SECOND)}
+    assert reached(marks, {ONE}, None) == END
+    assert reached(marks, {ONE, TWO}, None) == END
+    assert reached(marks, {TWO}, None) == END + HOUR
+
+
+def test_a_partition_of_which_nothing_is_read_yet_holds_event_time_back_altogether() -> None:
+    assert reached({TWO: Mark(END + HOUR, OPEN)}, {ONE}, None) is None
+
+
+def test_a_partition_that_is_always_behind_holds_nothing_back_that_came_before_what_is_read_of_it() -> None:
+    """Other deployments keep the first partition busy, and this one's next prediction comes elsewhere."""
+    marks = {ONE: Mark(END, OPEN), TWO: Mark(END + HOUR, OPEN + SECOND)}
+    assert reached(marks, {ONE}, OPEN + SECOND) == END
+    assert reached(marks, {ONE}, OPEN + 2 * SECOND) == END + HOUR
+    assert reached({TWO: Mark(END + HOUR, OPEN)}, {ONE}, OPEN + SECOND) == END + HOUR
+
+
+def test_every_partition_is_read_up_to_what_was_read_last_of_the_slowest() -> None:
+    heard = {ONE: OPEN, TWO: OPEN + SECOND}
+    assert passed(heard, {ONE, TWO}, None) == OPEN
+    assert passed(heard, {TWO}, None) == OPEN + SECOND
+    assert passed(heard, {ONE}, OPEN + MINUTE) == OPEN + MINUTE
+    assert passed({TWO: OPEN}, {ONE, TWO}, None) is None
+    assert passed(heard, set(), None) is None
