@@ -102,6 +102,7 @@ class Consumer:
     problem: str | None = None
     _claims: dict[TopicPartition, Claim] = field(default_factory=dict[TopicPartition, Claim])
     _parked: set[tuple[str, str]] = field(default_factory=set[tuple[str, str]])
+    _emptied: bool = False
     _progress: float = field(default_factory=monotonic)
     _not_yet_since: dict[TopicPartition, float] = field(default_factory=dict[TopicPartition, float])
 
@@ -120,9 +121,13 @@ class Consumer:
             await asyncio.sleep(self.settings.consumer_retry_seconds)
 
     async def lag(self) -> int:
-        """Records between this consumer's kept offsets and the log's end, over all partitions of its topics."""
+        """Records between this consumer's kept offsets and the log's end, over all partitions of its topics. Notices
+        where the views were emptied behind its back: an idle consumer gets no record at which it would be fenced."""
         bounds = await self.log.bounds(self.topics)
+        owned = dict(self._claims)  # before the offsets are read, which only grow while the claims hold
         kept = await self.store.offsets()
+        if any(kept.get((self.name, place), 0) < claim.next_offset for place, claim in owned.items()):
+            self._emptied = True
         return sum(bound.end - kept.get((self.name, place), 0) for place, bound in bounds.items())
 
     def stuck(self, lag: int) -> str | None:
@@ -169,6 +174,10 @@ class Consumer:
                 await loading.enter_async_context(self.store.loading(self.loads))
             most = self.settings.consumer_max_records * (TOGETHER * SLICES if self.together else 1)
             while True:
+                if self._emptied:
+                    self._emptied = False
+                    self._claims.clear()
+                    raise Fenced("the views are being made anew")
                 polled = await subscription.poll(most, self.settings.consumer_poll_seconds)
                 if self.loading and sum(map(len, polled.values())) < most // 2 and await self.lag() < most:
                     await loading.aclose()

@@ -369,6 +369,22 @@ async def test_a_rebuild_ends_with_the_same_rows(bench: Bench):
     assert await bench.counts() == before
 
 
+async def test_an_idle_consumer_fills_views_that_were_emptied_and_left(bench: Bench):
+    """As where a rebuild was killed: no record comes at which it would be fenced."""
+    await bench.publish(*(bench.event(f"goal/{number % 5}") for number in range(40)))
+    consumer = bench.consumer()
+    async with running(consumer):
+        await bench.at_end()
+        before = await bench.counts()
+        await bench.store.clear_views(bench.name)
+        await consumer.lag()  # as readiness asks once a second
+        await until(lambda: _same(bench, before))
+
+
+async def _same(bench: Bench, counts: dict[str, int]) -> bool:
+    return await bench.counts() == counts
+
+
 async def test_a_relay_that_dies_before_it_remembers_has_no_double_effect(bench: Bench):
     """It publishes again what it had published; consumers know streams by sequence."""
     own = "muniment.registry"

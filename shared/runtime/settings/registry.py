@@ -35,7 +35,7 @@ class RegistrySettings(Environment):
     """How long the reading of a reference may take."""
 
     gate_lapse_seconds: float = 1.0
-    """How often gates are looked at that time alone may have changed."""
+    """How often gates are looked at that time alone may have changed, and those that wait to be judged in pieces."""
 
     snapshot_seconds: float = 30.0
     """How often each process of the registry looks for models whose folded state is to be kept as a snapshot."""
