@@ -139,7 +139,9 @@ TABLES: tuple[Table, ...] = (
         ("updated_at",),
         ("pipeline_run",),
     ),
-    _of_version("tags", ("model", "version", "key"), {"key": "text", "value": "text"}),
+    _of_version(
+        "tags", ("model", "version", "key"), {"key": "text", "value": "text", "start": "text"}, ("key", "start")
+    ),
     _of_version(
         "tag_changes",
         ("event_id",),
