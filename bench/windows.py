@@ -1,5 +1,8 @@
-"""Arrow batches into windows: the pure fold on one core, and the monitor's consumer from Kafka into PostgreSQL. A worker
-also archives what it reads, by a consumer of its own, which is not counted here: `bench archive` and `bench flat` run it."""
+"""Arrow batches into windows: the pure fold on one core, and the monitor's consumer from Kafka into PostgreSQL.
+
+A worker also archives what it reads, by a consumer of its own; that is not counted here: `bench archive` and `bench flat`
+run it.
+"""
 
 import time
 
@@ -85,7 +88,7 @@ async def _line(service: Service, carrier: str, transport: Transport) -> Line:
         rounds.append(await timed(consumer, BATCHES, transport))
     taken, used = sorted(rounds)[ROUNDS // 2]
     rows = BATCHES * given.ROWS
-    figures = f"{rows / taken:,.0f} predictions/s, {rows / used:,.0f} per second of CPU, one worker, archive not counted"
+    figures = f"{rows / taken:,.0f} predictions/s, {rows / used:,.0f} per second of CPU, one worker, no archive"
     return Line(f"windows, Kafka to PostgreSQL, {carrier}", rows / taken / LEAST, PEER, 1, figures)
 
 
