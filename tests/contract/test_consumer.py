@@ -25,7 +25,7 @@ from shared.runtime.settings import Settings
 from tests.contract.conftest import LogFactory, StoreFactory
 
 AT = datetime(2013, 4, 1, 12, 30, tzinfo=UTC)
-SECONDS = 30.0
+SECONDS = 60.0
 COUNTS = Table("counts", ("subject",), {"subject": "text", "count": "integer", "questions": "json"})
 SETTINGS = Settings(consumer_retry_seconds=0.05, consumer_poll_seconds=0.2)
 
