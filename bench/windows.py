@@ -1,7 +1,7 @@
 """Arrow batches into windows: the pure fold on one core, and the monitor's consumer from Kafka into PostgreSQL.
 
-A worker also archives what it reads, by a consumer of its own; that is not counted here: `bench archive` and `bench flat`
-run it.
+A worker also archives what it reads, by a consumer of its own. That is not counted here; `bench archive` and
+`bench flat` do it.
 """
 
 import time
