@@ -5,7 +5,7 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -82,10 +82,9 @@ def _kill(stack: Stack, name: str) -> None:
     os.kill(pid, signal.SIGKILL)
 
 
-async def _counted(log: EventLog, names: list[str]) -> tuple[int, int]:
-    """(rows that no event of the log flags, rows that more than one flags). What a relay published twice, with the same
-    id, is one event."""
-    counts = {name: np.zeros(BATCH, np.int64) for name in names}
+async def flags_on(log: EventLog) -> AsyncIterator[pa.RecordBatch]:
+    """The table (batch, row, ...) of each event that flags predictions. A relay that is killed before it has remembered
+    what it published publishes that again (ADR 1): the same event, which every consumer takes once."""
     seen: set[str] = set()
     for place, bound in (await log.bounds(["muniment.feedback"])).items():
         offset = 0
@@ -94,11 +93,17 @@ async def _counted(log: EventLog, names: list[str]) -> tuple[int, int]:
                 offset, event = record.offset + 1, decode(record)
                 if isinstance(event.data, PredictionsFlagged) and event.table is not None and event.id not in seen:
                     seen.add(event.id)
-                    table = batches.read(event.table)
-                    named, rows = table.column("batch"), table.column("row").to_numpy()
-                    codes = named.indices.to_numpy()
-                    for code, name in enumerate(named.dictionary.to_pylist()):
-                        np.add.at(counts[name], rows[codes == code], 1)
+                    yield batches.read(event.table)
+
+
+async def _counted(log: EventLog, names: list[str]) -> tuple[int, int]:
+    """(rows that no event of the log flags, rows that more than one flags)."""
+    counts = {name: np.zeros(BATCH, np.int64) for name in names}
+    async for table in flags_on(log):
+        named, rows = table.column("batch"), table.column("row").to_numpy()
+        codes = named.indices.to_numpy()
+        for code, name in enumerate(named.dictionary.to_pylist()):
+            np.add.at(counts[name], rows[codes == code], 1)
     every = np.concatenate(list(counts.values()))
     return int((every == 0).sum()), int((every > 1).sum())
 

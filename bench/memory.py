@@ -15,7 +15,8 @@ from bench.line import Line
 from bench.stack import Stack
 from muniment.client import Client
 from muniment.demo import data
-from muniment.demo.run import SETTINGS, progress_display, scene_of
+from muniment.demo.run import progress_display, scene_of
+from muniment.demo.settings import SETTINGS
 from muniment.demo.story import tell, waiting
 from muniment.demo.story.cast import WHOLE
 from muniment.demo.train import train

@@ -87,7 +87,7 @@ async def _answer(visit: Visit) -> Response:
 async def _file(visit: Visit) -> Response:
     """An attachment, as it came: to be saved, and never shown as a page of the console's."""
     path = f"/v1/attachments/{quote(visit.request.path_params['sha256'], safe='')}"
-    answer = await visit.house.speaker.answer(visit.session, "GET", path)
+    answer = await visit.house.speaker.fetch(visit.session, path)
     kept = {name: answer.headers[name] for name in _KEPT if name in answer.headers}
     return Response(answer.content, headers=kept)
 

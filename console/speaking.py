@@ -48,26 +48,20 @@ class Speaker:
     ) -> Any:
         """The JSON that a service answers. `key`: under which a write is done once. Raises ProblemError,
         UnreachableError."""
-        return _document(await self.answer(session, method, path, query, content, media_type, key))
-
-    async def answer(
-        self,
-        session: Session,
-        method: str,
-        path: str,
-        query: Mapping[str, Any] | None = None,
-        content: bytes | None = None,
-        media_type: str = JSON,
-        key: str | None = None,
-    ) -> httpx.Response:
-        """As `ask`, whatever it is that the service answers."""
         headers = session.headers() | ({"Idempotency-Key": key} if key else {})
         if content is not None:
             headers["Content-Type"] = media_type
         parameters = {name: value for name, value in (query or {}).items() if value not in (None, "")}
+        return _document(await self._sent(method, path, params=parameters, content=content, headers=headers))
+
+    async def fetch(self, session: Session, path: str) -> httpx.Response:
+        """What a service has there, whatever its type. Raises as `ask`."""
+        return await self._sent("GET", path, headers=session.headers())
+
+    async def _sent(self, method: str, path: str, **sent: Any) -> httpx.Response:
         url = self.urls.of(path)
         try:
-            answer = await self.http.request(method, url, params=parameters, content=content, headers=headers)
+            answer = await self.http.request(method, url, **sent)
         except httpx.TransportError as error:
             raise UnreachableError(f"no answer from {url}: {error}") from error
         if not answer.is_success:

@@ -1,6 +1,7 @@
 """Background processes with a pid file each, and free ports."""
 
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -9,15 +10,33 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+PORTS: Sequence[int] = range(20_000, 32_000)
+_marks: list[socket.socket] = []
+
 
 class NotReady(Exception):
     """A server ended or did not answer in time; the message names its log."""
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port for a server that is about to start, given to nobody else as long as this process lives.
+
+    It lies below the ports that the kernel hands out by itself. The mark that it is taken is a datagram socket on the
+    same number: the server listens on the other protocol, and other processes that call this see it. Raises OSError
+    where none is left.
+    """
+    for port in random.sample(PORTS, len(PORTS)):
+        mark = socket.socket(type=socket.SOCK_DGRAM)
+        try:
+            mark.bind(("127.0.0.1", port))
+        except OSError:
+            mark.close()
+            continue
+        if is_free(port):
+            _marks.append(mark)
+            return port
+        mark.close()
+    raise OSError(f"no port is free from {PORTS[0]} to {PORTS[-1]}")
 
 
 def is_free(port: int) -> bool:

@@ -15,6 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from muniment.client import Client, UnreachableError
 from muniment.demo import data, summary
 from muniment.demo.frames import Frame
+from muniment.demo.settings import SETTINGS
 from muniment.demo.story import tell
 from muniment.demo.story.cast import WHOLE, Schedule
 from muniment.demo.story.scene import Played, Scene
@@ -24,8 +25,6 @@ from muniment.embedded.folder import CannotStart, open_folder
 READY_SECONDS = 60.0
 STOP_SECONDS = 30.0
 _MARK = "demo"
-SETTINGS = {"MUNIMENT_WINDOW_IDLE_SECONDS": "10"}
-"""What a year played in a minute needs: its last windows, which nothing follows, close while the story is told."""
 
 
 def run(data_dir: Path, port: int, once: bool) -> int:

@@ -1,6 +1,6 @@
 """The tables of the registry's views."""
 
-from services.registry.views import gates, webhooks
+from services.registry.views import gates, snapshots, webhooks
 from shared.log.tables import ColumnType, Table
 
 _OF_VERSION: dict[str, ColumnType] = {"model": "text", "version": "integer"}
@@ -244,4 +244,5 @@ TABLES: tuple[Table, ...] = (
     ),
     *gates.TABLES,
     *webhooks.TABLES,
+    *snapshots.TABLES,
 )

@@ -8,6 +8,7 @@ from services.registry import deriving
 from services.registry.domain import models
 from services.registry.policies import flags_of, in_force, policies_in, policies_of, read_ahead
 from services.registry.projection import project
+from services.registry.snapshots import Snapshots
 from services.registry.telling import OUTBOX, tell
 from shared.events import feedback
 from shared.events.envelope import Event
@@ -49,13 +50,14 @@ def consumers(service: Service) -> list[Consumer]:
     decided by the policy before. A review that finds nothing changed states nothing, so a rebuild may repeat it.
     """
 
-    settings = service.settings
+    settings, snapshots = service.settings, Snapshots.of(service)
 
     async def handle(unit: UnitOfWork, received: Sequence[Received]) -> None:
         events = [item.event for item in received]
         await unit.apply([change for event in events for change in project(event)])
         await tell(unit, events, settings, now())
         await _review_all(service, unit, await _to_review(service, unit, events))
+        snapshots.seen(events)
 
     async def handle_outside(unit: UnitOfWork, received: Sequence[Received]) -> None:
         events = [item.event for item in received]
@@ -80,6 +82,7 @@ def periodic(service: Service) -> list[Periodic]:
 
     return [
         Periodic("registry.lapse", settings.gate_lapse_seconds, lapse),
+        Periodic("registry.snapshots", settings.snapshot_seconds, Snapshots.of(service).keep),
         Periodic("registry.deliver", settings.alert_deliver_seconds, delivering.run),
     ]
 

@@ -1,4 +1,4 @@
-"""How deliveries to addresses outside are kept: as work in hand."""
+"""How deliveries to addresses outside are kept: as work in hand, which a rebuild leaves."""
 
 from shared.log.tables import ColumnType, Table
 
@@ -19,4 +19,4 @@ def deliveries(name: str, **about: ColumnType) -> Table:
         "status": "integer",
         "problem": "text",
     }
-    return Table(name, ("delivery",), columns, (("state", "next_at"), ("created_at",)), work=True)
+    return Table(name, ("delivery",), columns, (("state", "next_at"), ("created_at",)), work=True, stays=True)

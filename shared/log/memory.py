@@ -203,8 +203,9 @@ class MemoryStore:
         yield
 
     async def clear_views(self, consumer: str) -> None:
-        for rows in self.committed.rows.values():
-            rows.clear()
+        for name, rows in self.committed.rows.items():
+            if not self.tables[name].stays:
+                rows.clear()
         for name in [name for name in self.committed.claims if name[0] == consumer]:
             del self.committed.claims[name]
         for letter in [letter for letter in self.committed.letters if letter[0] == consumer]:

@@ -208,7 +208,8 @@ class PostgresStore:
                 await self._define(defined_sql(self._schema, self._ddl))
 
     async def clear_views(self, consumer: str) -> None:
-        views = ", ".join(f"{self._sql}.{quoted(view_name(table))}" for table in self.tables)
+        names = [name for name, table in self.tables.items() if not table.stays]
+        views = ", ".join(f"{self._sql}.{quoted(view_name(name))}" for name in names)
         with unavailable_as(StoreUnavailable):
             async with self._pool.acquire() as connection, connection.transaction():
                 if views:

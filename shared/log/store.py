@@ -200,7 +200,8 @@ class Store(Protocol):
         ...
 
     async def clear_views(self, consumer: str) -> None:
-        """Empty the views, forget the places, heads and dead letters of this consumer: the start of a rebuild."""
+        """Empty the views but those that stay, forget the places, heads and dead letters of this consumer: a rebuild
+        begins."""
         ...
 
     def filling(self) -> AbstractAsyncContextManager[None]:

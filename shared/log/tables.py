@@ -25,6 +25,8 @@ class Table:
     """In how many parts, by the hash of the key, rows are kept: many small indexes, not a vast one. 0: not in parts."""
 
     work: bool = False
+    stays: bool = False
+    """Of work in hand: a rebuild leaves the rows, since the log would not give them again."""
 
     def __post_init__(self) -> None:
         named = [*self.key, *(column for index in self.indexes for column in index)]

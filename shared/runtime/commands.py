@@ -66,6 +66,14 @@ def new_id() -> str:
     return str(uuid7())
 
 
+class Snapshots(Protocol):
+    """A shorter way to the state of a long stream than to fold all of it."""
+
+    async def restore(self, unit: UnitOfWork, subject: str) -> tuple[int, object] | None:
+        """(sequence, state) as a fold of the stream up to there gives them; None where nothing is kept."""
+        ...
+
+
 @dataclass(slots=True)
 class CommandLoop:
     """Runs commands of one service against its store. Keeps folded streams in memory, at most MAX_CACHED_STREAMS; and
@@ -74,6 +82,7 @@ class CommandLoop:
 
     service: str
     store: Store
+    snapshots: Snapshots | None = None
     _cache: dict[str, tuple[int, object]] = field(default_factory=dict[str, tuple[int, object]])
     _read: WeakKeyDictionary[UnitOfWork, dict[str, tuple[int, object, bool]]] = field(
         default_factory=WeakKeyDictionary[UnitOfWork, dict[str, tuple[int, object, bool]]]
@@ -147,7 +156,7 @@ class CommandLoop:
         read = self._read.setdefault(unit, {})
         if (found := read.get(subject)) is not None and (found[2] or subject not in unit.appended):
             return found[0], found[1]  # type: ignore[return-value]
-        sequence, state = self._cache.get(subject, (0, decider.initial))
+        sequence, state = await self._start(unit, decider, subject)
         for event in await unit.load(subject, sequence):
             sequence, state = event.sequence, decider.evolve(state, event)  # type: ignore[arg-type]
         if subject not in unit.appended:  # what this unit appended may yet be rolled back
@@ -159,7 +168,7 @@ class CommandLoop:
         """Ask several streams, by subject, at once for what came since, for the commands of this unit of work."""
         read = self._read.setdefault(unit, {})
         known = {
-            subject: self._cache.get(subject, (0, decider.initial))
+            subject: await self._start(unit, decider, subject)
             for subject, decider in deciders.items()
             if subject not in read and subject not in unit.appended
         }
@@ -169,6 +178,13 @@ class CommandLoop:
         for subject, (sequence, state) in known.items():
             self._remember(subject, sequence, state)
             read[subject] = (sequence, state, False)
+
+    async def _start(self, unit: UnitOfWork, decider: Decider[S, C], subject: str) -> tuple[int, object]:
+        """Where folding a stream begins: what is remembered, a snapshot, or nothing."""
+        found = self._cache.get(subject)
+        if found is None and self.snapshots is not None and subject not in unit.appended:
+            found = await self.snapshots.restore(unit, subject)
+        return found or (0, decider.initial)
 
     def _remember(self, subject: str, sequence: int, state: object) -> None:
         if len(self._cache) >= MAX_CACHED_STREAMS and subject not in self._cache:

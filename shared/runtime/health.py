@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import structlog
 
-from shared.runtime.consumer import Consumer
+from shared.runtime.consumer import FILLED, Consumer
 from shared.runtime.observability import Gauges
 from shared.runtime.progress import Progress
 from shared.runtime.relay import Relay
@@ -88,6 +88,8 @@ class Health:
         self.gauges.lag.labels(service, consumer.name).set(lag)
         await self._progress(service, consumer, lag, found)
         reason = consumer.stuck(lag)
+        if reason and consumer.share is None and await _probe(consumer.store.is_filled(), found, consumer.name):
+            reason = f"{consumer.name}, {lag} records behind: {FILLED}"  # it may not have noticed, if nothing comes
         if reason:
             found[consumer.name] = reason
 

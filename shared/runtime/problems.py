@@ -36,9 +36,10 @@ class Problem(Exception):
         return members | self.extra
 
 
-def not_found(kind: str, name: str, existing: Iterable[str]) -> NoReturn:
-    """Raise 404 that tells which names exist nearby."""
+def not_found(kind: str, name: str, existing: Iterable[str], fix: str | None = None) -> NoReturn:
+    """Raise 404 that tells which names exist nearby. `fix`: what to do where none are known."""
     names = list(existing)
     nearby = get_close_matches(name, names, n=5, cutoff=0.4) or sorted(names)[:5]
-    hint = f"Did you mean {', '.join(nearby)}?" if nearby else f"No {kind} exists yet; create one first."
+    none = fix or f"No {kind} exists yet; create one first."
+    hint = f"Did you mean {', '.join(nearby)}?" if nearby else none
     raise Problem(404, f"unknown-{kind}", f"There is no {kind} '{name}'.", hint, nearby=nearby)

@@ -240,6 +240,13 @@ class Settings(BaseSettings):
     gate_lapse_seconds: float = 1.0
     """How often gates are looked at that time alone may have changed."""
 
+    snapshot_seconds: float = 30.0
+    """How often the registry's worker looks for models whose state is to be kept as a snapshot."""
+
+    snapshot_events: int = 1_000
+    """By how many events a model's stream has grown then since its last snapshot: what a fresh process folds at most
+    before it answers."""
+
     policy_two_people: bool = False
     """Whether every change of a gate's policy takes a second person, whatever the policy in force says."""
 

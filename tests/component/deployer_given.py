@@ -107,6 +107,19 @@ class Registry:
         return event.id
 
 
+async def registered(
+    system: System, folder: Path, versions: int, closed: int | None = None, **changed: Any
+) -> Registry:
+    """A registry that stated a model with versions 1 to `versions`, all with open gates but the one that is `closed`,
+    and was heard. `changed`: what else is told of each version."""
+    registry = Registry(system, folder)
+    await registry.model_registered()
+    for version in range(1, versions + 1):
+        await registry.version(version, gate=version != closed, **changed)
+    await system.settle()
+    return registry
+
+
 async def deploy(system: System, version: int = 1, **changed: Any) -> dict[str, Any]:
     """Deploy `late` and return the answer's body."""
     body = {"name": "late", "model": "late-flights", "version": version, "environment": "production"} | changed

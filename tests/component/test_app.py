@@ -306,6 +306,11 @@ async def test_readiness_fails_with_the_reason():
         await part.relay.once()
         problem = is_problem(await system.client.get("/health/ready"), 503, "not-ready")
         assert problem["problems"] == {"registry.views": "registry.views is 1 records behind, more than 0"}
+        async with system.stores["registry"].filling():  # and so also where it has not noticed, since nothing came
+            await system.app.state.health.measure()
+            problem = is_problem(await system.client.get("/health/ready"), 503, "not-ready")
+            told = problem["problems"]["registry.views"]
+            assert "registry.views, 1 records behind: a rebuild fills the views" in told
         await system.settle()
         await system.app.state.health.measure()
         problem = is_problem(await system.client.get("/health/ready"), 503, "not-ready")

@@ -96,7 +96,8 @@ async def test_a_prediction_by_its_client_s_own_id(system: System, story: Story)
 
 
 async def test_predictions_that_are_not_there(system: System, story: Story):
-    await problem(system, "/v1/lineage/prediction/nobody", 404, "unknown-prediction")
+    unknown = await problem(system, "/v1/lineage/prediction/nobody", 404, "unknown-prediction")
+    assert "No prediction exists yet" not in unknown["fix"], "there are some"
     await problem(system, f"/v1/lineage/prediction/{event_id(5000)}-0", 404, "unknown-prediction")
     beyond = await problem(system, f"/v1/lineage/prediction/{BATCH}-7", 404, "unknown-prediction")
     assert "2 rows" in beyond["detail"]
@@ -345,6 +346,12 @@ async def test_views_rebuilt_from_the_log_are_the_same_and_know_old_verification
     await system.settle()
     after = {name: sorted(map(repr, rows.values())) for name, rows in store.committed.rows.items() if name in before}
     assert after == before
+    assert (await get(system, "/v1/verifications"))["items"] == [done], "the list, too, is as before"
+    await store.clear_views("audit.ledger")
+    store.committed.rows["verifications"].clear()  # as where all was lost but the log
+    for place in await system.log.bounds(consumer.topics):
+        consumer.forget(place)
+    await system.settle()
     assert (await get(system, f"/v1/verifications/{done['id']}"))["outcome"] == "equal"
 
 

@@ -134,6 +134,7 @@ async def test_what_is_archived_answers_as_before(recorded: Recorded):
 async def test_a_part_proves_itself(recorded: Recorded):
     """By its own metadata, with the arithmetic of RFC 9162 alone."""
     await recorded.archived()
+    assert recorded.files
     for path in recorded.files:
         table = pq.read_table(path)
         told = json.loads(table.schema.metadata[b"muniment.part"])

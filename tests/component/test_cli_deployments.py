@@ -7,7 +7,7 @@ import orjson
 import pytest
 
 from services.deployer.service import DEFINITION
-from tests.component.deployer_given import Registry
+from tests.component.deployer_given import registered
 from tests.component.test_cli_policies import run
 from tests.component.test_cli_reports import served
 from tests.support import System, running
@@ -17,11 +17,7 @@ from tests.support import System, running
 async def system(tmp_path: Path) -> AsyncIterator[System]:
     """Versions 1 and 2 with open gates, and 3 with a closed one."""
     async with running(DEFINITION) as system:
-        registry = Registry(system, tmp_path)
-        await registry.model_registered()
-        for version in (1, 2, 3):
-            await registry.version(version, gate=version < 3)
-        await system.settle()
+        await registered(system, tmp_path, 3, closed=3)
         yield system
 
 

@@ -9,7 +9,7 @@ from services.deployer.service import DEFINITION as DEPLOYER
 from services.feedback.service import DEFINITION as FEEDBACK
 from shared.events.codec import decode
 from shared.events.envelope import Event
-from tests.component.deployer_given import Registry, deploy, flights, set_traffic
+from tests.component.deployer_given import deploy, flights, registered, set_traffic
 from tests.support import System, running
 
 
@@ -17,11 +17,7 @@ from tests.support import System, running
 async def system(tmp_path: Path) -> AsyncIterator[System]:
     """Version 1 is deployed as `late`; three open flags are too many."""
     async with running(DEPLOYER, FEEDBACK, routes_seconds=0.0, flags_open_threshold=3) as system:
-        registry = Registry(system, tmp_path)
-        await registry.model_registered()
-        await registry.version(1)
-        await registry.version(2)
-        await system.settle()
+        await registered(system, tmp_path, 2)
         await deploy(system)
         await system.settle()
         yield system

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from services.deployer.service import DEFINITION
-from tests.component.deployer_given import Registry, deploy, set_traffic
+from tests.component.deployer_given import Registry, deploy, registered, set_traffic
 from tests.support import System, running
 
 URL = "/v1/deployments"
@@ -23,12 +23,7 @@ async def system() -> AsyncIterator[System]:
 @pytest.fixture
 async def registry(system: System, tmp_path: Path) -> Registry:
     """A model with versions 1 to 3; the gate is open for 1 and 2, and closed for 3."""
-    registry = Registry(system, tmp_path)
-    await registry.model_registered()
-    for version in (1, 2, 3):
-        await registry.version(version, gate=version < 3)
-    await system.settle()
-    return registry
+    return await registered(system, tmp_path, 3, closed=3)
 
 
 def problem(answer: httpx.Response, status: int, code: str) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from onnx import TensorProto, helper
 
 from services.deployer.service import DEFINITION
 from shared.events.registry import Field, Signature
-from tests.component.deployer_given import Registry, deploy, logged, serialized, tensor
+from tests.component.deployer_given import Registry, deploy, logged, registered, serialized, tensor
 from tests.support import System, running
 
 KINDS = {"double": ("FP64", TensorProto.DOUBLE), "long": ("INT64", TensorProto.INT64)}
@@ -129,10 +129,7 @@ async def test_tritonclient_with_its_defaults_and_its_health_and_metadata(tmp_pa
 @pytest.fixture
 async def system(tmp_path: Path) -> AsyncIterator[System]:
     async with running(DEFINITION) as system:
-        registry = Registry(system, tmp_path)
-        await registry.model_registered()
-        await registry.version(1)
-        await system.settle()
+        await registered(system, tmp_path, 1)
         await deploy(system)
         yield system
 

@@ -15,7 +15,7 @@ from services.deployer.service import DEFINITION
 from shared.events.deployer import Resources
 from shared.events.registry import Artifact
 from shared.models.bundles import packed
-from tests.component.deployer_given import Registry, deploy, flights, set_traffic
+from tests.component.deployer_given import deploy, flights, registered, set_traffic
 from tests.support import System, running
 
 PATH = "/v1/deployments/late"
@@ -25,12 +25,7 @@ BODY = {"model": "late-flights", "version": 1, "environment": "production"}
 @pytest.fixture
 async def system(tmp_path: Path) -> AsyncIterator[System]:
     async with running(DEFINITION) as system:
-        registry = Registry(system, tmp_path)
-        await registry.model_registered()
-        await registry.version(1)
-        await registry.version(2)
-        await registry.version(3, gate=False)
-        await system.settle()
+        await registered(system, tmp_path, 3, closed=3)
         yield system
 
 

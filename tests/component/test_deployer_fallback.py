@@ -20,7 +20,7 @@ from services.deployer.serving.runtimes import Runtimes
 from shared.events.monitor import PredictionLogged
 from shared.events.registry import Field
 from shared.runtime.problems import Problem
-from tests.component.deployer_given import SUM, Registry, deploy, flights, logged, set_traffic
+from tests.component.deployer_given import SUM, Registry, deploy, flights, logged, registered, set_traffic
 from tests.support import System, running
 
 URL = "/v2/models/late/infer"
@@ -41,11 +41,7 @@ def cold(monkeypatch: pytest.MonkeyPatch) -> None:
 async def serving(tmp_path: Path, **settings: Any) -> AsyncIterator[System]:
     """Two registered versions."""
     async with running(DEFINITION, **settings) as system:
-        registry = Registry(system, tmp_path)
-        await registry.model_registered()
-        await registry.version(1)
-        await registry.version(2)
-        await system.settle()
+        await registered(system, tmp_path, 2)
         yield system
 
 

@@ -26,6 +26,7 @@ from tests.component.deployer_given import (
     deploy,
     flights,
     logged,
+    registered,
     set_traffic,
     sum_model,
     tensor,
@@ -44,11 +45,7 @@ async def system() -> AsyncIterator[System]:
 @pytest.fixture
 async def registry(system: System, tmp_path: Path) -> Registry:
     """Versions 1 to 3 answer their number times the sum of both features; version 1 is deployed as `late`."""
-    registry = Registry(system, tmp_path)
-    await registry.model_registered()
-    for version in (1, 2, 3):
-        await registry.version(version)
-    await system.settle()
+    registry = await registered(system, tmp_path, 3)
     await deploy(system)
     return registry
 
@@ -337,11 +334,7 @@ async def test_a_broken_shadow_harms_nobody(system: System, registry: Registry) 
 
 async def test_shadows_that_do_not_keep_up_are_dropped_and_counted(tmp_path: Path) -> None:
     async with running(DEFINITION, max_shadow_requests=1) as system:
-        registry = Registry(system, tmp_path)
-        await registry.model_registered()
-        await registry.version(1)
-        await registry.version(2)
-        await system.settle()
+        await registered(system, tmp_path, 2)
         await deploy(system)
         await set_traffic(system, 1, shadows=[2])
         many = flights(*[(1.0, 2.0)] * 10)

@@ -14,7 +14,7 @@ from services.deployer.service import DEFINITION
 from services.deployer.serving.tally import Tally
 from shared.log.log import LogUnavailable
 from shared.runtime.predictions import Target
-from tests.component.deployer_given import Registry, deploy, flights, logged
+from tests.component.deployer_given import deploy, flights, logged, registered
 from tests.support import System, running
 
 INFER = "/v2/models/late/infer"
@@ -38,10 +38,7 @@ class Broker:
 @asynccontextmanager
 async def serving(tmp_path: Path, **settings: Any) -> AsyncIterator[System]:
     async with running(DEFINITION, **settings) as system:
-        registry = Registry(system, tmp_path)
-        await registry.model_registered()
-        await registry.version(1)
-        await system.settle()
+        await registered(system, tmp_path, 1)
         await deploy(system)
         yield system
 

@@ -9,7 +9,7 @@ import pytest
 from services.deployer.service import DEFINITION
 from shared.events.registry import Field, Signature
 from shared.keyring.sealing import opened
-from tests.component.deployer_given import Registry, deploy, flights, logged, set_traffic
+from tests.component.deployer_given import deploy, flights, logged, registered, set_traffic
 from tests.support import System, running
 
 INFER = "/v2/models/late/infer"
@@ -23,11 +23,7 @@ SIGNATURE = Signature(
 async def system(tmp_path: Path) -> AsyncIterator[System]:
     """Versions 1 and 2 take a personal `delay`; version 1 answers, version 2 is its shadow."""
     async with running(DEFINITION) as system:
-        registry = Registry(system, tmp_path)
-        await registry.model_registered()
-        for version in (1, 2):
-            await registry.version(version, signature=SIGNATURE)
-        await system.settle()
+        await registered(system, tmp_path, 2, signature=SIGNATURE)
         await deploy(system)
         await set_traffic(system, 1, shadows=[2])
         yield system

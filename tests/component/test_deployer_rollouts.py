@@ -15,7 +15,7 @@ from shared.events.feedback import FlagThresholdBreached
 from shared.events.monitor import DriftDetected, GuardrailBreached, KpiBreached
 from shared.log.records import TopicPartition
 from shared.runtime.commands import new_id, now
-from tests.component.deployer_given import Registry, deploy, flights, set_traffic
+from tests.component.deployer_given import deploy, flights, registered, set_traffic
 from tests.support import System, running
 
 PATH = "/v1/deployments/late"
@@ -25,11 +25,7 @@ V2 = {"deployment": "late", "model": "late-flights", "version": 2}
 @pytest.fixture
 async def system(tmp_path: Path) -> AsyncIterator[System]:
     async with running(DEFINITION) as system:
-        registry = Registry(system, tmp_path)
-        await registry.model_registered()
-        for version in (1, 2, 3):
-            await registry.version(version)
-        await system.settle()
+        await registered(system, tmp_path, 3)
         await deploy(system)
         await system.settle()
         yield system

@@ -27,10 +27,10 @@ from tests.component.deployer_given import (
     HOUR,
     SUM,
     P,
-    Registry,
     classifier,
     deploy,
     logged,
+    registered,
     serialized,
     set_traffic,
     sum_model,
@@ -183,11 +183,7 @@ async def test_many_rows_run_in_a_thread_with_the_same_answer(rows: int) -> None
 
 async def test_another_server_of_the_protocol_answers(tmp_path: Path) -> None:
     async with running(DEFINITION) as system:
-        registry = Registry(system, tmp_path)
-        await registry.model_registered()
-        await registry.version(1)
-        await registry.version(2)
-        await system.settle()
+        await registered(system, tmp_path, 2)
         await deploy(system)
         await set_traffic(system, 1, (2, 10.0))
         transport = httpx.ASGITransport(system.app, client=("127.0.0.1", 50002))

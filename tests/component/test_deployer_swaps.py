@@ -11,7 +11,7 @@ import pytest
 from services.deployer.service import DEFINITION
 from services.deployer.serving import onnx, routes
 from shared.events.batches import prediction_id
-from tests.component.deployer_given import Registry, deploy, flights, logged, set_traffic
+from tests.component.deployer_given import deploy, flights, logged, registered, set_traffic
 from tests.support import System, running
 
 CLIENTS = 32
@@ -20,11 +20,7 @@ CLIENTS = 32
 @pytest.fixture
 async def system(tmp_path: Path) -> AsyncIterator[System]:
     async with running(DEFINITION) as system:
-        registry = Registry(system, tmp_path)
-        await registry.model_registered()
-        for version in (1, 2):
-            await registry.version(version)
-        await system.settle()
+        await registered(system, tmp_path, 2)
         await deploy(system)
         yield system
 
@@ -118,10 +114,7 @@ async def test_requests_under_way_at_the_end_are_answered_and_logged(system: Sys
 
 async def test_routes_that_are_refreshed_by_many_requests_at_once_fail_none(tmp_path: Path) -> None:
     async with running(DEFINITION, routes_seconds=0.0) as system:
-        registry = Registry(system, tmp_path)
-        await registry.model_registered()
-        await registry.version(1)
-        await system.settle()
+        await registered(system, tmp_path, 1)
         await deploy(system)
         await system.settle()
         asked = (system.client.post("/v2/models/late/infer", json=flights((1.0, 2.0))) for _ in range(200))

@@ -11,8 +11,9 @@ import httpx
 import psutil
 import pytest
 
+from devstack.processes import free_port
 from muniment.client import Client
-from tests.e2e.embedded import Embedded, free_port
+from tests.e2e.embedded import Embedded
 
 
 @pytest.fixture
@@ -38,56 +39,39 @@ def postgres_of(folder: Path) -> list[psutil.Process]:
     return [one for one in found if str(folder / "postgres") in (one.info["cmdline"] or [])]
 
 
-def test_a_second_start_finds_everything_again(up: Embedded) -> None:
+def test_a_second_start_finds_everything_again_past_a_lock_file_that_names_somebody_elses_process(up: Embedded) -> None:
     up.start()
     event = state_goal(up.url, "kept")
     assert up.stop(signal.SIGINT) == 0
     assert not postgres_of(up.folder)
+    own = psutil.Process().pid
+    (up.folder / "postgres" / "postmaster.pid").write_text(f"{own}\n{up.folder}/postgres\n")
     up.start()
     assert goals(up.url, event) == {"kept"}
     assert up.stop(signal.SIGTERM) == 0
 
 
-def test_all_services_stand_behind_one_port(up: Embedded) -> None:
-    up.start()
-    for path in ("/v1/goals", "/v1/deployments", "/v1/flags", "/v1/estate", "/docs", "/openapi.json", "/metrics"):
-        assert httpx.get(up.url + path).status_code == 200, path
-
-
-def test_a_killed_system_has_kept_all_that_it_acknowledged(up: Embedded) -> None:
+def test_a_killed_system_has_kept_all_that_it_acknowledged_and_its_postgres_ends_with_it(up: Embedded) -> None:
     up.start()
     acknowledged = [(f"goal-{number}", state_goal(up.url, f"goal-{number}")) for number in range(20)]
-    up.kill()
-    up.start()
-    assert goals(up.url, acknowledged[-1][1]) == {name for name, _ in acknowledged}
-
-
-def test_postgres_does_not_outlive_a_killed_system(up: Embedded) -> None:
-    up.start()
     servers = postgres_of(up.folder)
     assert servers
     up.kill()
     assert not psutil.wait_procs(servers, timeout=20)[1]
-
-
-def test_a_lock_file_of_a_process_that_is_somebody_else_is_no_obstacle(up: Embedded) -> None:
     up.start()
-    up.stop()
-    own = psutil.Process().pid
-    (up.folder / "postgres" / "postmaster.pid").write_text(f"{own}\n{up.folder}/postgres\n")
-    up.start()
+    assert goals(up.url, acknowledged[-1][1]) == {name for name, _ in acknowledged}
 
 
-def test_a_second_instance_on_the_same_folder_is_refused_with_the_first_ones_place(up: Embedded) -> None:
+def test_all_services_stand_behind_one_port_and_a_second_instance_on_the_folder_is_refused(up: Embedded) -> None:
     up.start()
+    for path in ("/v1/goals", "/v1/deployments", "/v1/flags", "/v1/estate", "/docs", "/openapi.json", "/metrics"):
+        assert httpx.get(up.url + path).status_code == 200, path
     assert up.process is not None
     second = Embedded(up.folder)
-    first_output = up.output()
     assert second.launch().wait(30) == 1
     said = re.sub(r"\s+", " ", second.output())
     assert "already runs on" in said
     assert f"process {up.process.pid}, http://127.0.0.1:{up.port}" in said
-    assert "ready at" in first_output
     assert httpx.get(f"{up.url}/health/live").is_success
 
 

@@ -18,6 +18,7 @@ import pyarrow as pa
 import pytest
 from httpx import AsyncClient, TransportError
 
+from bench.bulk_killed import flags_on
 from devstack.kafka import KafkaBroker
 from devstack.postgres import PostgresServer
 from devstack.processes import free_port
@@ -25,8 +26,7 @@ from devstack.valkey import ValkeyServer
 from services.feedback.service import DEFINITION
 from services.feedback.worker import bulks
 from shared.events import batches
-from shared.events.codec import decode
-from shared.events.feedback import BulkFlagAdvanced, PredictionsFlagged
+from shared.events.feedback import BulkFlagAdvanced
 from shared.log.kafka import KafkaLog
 from shared.log.kafka_topics import ensure_topics
 from shared.log.store import Store
@@ -168,18 +168,10 @@ async def until(client: AsyncClient, path: str, enough: Callable[[dict[str, Any]
 
 
 async def flagged(log: KafkaLog) -> Counter[str]:
-    """How often each prediction was flagged, as the log tells. A relay that is killed before it has remembered what it
-    published publishes that again (ADR 1): the same event, which every consumer takes once."""
-    found, seen = Counter[str](), set[str]()
-    for place, bound in (await log.bounds(["muniment.feedback"])).items():
-        offset = 0
-        while offset < bound.end:
-            for record in await log.read(place, offset, bound.end - offset):
-                offset, event = record.offset + 1, decode(record)
-                if isinstance(event.data, PredictionsFlagged) and event.table is not None and event.id not in seen:
-                    seen.add(event.id)
-                    rows = batches.read(event.table).to_pylist()
-                    found.update(f"{row['batch']}-{row['row']}" for row in rows)
+    """How often each prediction was flagged, as the log tells."""
+    found = Counter[str]()
+    async for table in flags_on(log):
+        found.update(f"{row['batch']}-{row['row']}" for row in table.to_pylist())
     return found
 
 

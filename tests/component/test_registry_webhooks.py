@@ -5,6 +5,7 @@ from base64 import b64decode
 from typing import Any
 
 from services.registry.service import DEFINITION
+from shared.log.tables import Put
 from shared.runtime.webhooks.signing import signature
 from tests.component.test_monitor_alerts import FAST, receiving
 from tests.component.test_registry_api import EVIDENCE, OF_ONE, get, post, registered
@@ -61,6 +62,32 @@ async def test_what_cannot_be_delivered_is_dead_until_it_is_replayed() -> None:
         await post(system, f"{OF_ONE}/evidence", EVIDENCE)
         await system.settle()
         assert len(receiver.got) == before
+
+
+async def test_a_rebuild_of_the_views_leaves_what_waits_for_delivery() -> None:
+    async with receiving() as receiver, running(DEFINITION, **FAST) as system:
+        await webhook(system, receiver.url, stages=["staging"])
+        await registered(system)
+        await system.settle()
+        assert len(receiver.got) == 1
+        [sent] = (await get(system, "/v1/webhook-deliveries?state=delivered"))["items"]
+        store, part = system.stores["registry"], system.parts["registry"]
+        async with store.begin() as unit:  # as if nobody had taken it yet
+            row = await unit.get("webhook_deliveries", sent["delivery"])
+            waits = {"delivery": sent["delivery"], "state": "waiting", "attempts": 0, "next_at": row["created_at"]}
+            await unit.apply([Put("webhook_deliveries", waits)])
+        for consumer in part.consumers:
+            await store.clear_views(consumer.name)
+            for place in await system.log.bounds(consumer.topics):
+                consumer.forget(place)
+        for periodic in part.periodic:
+            await periodic.job()
+        [waiting] = (await get(system, "/v1/webhook-deliveries?state=waiting"))["items"]
+        assert "being rebuilt" in waiting["problem"], "where it goes is not known yet"
+        await system.settle()
+        await system.settle()
+        assert [headers["webhook-id"] for headers, _ in receiver.got] == [sent["delivery"]] * 2
+        assert (await get(system, "/v1/webhook-deliveries?state=waiting"))["items"] == []
 
 
 async def test_no_webhook_leads_into_the_private_network() -> None:

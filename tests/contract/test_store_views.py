@@ -189,6 +189,14 @@ async def test_clear_views_starts_a_rebuild(store_factory: StoreFactory):
     assert len(await load(store, "goal/warn")) == 1
 
 
+async def test_a_rebuild_leaves_what_stays(store_factory: StoreFactory):
+    """What the log would not give again, such as a webhook that waits."""
+    store = await store_factory([GOALS, replace(GOALS, name="waiting", indexes=(), work=True, stays=True)])
+    await apply(store, Put("goals", ROW), Put("waiting", ROW))
+    await store.clear_views("views")
+    assert (await store.find(Query("goals")), len(await store.find(Query("waiting")))) == ([], 1)
+
+
 async def test_a_large_change_set_lands_whole(store_factory: StoreFactory):
     store = await store_factory([GOALS])
     await apply(store, *(Put("goals", {"name": f"g{n % 700}", "rank": n}) for n in range(2000)))

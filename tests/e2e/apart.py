@@ -14,7 +14,7 @@ import httpx
 from devstack.postgres import PostgresServer
 from devstack.processes import free_port
 from devstack.valkey import ValkeyServer
-from muniment.demo.run import SETTINGS
+from muniment.demo.settings import SETTINGS
 from shared.events.catalog import SERVICES
 
 READY_SECONDS = 300.0

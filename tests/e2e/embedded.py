@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -12,16 +11,11 @@ from typing import Any
 
 import httpx
 
-from muniment.demo.run import SETTINGS
+from devstack.processes import free_port
+from muniment.demo.settings import SETTINGS
 
-READY_SECONDS = 60.0
+READY_SECONDS = 120.0
 STOP_SECONDS = 30.0
-
-
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return one.getsockname()[1]
 
 
 @dataclass(slots=True)
@@ -47,12 +41,12 @@ class Embedded:
         return self.process
 
     def start(self) -> float:
-        """Start and wait until it is ready; returns the seconds that took."""
+        """Start and wait until it is ready, by its own word and by its answer; returns the seconds that took."""
         started = time.monotonic()
         process = self.launch()
         while True:
             try:
-                if httpx.get(f"{self.url}/health/ready", timeout=5).is_success:
+                if "is ready at" in self.output() and httpx.get(f"{self.url}/health/ready", timeout=5).is_success:
                     return time.monotonic() - started
             except httpx.TransportError:
                 pass

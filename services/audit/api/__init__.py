@@ -10,6 +10,7 @@ from fastapi import Query as Parameter
 from fastapi.responses import Response
 
 from services.audit.api import columns, dossiers, exports, proofs, reports, verifications
+from services.audit.api.answers import EVENT_FIX
 from services.audit.api.drawn import Format, drawn, name_outputs
 from services.audit.api.estate import estate
 from services.audit.api.estate_diff import difference
@@ -241,7 +242,7 @@ def _events(api: APIRouter, service: Service) -> None:
         """One event as a structured CloudEvent, with its place in the ledger."""
         row = await service.store.get("ledger", event_id)
         if row is None:
-            not_found("event", event_id, [])
+            not_found("event", event_id, [], EVENT_FIX)
         return Answer(structured(row))
 
 

@@ -7,6 +7,9 @@ import orjson
 
 from shared.log.tables import Row
 
+EVENT_FIX = "Give an event_id as a write answered it or /v1/events lists it; of one just written, as ?after= too."
+"""What to do where no event has an id."""
+
 _HIDDEN = frozenset({"before", "reference"})
 
 

@@ -15,6 +15,8 @@ from shared.log.records import TopicPartition
 from shared.log.tables import Query, Row, Where, equal
 from shared.runtime.problems import Problem, not_found
 
+FIX = "Give the id that the write answered or its client's own; known_at may lie before it was recorded."
+
 
 @dataclass(frozen=True, slots=True)
 class Located:
@@ -53,7 +55,7 @@ async def locate(log: EventLog, reader: Reader, name: str) -> Located:
         rows = await reader.store.find(Query("prediction_ids", known, ("known_at",), limit=1))
         found = await _batch(reader, rows[0]["event_id"], rows[0]["row"]) if rows else None
     if found is None:
-        not_found("prediction", name, [])
+        not_found("prediction", name, [], FIX)
     batch, row = found
     table = await table_of(log, batch)
     if row >= table.num_rows:

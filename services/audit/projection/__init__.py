@@ -115,6 +115,7 @@ VERIFICATIONS = Table(
     },
     indexes=(("state", "requested_at"), ("requested_at",)),
     work=True,
+    stays=True,
 )
 """Requests for a verification and how far they are: work in hand, not a view; results are events."""
 

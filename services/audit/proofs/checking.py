@@ -214,6 +214,7 @@ async def _copies(found: TreeCheck, url: str, keys: Sequence[VerifierKey]) -> No
     except (OSError, ValueError) as error:
         found.differ(f"the copies at {url} cannot be read: {error}")
         return
+    agreed = 0
     for size, note in notes:
         found.copies += 1
         root = found.known.get(size)
@@ -224,4 +225,7 @@ async def _copies(found: TreeCheck, url: str, keys: Sequence[VerifierKey]) -> No
         elif root is None:
             found.differ(f"{url} holds a checkpoint of {size} leaves that is not on record: two views of one record")
         elif problem := _unsigned(note or "", size, root, keys):
-            found.differ(f"{url}, checkpoint of {size} leaves against the one on record (two views): {problem}")
+            where = f"two views, which part between leaf {agreed} and leaf {size - 1}"
+            found.differ(f"{url}, checkpoint of {size} leaves against the one on record ({where}): {problem}")
+        else:
+            agreed = size

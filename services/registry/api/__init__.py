@@ -15,11 +15,13 @@ from services.registry.api.release import add_release
 from services.registry.api.versions import add_versions
 from services.registry.api.webhooks import add_webhooks
 from services.registry.api.what_if import add_what_if
+from services.registry.snapshots import Snapshots
 from shared.runtime.service import Service
 
 
 def router(service: Service) -> APIRouter:
     """The endpoints of the registry, those first that are called by the thousand: routes are tried in turn."""
+    Snapshots.of(service)
     routes = APIRouter(tags=["registry"])
     for add in (add_lineage, add_versions):
         add(routes, service)

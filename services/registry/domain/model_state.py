@@ -4,8 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from immutables import Map
-
+from services.registry.domain.numbered import Numbered
 from shared.events.envelope import Event, Payload
 from shared.events.refusal import Refused
 from shared.events.registry import (
@@ -114,7 +113,7 @@ class ModelState:
 
     registered: ModelRegistered | None = None
     event_id: str = ""
-    versions: Map[int, VersionState] = field(default_factory=Map[int, VersionState])
+    versions: Numbered[VersionState] = field(default_factory=Numbered[VersionState])
     aliases: Mapping[str, int] = field(default_factory=dict[str, int])
     heads: Mapping[str, int] = field(default_factory=dict[str, int])
     last: int = 0

@@ -73,7 +73,10 @@ class Delivering:
         if row is None:
             return
         route = await self.store.get(self.outbox.routes, row["route"])
-        if route is None or route["removed"]:
+        if route is None:
+            await self._again(row, "its address is not known yet: the views are being rebuilt")
+            return
+        if route["removed"]:
             await self._put(name, state=SKIPPED, ended_at=now(), problem="the route was removed")
             return
         try:

@@ -4,6 +4,7 @@ from base64 import b64encode
 from datetime import timedelta
 from typing import Any, NoReturn
 
+from services.audit.api.answers import EVENT_FIX
 from services.audit.domain.note import parse, parse_signature
 from services.audit.proofs.reading import Leaf, TreeReader
 from shared.log.tables import Row
@@ -47,7 +48,7 @@ async def leaf_of(service: Service, reader: TreeReader, event_id: str, size: int
     """The leaf of an event, within a tree of this size. Raises 404 for an unknown event, 409 `not-yet-covered`."""
     row = await service.store.get("ledger", event_id)
     if row is None:
-        not_found("event", event_id, [])
+        not_found("event", event_id, [], EVENT_FIX)
     index = await reader.index_of(row)
     if index is None:
         retry(service, 409, "not-yet-covered", f"No checkpoint covers event {event_id} yet.")
