@@ -26,7 +26,7 @@ up: install
 test: install check
 	@$(BIN)/python -m devstack.prepare
 	@$(BIN)/python -m pytest -n 2 --dist loadfile --ignore tests/e2e $(ARGS)
-	@$(BIN)/python -m pytest tests/e2e $(ARGS)
+	@$(BIN)/python -m pytest -n 2 tests/e2e $(ARGS)
 
 test-unit: install
 	@$(BIN)/python -m pytest tests/unit tests/replay $(ARGS)

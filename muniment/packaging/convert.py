@@ -32,6 +32,7 @@ def converted(estimator: Any, sample: Any, output: str | None, double: bool) -> 
     from skl2onnx import convert_sklearn
     from sklearn.base import is_classifier
 
+    _check(estimator)
     classifies = is_classifier(estimator)
     options: dict[Any, Any] = {id(estimator): {"zipmap": False}} if classifies else {}
     try:
@@ -40,13 +41,36 @@ def converted(estimator: Any, sample: Any, output: str | None, double: bool) -> 
         )
     except Exception as error:  # every converter raises as it likes
         kind = type(estimator).__name__
-        raise CannotPackage(f"skl2onnx cannot convert this {kind}: {str(error).strip()[:400]}") from error
+        told = str(error).strip().split("\n")[0][:400]
+        raise CannotPackage(f"skl2onnx cannot convert this {kind}: {told}") from error
     inputs = [{"name": str(name), "type": kind_of(sample[name])} for name in sample.columns]
-    answers, task, classes = _original(estimator, sample, output, classifies)
+    try:
+        answers, task, classes = _original(estimator, sample, output, classifies)
+    except CannotPackage:
+        raise
+    except Exception as error:  # every estimator raises as it likes
+        kind = type(estimator).__name__
+        raise CannotPackage(f"This {kind} does not answer the sample: {str(error).strip()[:400]}") from error
     outputs = [{"name": name, "type": _kind(values)} for name, values in answers.items()]
     signature = {"inputs": inputs, "outputs": outputs}
     precision = "float64" if double else "float32"
     return Converted(model.SerializeToString(deterministic=True), signature, task, classes, answers, precision)
+
+
+def _check(estimator: Any) -> None:
+    """Raises CannotPackage where there is nothing that answers."""
+    from sklearn.exceptions import NotFittedError
+    from sklearn.utils.validation import check_is_fitted
+
+    kind = type(estimator).__name__
+    if not hasattr(estimator, "fit"):
+        raise CannotPackage(f"This {kind} is no estimator of scikit-learn.")
+    if not hasattr(estimator, "predict"):
+        raise CannotPackage(f"This {kind} answers nothing: it has no `predict`.")
+    try:
+        check_is_fitted(estimator)
+    except NotFittedError as error:
+        raise CannotPackage(f"This {kind} is not fitted; fit it first, or name a function that does.") from error
 
 
 def _types(estimator: Any, sample: Any, double: bool) -> list[tuple[str, Any]]:
@@ -67,18 +91,33 @@ def _original(
     estimator: Any, sample: pd.DataFrame, output: str | None, classifies: bool
 ) -> tuple[dict[str, np.ndarray], str | None, list[str]]:
     """Answers by output, task and classes."""
+    from sklearn.base import is_regressor
+
     given = sample if hasattr(estimator, "feature_names_in_") else sample.to_numpy()
     if not classifies:
-        answers = np.asarray(estimator.predict(given), float)
-        return {output or "prediction": answers.reshape(len(sample))}, "regression", []
+        answers = np.asarray(estimator.predict(given))
+        return _answers(answers.astype(float) if is_regressor(estimator) else answers, output)
     if not hasattr(estimator, "predict_proba"):
         return {output or "label": np.asarray(estimator.predict(given))}, None, []
     scores = estimator.predict_proba(given)
+    if not isinstance(scores, np.ndarray):
+        raise CannotPackage("A classifier of several targets at once cannot be packaged: package one for each.")
     classes = [str(one) for one in estimator.classes_]
     if len(classes) == 2:
         return {output or "probability": scores[:, 1]}, "binary", []
     label = {output or "label": np.asarray(estimator.predict(given))}
     return label | {f"probability_{name}": scores[:, at] for at, name in enumerate(classes)}, "multiclass", classes
+
+
+def _answers(values: np.ndarray, output: str | None) -> tuple[dict[str, np.ndarray], str | None, list[str]]:
+    """Of what is no classifier: a regression, of one target or of several; whole numbers are the labels of clusters or
+    outliers."""
+    if values.dtype.kind in "iu":
+        return {output or "label": values.reshape(len(values))}, None, []
+    columns = values.astype(float).reshape(len(values), -1)
+    if columns.shape[1] == 1:
+        return {output or "prediction": columns[:, 0]}, "regression", []
+    return {f"{output or 'prediction'}_{at}": column for at, column in enumerate(columns.T)}, None, []
 
 
 def _kind(values: np.ndarray) -> str:

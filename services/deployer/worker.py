@@ -4,7 +4,8 @@ state. Beside it canaries take their steps."""
 from services.deployer import reacting
 from services.deployer.canaries import Canaries
 from services.deployer.projection import project
-from shared.runtime.consumer import Consumer, projecting
+from shared.runtime.applying import projecting
+from shared.runtime.consumer import Consumer
 from shared.runtime.service import Service
 from shared.runtime.tasks import Periodic
 

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from threadpoolctl import ThreadpoolController
 
 from services.monitor.domain.bins import Bins
-from services.monitor.domain.drift import Base, FeatureDrift, Rule, drift
+from services.monitor.domain.drift import Base, FeatureDrift, Rule, drift, groups
 from services.monitor.domain.integrity import Check, Limits, new_values
 from services.monitor.domain.multivariate import Multivariate, domain_classifier
 from services.monitor.domain.rows import Rows
@@ -73,9 +73,16 @@ async def traffic_of(finder: Finder, deployment: str, start: datetime, length: t
     return [rows for _, rows in sorted(totals.items()) if rows], now
 
 
-def drift_items(now: Sketch, bins: Bins, base: Base, rule: Rule, outputs: bool = False) -> list[dict[str, Any]]:
+def drift_items(
+    now: Sketch, bins: Bins, base: Base, rule: Rule, outputs: bool = False, with_groups: bool = False
+) -> list[dict[str, Any]]:
     """One item per feature that both have."""
-    return [_item(one, now, rule) for one in drift(now, bins, base, outputs)]
+    items = [_item(one, now, rule) for one in drift(now, bins, base, outputs)]
+    if with_groups:
+        found = groups(now, bins, base.sketch, base.bins, outputs)
+        for item in items:
+            item["groups"] = [asdict(one) for one in found[item["feature"]]]
+    return items
 
 
 async def together(now: Rows, base: Rows) -> Multivariate | None:

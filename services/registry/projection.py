@@ -31,6 +31,7 @@ from shared.log.tables import Change, Delete, Put, Row
 
 __all__ = ["TABLES", "project"]
 
+TAG_START = 64
 MAX_INDEXED = 2_000
 """Bytes of a column's name and of its source's together."""
 
@@ -114,6 +115,11 @@ def _model(event: Event, model: ModelRegistered) -> Change:
     return Put("models", _row(event, "model") | {"name": model.model, "updated_at": event.time, "retired": None})
 
 
+def tag_start(value: str) -> str:
+    """How a tag's value begins: what an index can hold, whatever its length."""
+    return value[:TAG_START]
+
+
 def _tag(event: Event, tag: TagChanged) -> list[Change]:
     key = {"model": tag.model, "version": tag.version or 0, "key": tag.key}
     stated = _row(event, "version", "before", "after")
@@ -125,7 +131,7 @@ def _tag(event: Event, tag: TagChanged) -> list[Change]:
         return [history, Delete("tags", key)]
     return [
         history,
-        Put("tags", {name: stated[name] for name in ("event_id", "at", "actor")} | key | {"value": tag.after}),
+        Put("tags", _stated(event) | key | {"value": tag.after, "start": tag_start(tag.after)}),
     ]
 
 

@@ -18,13 +18,13 @@ import orjson
 import structlog
 
 from services.registry.domain import model_state, models, numbered, snapshot
-from services.registry.domain.model_state import ModelState
+from services.registry.domain.model_state import ModelState, initial
 from shared.events import catalog, codec
 from shared.events import registry as events_of_the_registry
-from shared.events.envelope import Event
 from shared.log.store import UnitOfWork
 from shared.log.tables import Change, Put, Query, equal
 from shared.runtime.service import Service
+from shared.runtime.tasks import Periodic
 
 logger = structlog.get_logger()
 
@@ -47,12 +47,12 @@ class _Kept:
 
 
 class Snapshots:
-    """Those of one service. `restore` is asked by the command loop; `seen` and `keep` belong to the worker."""
+    """Those of one service, kept by whichever process has folded the streams anyway: each looks now and then."""
 
     def __init__(self, service: Service) -> None:
         self._service = service
         self._kept: dict[str, _Kept] = {}
-        self._grown: dict[str, int] = {}
+        self._looking: asyncio.Task[None] | None = None
 
     @staticmethod
     def of(service: Service) -> "Snapshots":
@@ -60,6 +60,8 @@ class Snapshots:
         known = service.commands.snapshots
         if not isinstance(known, Snapshots):
             known = service.commands.snapshots = Snapshots(service)
+            service.on_start.append(known.begin)
+            service.on_close.append(known.close)
         return known
 
     async def restore(self, unit: UnitOfWork, subject: str) -> tuple[int, ModelState] | None:
@@ -78,31 +80,34 @@ class Snapshots:
         self._remember(subject, _Kept(said["sequence"], tuple(said["digests"]), state))
         return said["sequence"], state
 
-    def seen(self, events: Sequence[Event]) -> None:
-        """Note how far streams have grown."""
-        for event in events:
-            if event.subject.startswith(PREFIX):
-                self._grown[event.subject] = event.sequence
+    def begin(self) -> None:
+        """Look every `snapshot_seconds`, until `close`."""
+        looking = Periodic("registry.snapshots", self._service.settings.snapshot_seconds, self.keep)
+        self._looking = asyncio.create_task(looking.run(), name=looking.name)
+
+    async def close(self) -> None:
+        if self._looking is not None:
+            self._looking.cancel()
+            await asyncio.gather(self._looking, return_exceptions=True)
 
     async def keep(self) -> None:
-        """Take a snapshot of each stream that has grown by `snapshot_events` since its last."""
+        """Take a snapshot of each remembered stream that has grown by `snapshot_events` since its last."""
         least = self._service.settings.snapshot_events
-        while len(self._grown) > MAX_STREAMS:
-            self._grown.pop(next(iter(self._grown)))
-        for subject, sequence in list(self._grown.items()):
+        for subject, (sequence, state) in self._service.commands.remembered().items():
             kept = self._kept.get(subject)
-            if sequence - (kept.sequence if kept else 0) >= least:
-                self._grown.pop(subject)
-                await self._keep(subject)
+            if isinstance(state, ModelState) and sequence - (kept.sequence if kept else 0) >= least:
+                await self._keep(subject, sequence, state)
 
-    async def _keep(self, subject: str) -> None:
+    async def _keep(self, subject: str, sequence: int, state: ModelState) -> None:
         async with self._service.store.begin() as unit:
-            sequence, state = await self._service.commands.state_in(unit, models, subject)
             events = await unit.load(subject, sequence - 1)
             await unit.lock([f"{TABLE}:{subject}"])
             lying = await _lying(unit, subject)
-            if not events or (lying and sequence - lying["sequence"] < self._service.settings.snapshot_events):
-                return  # somebody else has taken one
+            if not events:
+                return
+            if lying and sequence - lying["sequence"] < self._service.settings.snapshot_events:
+                self._remember(subject, _Kept(lying["sequence"], (), initial))  # another process has taken it
+                return
             before = self._kept.get(subject)
             if before is not None and (not lying or tuple(lying["digests"]) != before.digests):
                 before = None  # the parts that lie there are not those of the state known here

@@ -1,6 +1,6 @@
 """The tables of the registry's views."""
 
-from services.registry.views import gates, snapshots, webhooks
+from services.registry.views import gates, reviews, snapshots, webhooks
 from shared.log.tables import ColumnType, Table
 
 _OF_VERSION: dict[str, ColumnType] = {"model": "text", "version": "integer"}
@@ -139,7 +139,9 @@ TABLES: tuple[Table, ...] = (
         ("updated_at",),
         ("pipeline_run",),
     ),
-    _of_version("tags", ("model", "version", "key"), {"key": "text", "value": "text"}),
+    _of_version(
+        "tags", ("model", "version", "key"), {"key": "text", "value": "text", "start": "text"}, ("key", "start")
+    ),
     _of_version(
         "tag_changes",
         ("event_id",),
@@ -245,4 +247,5 @@ TABLES: tuple[Table, ...] = (
     *gates.TABLES,
     *webhooks.TABLES,
     *snapshots.TABLES,
+    *reviews.TABLES,
 )

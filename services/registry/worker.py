@@ -4,10 +4,11 @@ from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime
 
-from services.registry import deriving
+from services.registry import deriving, reviewing
 from services.registry.domain import models
 from services.registry.policies import flags_of, in_force, policies_in, policies_of, read_ahead
 from services.registry.projection import project
+from services.registry.reviewing import Reviews
 from services.registry.snapshots import Snapshots
 from services.registry.telling import OUTBOX, tell
 from shared.events import feedback
@@ -38,9 +39,6 @@ REVIEWED_AT_ONCE = 100
 
 ACTOR = "service:registry"
 
-Reviews = dict[str, tuple[set[int] | None, Event]]
-"""Model → the versions whose gates may have changed (None: all), and the last event that may have changed them."""
-
 
 def consumers(service: Service) -> list[Consumer]:
     """One consumer of the registry's own events, so that a model seen by it is in its views when a policy comes; and
@@ -50,14 +48,14 @@ def consumers(service: Service) -> list[Consumer]:
     decided by the policy before. A review that finds nothing changed states nothing, so a rebuild may repeat it.
     """
 
-    settings, snapshots = service.settings, Snapshots.of(service)
+    settings = service.settings
+    Snapshots.of(service)
 
     async def handle(unit: UnitOfWork, received: Sequence[Received]) -> None:
         events = [item.event for item in received]
         await unit.apply([change for event in events for change in project(event)])
         await tell(unit, events, settings, now())
         await _review_all(service, unit, await _to_review(service, unit, events))
-        snapshots.seen(events)
 
     async def handle_outside(unit: UnitOfWork, received: Sequence[Received]) -> None:
         events = [item.event for item in received]
@@ -72,7 +70,7 @@ def consumers(service: Service) -> list[Consumer]:
 
 
 def periodic(service: Service) -> list[Periodic]:
-    """Gates that time alone may have changed, and webhooks that are due."""
+    """Gates that time alone may have changed, or that wait to be looked at, and webhooks that are due."""
     settings = service.settings
     delivering = Delivering(service.store, settings, Signing.of(settings), OUTBOX)
     service.on_close.append(delivering.close)
@@ -80,9 +78,12 @@ def periodic(service: Service) -> list[Periodic]:
     async def lapse() -> None:
         await lapsed(service, now())
 
+    async def review() -> None:
+        await reviewing.pieces(service)
+
     return [
         Periodic("registry.lapse", settings.gate_lapse_seconds, lapse),
-        Periodic("registry.snapshots", settings.snapshot_seconds, Snapshots.of(service).keep),
+        Periodic("registry.review", settings.gate_lapse_seconds, review),
         Periodic("registry.deliver", settings.alert_deliver_seconds, delivering.run),
     ]
 
@@ -182,6 +183,7 @@ async def _models(unit: UnitOfWork) -> list[str]:
 
 
 async def _review_all(service: Service, unit: UnitOfWork, reviews: Reviews) -> None:
+    reviews = await reviewing.put_off(unit, reviews)
     every = list(reviews)
     for first in range(0, len(every), REVIEWED_AT_ONCE):
         policies = await policies_of(service, unit, every[first : first + REVIEWED_AT_ONCE])

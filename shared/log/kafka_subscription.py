@@ -30,7 +30,7 @@ Messages = dict[TopicPartition, list[Any]]
 
 FETCH_WAIT_MS = 250
 FETCH_BYTES = 32 * 2**20
-PARTITION_FETCH_BYTES = 4 * 2**20
+PARTITION_FETCH_BYTES = 16 * 2**20
 """Not a limit on records: since fetch version 3 a broker returns at least one whole batch, however large."""
 
 HAND_OVER = 0.5

@@ -230,8 +230,10 @@ def select(table: Table, rows: Any, query: Query) -> list[Row]:
     if query.each is not None:
         found: list[Row] = []
         for group in query.each.all_groups:
-            terms = tuple(Where(*term, value) for term, value in zip(query.each.all_terms, group, strict=True))
-            found += select(table, rows, replace(query, each=None, where=(*query.where, *terms)))
+            terms = (Where(*term, value) for term, value in zip(query.each.all_terms, group, strict=True))
+            found += _of_group(
+                table, rows, replace(query, each=None, apart="", where=(*query.where, *terms)), query.apart
+            )
         return found
 
     def matches(row: Row) -> bool:
@@ -263,3 +265,14 @@ def select(table: Table, rows: Any, query: Query) -> list[Row]:
     keyed.sort(key=cmp_to_key(lambda a, b: compare(a[0], b[0])))
     wanted = query.columns or tuple(table.columns)
     return [{name: row.get(name) for name in wanted} for _, row in keyed[: query.limit]]
+
+
+def _of_group(table: Table, rows: Any, query: Query, apart: str) -> list[Row]:
+    """The rows of one group; with `apart` the first of each value of this column."""
+    if not apart:
+        return select(table, rows, query)
+    first: dict[Any, Row] = {}
+    for row in select(table, rows, replace(query, limit=len(rows), columns=())):
+        first.setdefault(row[apart], row)
+    names = query.columns or tuple(table.columns)
+    return [{name: row[name] for name in names} for row in [*first.values()][: query.limit]]

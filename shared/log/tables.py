@@ -104,6 +104,8 @@ class Query:
     `after`: the values of the order columns and then the key of the last row seen (keyset paging).
     `each`: ask once for every group, the limit and the order holding within it, and answer the groups' rows one after
     another: the newest row of each of a hundred things is a hundred steps down an index. Not to be paged.
+    `apart`: a column that is never null and that `order` begins with, ascending: of each of its values within a group
+    only the first row is answered, one step down an index for each, however many rows bear it.
     """
 
     table: str
@@ -113,6 +115,11 @@ class Query:
     after: tuple[Any, ...] | None = None
     columns: tuple[str, ...] = field(default=())
     each: Each | None = None
+    apart: str = ""
+
+    def __post_init__(self) -> None:
+        if self.apart and (self.each is None or self.order[:1] != (self.apart,) or self.after is not None):
+            raise ValueError(f"{self.apart} is told apart only within groups, in its order, from the first")
 
 
 def cursor_of(table: Table, query: Query, row: Row) -> tuple[Any, ...]:

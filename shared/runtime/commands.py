@@ -186,6 +186,10 @@ class CommandLoop:
             found = await self.snapshots.restore(unit, subject)
         return found or (0, decider.initial)
 
+    def remembered(self) -> dict[str, tuple[int, object]]:
+        """(sequence, state) by stream, as committed."""
+        return dict(self._cache)
+
     def _remember(self, subject: str, sequence: int, state: object) -> None:
         if len(self._cache) >= MAX_CACHED_STREAMS and subject not in self._cache:
             self._cache.pop(next(iter(self._cache)))

@@ -7,6 +7,10 @@ import gc
 COLLECT_EVERY = 10_000
 """Objects made and not freed between two collections of the youngest. Not more, since one of them may hold a body."""
 
+REFILLING_COLLECTS_EVERY = 200_000
+"""The same where views are filled anew: thousands of events are in hand at once, and a tenth of the work went into
+walks over them."""
+
 KEPT_BYTES = 32 * 2**20
 """Freed memory at the top of the heap that is kept instead of given back."""
 
@@ -19,7 +23,7 @@ ARENAS = 2
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8  # malloc.h of glibc
 
 
-def settle() -> None:
+def settle(collect_every: int = COLLECT_EVERY) -> None:
     """Collect seldom, never look again at what was loaded at the start, and keep freed memory for the next request.
 
     Events, rows and requests are freed by their reference counts: a third of the time of a fold went into walks over
@@ -28,7 +32,7 @@ def settle() -> None:
     """
     gc.collect()
     gc.freeze()
-    gc.set_threshold(COLLECT_EVERY, 10, 10)
+    gc.set_threshold(collect_every, 10, 10)
     with contextlib.suppress(OSError, AttributeError):  # another C library has no mallopt
         library = ctypes.CDLL(None)
         for parameter, value in (

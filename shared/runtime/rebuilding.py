@@ -92,7 +92,7 @@ async def fold(definition: Definition, service: Service, share: Mapping[Place, i
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     loop.add_reader(sys.stdin, stop.set)  # whose other end closes with the process that started this one
-    memory.settle()
+    memory.settle(memory.REFILLING_COLLECTS_EVERY)
     tasks: list[asyncio.Task[Any]] = [asyncio.create_task(stop.wait())]
     for consumer in definition.consumers(service):
         consumer.loads = ()

@@ -1,9 +1,27 @@
 """Times that callers give: with an offset, and in UTC from then on."""
 
+from contextlib import suppress
 from datetime import UTC, datetime
-from typing import overload
+from typing import Annotated, overload
+
+from pydantic import BeforeValidator
 
 from shared.runtime.problems import Problem
+
+
+def _written(value: object) -> object:
+    """Refuse numbers, which would be taken for seconds since 1970: `2013` is meant as a year."""
+    with suppress(TypeError, ValueError):
+        if not isinstance(value, datetime):
+            float(value)  # pyright: ignore[reportArgumentType]
+            value = None
+    if value is None:
+        raise ValueError("a time is written as RFC 3339, such as 2013-04-01T00:00:00Z; a number is none")
+    return value
+
+
+Instant = Annotated[datetime, BeforeValidator(_written)]
+"""A time as a request writes it."""
 
 
 def with_offset(at: datetime) -> datetime:

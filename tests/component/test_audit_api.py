@@ -324,6 +324,14 @@ async def test_events_that_come_while_a_verification_is_asked_for_do_not_disturb
     assert (answer["outcome"], answer["result"]["events"]) == ("equal", held)
 
 
+@pytest.mark.parametrize("number", ["2013", "0", "1364774400.5", "-1"])
+async def test_a_number_is_no_time(system: System, number: str):
+    answer = await problem(system, "/v1/estate", 422, "invalid-request", at=number)
+    assert "RFC 3339" in answer["detail"]
+    issued = await system.client.post("/v1/reports", json={"reason": "x", "known_at": float(number)})
+    assert (issued.status_code, "RFC 3339" in issued.text) == (422, True)
+
+
 async def test_who_may_ask_for_a_verification(system: System):
     response = await system.client.post("/v1/verifications", headers={"X-Roles": "sme"})
     assert response.status_code == 403

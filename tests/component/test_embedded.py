@@ -65,26 +65,26 @@ def test_a_killed_system_has_kept_all_that_it_acknowledged_and_its_postgres_ends
 def test_all_services_stand_behind_one_port_and_a_second_instance_on_the_folder_is_refused(up: Embedded) -> None:
     up.start()
     for path in ("/v1/goals", "/v1/deployments", "/v1/flags", "/v1/estate", "/docs", "/openapi.json", "/metrics"):
-        assert httpx.get(up.url + path).status_code == 200, path
+        assert httpx.get(up.url + path, timeout=60).status_code == 200, path
     assert up.process is not None
     second = Embedded(up.folder)
-    assert second.launch().wait(30) == 1
+    assert second.launch().wait(60) == 1
     said = re.sub(r"\s+", " ", second.output())
     assert "already runs on" in said
     assert f"process {up.process.pid}, http://127.0.0.1:{up.port}" in said
-    assert httpx.get(f"{up.url}/health/live").is_success
+    assert httpx.get(f"{up.url}/health/live", timeout=60).is_success
 
 
 def test_a_port_in_use_is_told_before_anything_is_created(up: Embedded) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         up.port = taken.getsockname()[1]
-        assert up.launch().wait(30) == 1
+        assert up.launch().wait(60) == 1
     assert f"cannot listen on 127.0.0.1:{up.port}" in re.sub(r"\s+", " ", up.output())
     assert not (up.folder / "postgres").exists()
 
 
 def test_other_machines_are_not_served_without_keys(up: Embedded) -> None:
-    assert up.launch("--host", "0.0.0.0").wait(30) == 1  # noqa: S104
+    assert up.launch("--host", "0.0.0.0").wait(60) == 1  # noqa: S104
     assert "no API keys are set up" in re.sub(r"\s+", " ", up.output())
 
 

@@ -54,6 +54,29 @@ async def test_all_statistics_are_answered_with_how_exact_they_are() -> None:
         assert told["multivariate"]["told_by"]
 
 
+async def test_columns_are_profiled_over_windows_and_groups_tell_how_drift_was_counted() -> None:
+    wind, probability = np.linspace(10, 30, 300), np.linspace(0, 1, 300)
+    async with monitoring() as system:
+        for day in range(2):
+            columns = {"feature__wind": pa.array(wind + day), "output__probability": pa.array(probability)}
+            await send(system, at=AT + day * DAY, feature__carrier=pa.array(["AA", "ZZ", "ZZ"] * 100), **columns)
+        await system.settle()
+        answer = await system.client.get("/v1/deployments/late/profile", params={"top": 1})
+        assert answer.status_code == 200, answer.text
+        told = {item["column"]: item for item in answer.json()["items"]}
+        values = np.concatenate([wind, wind + 1])
+        assert (told["wind"]["rows"], told["wind"]["least"], told["wind"]["most"]) == (600, 10, 31)
+        assert told["wind"]["mean"] == pytest.approx(values.mean(), rel=1e-9)
+        for one in told["wind"]["quantiles"]:
+            assert one["low"] <= np.quantile(values, one["share"], method="lower") <= one["high"]
+        assert told["output.probability"]["kind"] == "numeric"
+        assert told["carrier"]["frequent"] == [{"value": "ZZ", "rows": 400, "exact": True}]
+        (item,) = [one for one in (await drift(system, groups=True))["items"] if one["feature"] == "carrier"]
+        assert [one["rows"] for one in item["groups"] if one["rest"] == "new"] == [400]
+        assert sum(one["base_rows"] for one in item["groups"]) == 960
+        assert "groups" not in (await drift(system))["items"][0]
+
+
 async def test_the_champion_is_a_base_and_outputs_are_compared_with_it() -> None:
     async with monitoring() as system:
         await send(system, output__probability=pa.array(np.linspace(0, 0.5, 300)))

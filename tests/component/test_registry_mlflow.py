@@ -10,6 +10,7 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
+from services.registry.api.mlflow import tagged
 from services.registry.service import DEFINITION
 from shared.runtime.identity import Role, add_key
 from tests.component.served import served
@@ -95,6 +96,36 @@ def test_versions_are_found_by_filter_order_and_page(client: MlflowClient) -> No
     assert versions("AND source_path ILIKE 'S3://%' AND version_number <= 2") == [1, 2]
     assert versions("AND run_id != 'run3' AND run_id NOT IN ('run4', 'run5', 'run6', 'run7')") == [1, 2]
     assert [one.version for one in client.search_model_versions("run_id='run6'")] == ["6"]
+
+
+def test_a_tags_value_finds_those_that_bear_it(client: MlflowClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long the value, whoever else bears it, and whether they are few or many."""
+    long = "v" * 5_000
+    for name in ("Bearing", "Bearing too", "Other"):
+        client.create_registered_model(name, tags={"where": "model"})
+        for number in range(1, 5):
+            value = long + "!" if number % 2 else long
+            client.create_model_version(name, "s3://b", tags={"where": value if name != "Other" else "elsewhere"})
+    client.set_model_version_tag("Bearing", "4", "where", "moved")
+
+    def found(text: str, size: int = 100) -> list[tuple[str, str]]:
+        versions, token = [], None
+        while True:
+            page = client.search_model_versions(text, size, ["name", "version_number"], token)
+            versions += [(one.name, one.version) for one in page]
+            if not (token := page.token):
+                return versions
+
+    everywhere = [("Bearing", "2"), ("Bearing too", "2"), ("Bearing too", "4")]
+    for few in (1_000, 1):
+        monkeypatch.setattr(tagged, "FEW", few)
+        assert found(f"tags.where = '{long}'", 2) == everywhere
+        assert found(f"tags.where = '{long}' AND name = 'Bearing too'") == everywhere[1:]
+        assert found("tags.where = 'moved'") == [("Bearing", "4")]
+        assert found("tags.where = 'nobody'") == found("tags.where = 'model'") == []
+        models = client.search_registered_models("tags.where = 'model'")
+        assert [one.name for one in models] == ["Bearing", "Bearing too", "Other"]
+        assert list(client.search_registered_models("tags.where = 'moved'")) == []
 
 
 def test_versions_without_a_run_or_a_description_have_empty_ones(client: MlflowClient) -> None:

@@ -1,6 +1,5 @@
 """A reference that lies in a file: read once at registration, within limits, and never needed again."""
 
-import asyncio
 import gzip
 import hashlib
 import json
@@ -12,14 +11,10 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 import pytest
-import uvicorn
-from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import Response
-from starlette.routing import Route
 
 from services.monitor.service import DEFINITION as MONITOR
 from services.registry.service import DEFINITION
+from tests.component.bucket import serving
 from tests.support import System, running
 
 SIGNATURE = {"inputs": {"hour": "long", "wind": "double", "carrier": "string", "holiday": "boolean"}, "outputs": {}}
@@ -214,50 +209,14 @@ async def test_what_hangs_is_given_up(tmp_path: Path) -> None:
         assert answer.json()["type"].endswith("reference-too-slow")
 
 
-def bucket(objects: dict[str, bytes]) -> Starlette:
-    """What a client needs of S3 to read an object: HEAD, and GET of a range (path-style addresses)."""
-
-    async def answer(request: Request) -> Response:
-        data = objects.get(request.path_params["key"])
-        if data is None:
-            return Response(status_code=404)
-        headers = {
-            "ETag": '"x"',
-            "Last-Modified": "Mon, 01 Jan 2024 00:00:00 GMT",
-            "Content-Type": "binary/octet-stream",
-        }
-        if request.method == "HEAD":
-            return Response(status_code=200, headers=headers | {"Content-Length": str(len(data))})
-        first, _, last = request.headers.get("range", f"bytes=0-{len(data) - 1}").removeprefix("bytes=").partition("-")
-        part = data[int(first) : int(last) + 1]
-        return Response(part, 206, headers | {"Content-Range": f"bytes {first}-{last}/{len(data)}"})
-
-    return Starlette(routes=[Route("/data/{key:path}", answer, methods=["GET", "HEAD"])])
-
-
-@pytest.fixture
-def cloud(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION"):
-        monkeypatch.setenv(name, "test")
-    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-
-
-async def test_an_object_of_s3(system: System, cloud: None, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_object_of_s3(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
     data = parquet_bytes()
-    server = uvicorn.Server(uvicorn.Config(bucket({"a/train.parquet": data}), port=0, log_config=None, lifespan="off"))
-    serving = asyncio.create_task(server.serve())
-    async with asyncio.timeout(20):
-        while not server.started:  # noqa: ASYNC110 (the server has no event to wait for)
-            await asyncio.sleep(0)
-    port = server.servers[0].sockets[0].getsockname()[1]
-    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{port}")
-    version = await registered(system, {"uri": "s3://data/a/train.parquet"})
-    assert version["values"] == FEATURES
-    assert version["reference_source"]["sha256"] == hashlib.sha256(data).hexdigest()
-    gone = await register(system, {"uri": "s3://data/gone.parquet"})
-    assert gone.json()["type"].endswith("reference-unreadable")
-    server.should_exit = True
-    await serving
+    with serving({"a/train.parquet": data}, monkeypatch):
+        version = await registered(system, {"uri": "s3://data/a/train.parquet"})
+        assert version["values"] == FEATURES
+        assert version["reference_source"]["sha256"] == hashlib.sha256(data).hexdigest()
+        gone = await register(system, {"uri": "s3://data/gone.parquet"})
+        assert gone.json()["type"].endswith("reference-unreadable")
 
 
 async def test_personal_columns_of_a_file_are_not_read(system: System, tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ async def begun(system: System, count: int) -> None:
     await done(system, "POST", "/v1/models", {"name": "late"})
     for _ in range(count):
         await done(system, "POST", "/v1/models/late/versions", version("a", "main", []))
+    await Snapshots.of(system.services["registry"]).keep()
 
 
 async def fresh(system: System, monkeypatch: pytest.MonkeyPatch, subject: str = MODEL) -> tuple[int, Any, int]:

@@ -13,7 +13,8 @@ from shared.events.envelope import Event, Payload
 from shared.events.refusal import Refused
 from shared.events.registry import GoalStated
 from shared.log.tables import Change, Put, Query, Table
-from shared.runtime.consumer import Consumer, projecting
+from shared.runtime.applying import projecting
+from shared.runtime.consumer import Consumer
 from shared.runtime.http import Call, page, reading, writing
 from shared.runtime.identity import Role
 from shared.runtime.problems import not_found

@@ -31,7 +31,7 @@ TABLE = Table(
     },
     (("name", "at"),),
 )
-TEXTS = st.text("aBbé€\U0001f600'%_\\ \U0010ffff", max_size=3)
+TEXTS = st.text("aBbé€\U0001f600'%_\\ {,}\"\U0010ffff", max_size=3)
 VALUES: dict[str, st.SearchStrategy[Any]] = {
     "group": st.sampled_from(["a", "B", "é"]),
     "id": st.integers(0, 5),
@@ -151,6 +151,36 @@ def test_a_query_asked_for_each_group_answers_as_asked_one_by_one(
             terms = (Where(*term, value) for term, value in zip(each.all_terms, group, strict=True))
             alone += await on_postgres.find(replace(query, where=(*query.where, *terms)))
         assert await on_postgres.find(replace(query, each=each)) == alone
+
+    runner.run(check())
+
+
+@given(CHANGES, QUERIES, eaches(), st.sampled_from(["group", "id"]))
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_column_told_apart_answers_the_first_row_of_each_of_its_values(
+    on_postgres: PostgresStore, runner: asyncio.Runner, changes: list[Put | Delete], query: Query, each: Each, name: str
+):
+    order = (name, *(one for one in query.order if one.removeprefix("-") != name))
+    asked = replace(query, each=each, order=order, apart=name)
+    in_memory = MemoryStore("find", [TABLE])
+
+    async def check() -> None:
+        await on_postgres.clear_views("none")
+        for store in (on_postgres, in_memory):
+            async with store.begin() as unit:
+                await unit.apply(changes)
+        expected: list[Row] = []
+        for group in each.all_groups:
+            terms = (Where(*term, value) for term, value in zip(each.all_terms, group, strict=True))
+            whole = replace(query, where=(*query.where, *terms), order=order, limit=1_000, columns=())
+            first: dict[Any, Row] = {}
+            for row in await on_postgres.find(whole):
+                first.setdefault(row[name], row)
+            expected += [*first.values()][: query.limit]
+        shown = query.columns or tuple(TABLE.columns)
+        told = [{column: row[column] for column in shown} for row in expected]
+        assert await on_postgres.find(asked) == told
+        assert await in_memory.find(asked) == told
 
     runner.run(check())
 

@@ -62,6 +62,8 @@ def told(flights: pd.DataFrame, trained: Trained) -> Telling:
     return tell_to
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(1_200)
 def test_every_figure_follows_from_the_raw_data_and_every_answer_about_the_past_is_what_was_answered_then(
     tmp_path: Path, told: Telling
 ) -> None:

@@ -28,11 +28,11 @@ from shared.runtime.openapi import also
 from shared.runtime.problems import not_found
 from shared.runtime.responses import Answer
 from shared.runtime.service import Service
-from shared.runtime.times import utc
+from shared.runtime.times import Instant, utc
 
-From = Annotated[datetime | None, Parameter(alias="from", description="Happened at or after.")]
-To = Annotated[datetime | None, Parameter(description="Happened at or before.")]
-RecordedFrom = Annotated[datetime | None, Parameter(description="Recorded at or after.")]
+From = Annotated[Instant | None, Parameter(alias="from", description="Happened at or after.")]
+To = Annotated[Instant | None, Parameter(description="Happened at or before.")]
+RecordedFrom = Annotated[Instant | None, Parameter(description="Recorded at or after.")]
 _OF_DATA = frozenset({"batch", "joined", "outcome", "prediction"})
 """Kinds whose answers rest on predictions and outcomes, not only on what services state."""
 
@@ -139,12 +139,12 @@ def _difference(api: APIRouter, service: Service) -> None:
     @api.get("/v1/estate/diff")
     async def estate_difference(
         call: Annotated[Call, Depends(reading(service))],
-        start: Annotated[datetime, Parameter(alias="from", description="What was true at this time")],
-        to: Annotated[datetime | None, Parameter(description="and at this; default now.")] = None,
+        start: Annotated[Instant, Parameter(alias="from", description="What was true at this time")],
+        to: Annotated[Instant | None, Parameter(description="and at this; default now.")] = None,
         known_from: Annotated[
-            datetime | None, Parameter(description="As known at this time; default as `known_to`.")
+            Instant | None, Parameter(description="As known at this time; default as `known_to`.")
         ] = None,
-        known_to: Annotated[datetime | None, Parameter(description="and at this; default now.")] = None,
+        known_to: Annotated[Instant | None, Parameter(description="and at this; default now.")] = None,
     ) -> Answer:
         """What was added to the estate, removed from it and changed between two instants, by whom, by which event. With
         `known_from` before `known_to` and `from` equal to `to`: what we learned about that instant since."""

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from datetime import datetime
 from typing import Annotated, Any
 
 import orjson
@@ -19,7 +18,7 @@ from shared.log.tables import Query, Where, equal
 from shared.runtime.http import Call, reading
 from shared.runtime.problems import Problem, not_found
 from shared.runtime.service import Service
-from shared.runtime.times import utc
+from shared.runtime.times import Instant, utc
 
 
 def add_routes(router: APIRouter, service: Service) -> None:
@@ -66,7 +65,7 @@ def _events(router: APIRouter, service: Service) -> None:
         type_name: Annotated[str | None, Parameter(alias="type")] = None,
         subject: str | None = None,
         actor: str | None = None,
-        start: Annotated[datetime | None, Parameter(alias="from", description="Happened at or after.")] = None,
+        start: Annotated[Instant | None, Parameter(alias="from", description="Happened at or after.")] = None,
         at: At = None,
         known_at: KnownAt = None,
     ) -> Response:

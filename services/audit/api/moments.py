@@ -11,11 +11,11 @@ from services.audit.moment import Moment
 from services.audit.projection import BACKDATED
 from shared.events.batches import parse_prediction_id
 from shared.runtime.http import Call
-from shared.runtime.times import utc
+from shared.runtime.times import Instant, utc
 
-At = Annotated[datetime | None, Parameter(description="What was true at this time; default now.")]
+At = Annotated[Instant | None, Parameter(description="What was true at this time; default now.")]
 KnownAt = Annotated[
-    datetime | None, Parameter(description="As it was known at this time; default: as far as the ledger has read.")
+    Instant | None, Parameter(description="As it was known at this time; default: as far as the ledger has read.")
 ]
 
 

@@ -177,17 +177,23 @@ async def _traffic(reader: Reader, then: Reader, deployment: str) -> tuple[datet
 
 async def _policies(reader: Reader, then: Reader) -> dict[str, Json]:
     """Stage → the policy in force when the prediction was made; where none had been adopted by then, now."""
-    earlier, latest = await gather(_policies_in_force(then), _policies_in_force(reader))
-    return earlier or latest
+    latest = await _adoptions(reader)
+    earlier = [row for row in latest if row["time"] <= then.moment.at]
+    if len(latest) == MAX_POLICIES:  # there may be more of them behind so many later ones
+        earlier = await _adoptions(then)
+    return _in_force(earlier) or _in_force(latest)
 
 
-async def _policies_in_force(reader: Reader) -> dict[str, Json]:
+async def _adoptions(reader: Reader) -> list[Row]:
+    """The newest adoptions of policies, the newest first."""
     where = (*equal(type="PolicyAdopted"), *reader.moment.events)
-    rows = await reader.store.find(
-        Query("ledger", where, ("-recorded", "-sequence"), MAX_POLICIES, columns=EVENT_COLUMNS)
-    )
+    order = ("-recorded", "-sequence")
+    return await reader.store.find(Query("ledger", where, order, MAX_POLICIES, columns=EVENT_COLUMNS))
+
+
+def _in_force(adoptions: list[Row]) -> dict[str, Json]:
     found: dict[str, Json] = {}
-    for row in rows:
+    for row in adoptions:
         data = data_of(row)
         stated = {"node": row["node"], "adopted_by": row["actor"], "time": row["time"], "recorded": row["recorded"]}
         found.setdefault(data["stage"], {**data, **stated, "event_id": row["event_id"]})

@@ -4,6 +4,7 @@ from asyncio import gather
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from operator import itemgetter
 from typing import Any
 
 from services.audit.api.answers import described
@@ -28,6 +29,7 @@ _OF_ONE_SOURCE = 200
 """Edges from one source to one thing that are read at a time; it takes more only where a source said it so often."""
 _NAME = ("dst", "bulk", "src", "scope", "role")
 """The columns that name an edge within its scope."""
+_edge = itemgetter(*_NAME)
 
 Terms = tuple[tuple[str, Comparison], ...]
 Scope = tuple[str, str]
@@ -166,18 +168,16 @@ class Reader:
         return {name: found.get(name) for name in named}
 
     async def _load_scopes(self, last: list[Scope]) -> dict[Scope, list[str]]:
-        """The scopes of each source that begin so, one step down the index for each."""
-        found: dict[Scope, list[str]] = {one: [] for one in last}
-        after = {node: (node, start) for node, start in last}
-        while after:
-            each = Each((("src", "="), ("scope", ">")), tuple(after.values()))
-            order = ("scope", "number", "late", "known_at", "sequence")  # that of the index, so that one step is enough
-            rows = await self._each(Query("edges", (), order, 1, columns=("src", "scope"), each=each))
-            within = [row for row in rows if row["scope"].startswith(OPEN_SCOPES[kind_of(row["src"])])]
-            after = {row["src"]: (row["src"], row["scope"]) for row in within}
-            for row in within:
-                found[row["src"], OPEN_SCOPES[kind_of(row["src"])]].append(row["scope"])
-        return found
+        """The scopes of each source that begin so, by one step down the index for each."""
+        terms: Terms = (("src", "="), ("scope", ">"), ("scope", "<"))
+        each = Each(terms, tuple((node, start, _behind(start)) for node, start in last))
+        order = ("scope", "number", "late", "known_at", "sequence")  # that of the index, so that one step is enough
+        query = Query("edges", (), order, self.limit + 1, columns=("src", "scope"), each=each, apart="scope")
+        rows = self._within(await self._each(query))
+        return {
+            (node, start): [row["scope"] for row in rows if row["src"] == node and row["scope"].startswith(start)]
+            for node, start in last
+        }
 
     async def _load_words(self, scopes: list[Scope]) -> dict[Scope, list[Row]]:
         """The edges that the newest word of each scope states, present or ended."""
@@ -260,10 +260,6 @@ def _by_node(rows: Iterable[Row]) -> dict[str, list[Row]]:
     for row in sorted(rows, key=_said):
         found.setdefault(row["node"], []).append(row)
     return found
-
-
-def _edge(row: Row) -> tuple[Any, ...]:
-    return tuple(row[name] for name in _NAME)
 
 
 def _after(end: Row | None) -> tuple[datetime, int]:

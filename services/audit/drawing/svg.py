@@ -1,9 +1,9 @@
 """A picture as an SVG that stands alone: no script, no font, no other file."""
 
 import itertools
-from html import escape
 
 from services.audit.drawing.layout import Layout, layout
+from services.audit.drawing.markup import escaped
 from services.audit.drawing.palette import COLOURS
 from services.audit.drawing.picture import Arrow, Picture, Shown
 from services.audit.drawing.words import family
@@ -35,7 +35,7 @@ def render(picture: Picture, heading: str) -> bytes:
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:.0f} {height:.0f}" width="{width:.0f}"'
         f' height="{height:.0f}" role="img">',
-        f"<title>{escape(heading)}</title><style>{_STYLE}</style>",
+        f"<title>{escaped(heading)}</title><style>{_STYLE}</style>",
         '<defs><marker id="to" viewBox="0 0 8 8" refX="7.2" refY="4" markerWidth="7" markerHeight="7" orient="auto">'
         '<path d="M0.5 0.8 L7.5 4 L0.5 7.2 Z" fill="#98a3b0"/></marker></defs>',
         f'<rect width="{width:.0f}" height="{height:.0f}" fill="#ffffff"/>',
@@ -73,7 +73,7 @@ def _arrow(arrow: Arrow, placed: Layout) -> str:
         else:
             middle = (x0 + x1) / 2
             path.append(f"C{middle:.1f} {y0:.1f} {middle:.1f} {y1:.1f} {x1:.1f} {y1:.1f}")
-    said = escape(f"{arrow.src} {arrow.role} {arrow.dst}")
+    said = escaped(f"{arrow.src} {arrow.role} {arrow.dst}")
     return f'<path class="arrow" marker-end="url(#to)" d="{" ".join(path)}"><title>{said}</title></path>'
 
 
@@ -81,7 +81,7 @@ def _role(arrow: Arrow, placed: Layout) -> str:
     points = _points(arrow, placed)
     (x0, y0), (x1, y1) = points[0], points[1]
     x, y = x0 + (x1 - x0) * 0.5, y0 + (y1 - y0) * 0.5 - 3
-    return f'<text class="role" x="{x:.1f}" y="{y:.1f}" text-anchor="middle">{escape(_words(arrow.role))}</text>'
+    return f'<text class="role" x="{x:.1f}" y="{y:.1f}" text-anchor="middle">{escaped(_words(arrow.role))}</text>'
 
 
 def _words(role: str) -> str:
@@ -94,15 +94,15 @@ def _card(node: Shown, placed: Layout) -> str:
     stroke = 2.6 if node.start else 1.1
     box = f'width="{WIDTH:.0f}" height="{HEIGHT:.0f}" rx="7" fill="{fill}" stroke="{line}"'
     parts = [
-        f'<g transform="translate({x:.1f} {y:.1f})"><title>{escape(f"{node.name}: {node.title}. {node.line}")}</title>'
+        f'<g transform="translate({x:.1f} {y:.1f})"><title>{escaped(f"{node.name}: {node.title}. {node.line}")}</title>'
     ]
     if node.more:
         parts.append(f'<rect x="5" y="5" {box} stroke-width="1"/>')
     parts += [
         f'<rect {box} stroke-width="{stroke}"/>',
-        f'<text class="kind" x="12" y="16">{escape(node.kind.upper())}</text>',
-        f'<text class="title" x="12" y="32">{escape(_cut(node.title, TITLE_CHARACTERS))}</text>',
-        f'<text class="line" x="12" y="47">{escape(_cut(node.line, LINE_CHARACTERS))}</text></g>',
+        f'<text class="kind" x="12" y="16">{escaped(node.kind.upper())}</text>',
+        f'<text class="title" x="12" y="32">{escaped(_cut(node.title, TITLE_CHARACTERS))}</text>',
+        f'<text class="line" x="12" y="47">{escaped(_cut(node.line, LINE_CHARACTERS))}</text></g>',
     ]
     return "".join(parts)
 
@@ -125,5 +125,5 @@ def _foot(picture: Picture, height: float) -> str:
     words = "→ came from, or is about"
     if picture.hidden:
         words += f". {picture.hidden:,} more are not drawn: ask for less depth, or for JSON"
-    parts.append(f'<text class="foot" x="{x + 8:.0f}" y="{y:.0f}">{escape(words)}</text>')
+    parts.append(f'<text class="foot" x="{x + 8:.0f}" y="{y:.0f}">{escaped(words)}</text>')
     return "".join(parts)

@@ -6,8 +6,11 @@ codec has given that form when it wrote them. So an entry costs no second readin
 RFC 6962 §2.1, SHA-256(0x00 || entry).
 """
 
+from collections.abc import Callable, Sequence
+from functools import lru_cache
 from hashlib import sha256
-from typing import Any
+from operator import itemgetter
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -32,9 +35,49 @@ _ATTRIBUTES = {
 } | {"content-type": "datacontenttype"}
 
 
+_ZERO = ord("0")
+_SAFE = bytes(code for code in range(0x20, 0x7F) if code not in b'"\\')
+"""What JSON has as it is."""
+
+
 def entry(record: Record) -> bytes:
     """The structured CloudEvent of a record in canonical JSON; of an Arrow batch its facts and `tablesha256`, the
     SHA-256 (hex) of the batch as stored."""
+    if record.headers:
+        names, values = zip(*record.headers, strict=True)
+        form = _form(names)
+        if form is not None and not b"".join(values).translate(None, _SAFE):
+            sequence = values[form.sequence]
+            if sequence.isdigit() and (sequence[0] != _ZERO or len(sequence) == 1):
+                return form.text % form.pick((*values, record.value))
+    return entry_of_any(record)
+
+
+class _Form(NamedTuple):
+    """An entry with places for values; what gets them from the values of the headers and the data behind these, in the
+    order of the places; and which header has the sequence."""
+
+    text: bytes
+    pick: Callable[[Sequence[bytes]], tuple[bytes, ...]]
+    sequence: int
+
+
+@lru_cache(maxsize=256)
+def _form(names: tuple[str, ...]) -> _Form | None:
+    """The form of entries whose records have these headers, in this order; None where they are not the usual ones."""
+    keys = [_ATTRIBUTES.get(name, name.removeprefix("ce_")) for name in names]
+    usual = all(name in _ATTRIBUTES or name == "ce_sequence" for name in names)
+    if not usual or len(set(keys)) < len(keys) or not {"sequence", "recordedtime"}.issubset(keys):
+        return None
+    places = {key: place for place, key in enumerate(keys)} | {"data": len(keys)}
+    told = sorted(places)
+    parts = [f'"{key}":%b' if key in ("data", "sequence") else f'"{key}":"%b"' for key in told]
+    text = "{" + ",".join(parts) + "}"
+    return _Form(text.encode(), itemgetter(*(places[key] for key in told)), places["sequence"])
+
+
+def entry_of_any(record: Record) -> bytes:
+    """As `entry`, whatever the record's headers are; it costs three times as much."""
     attributes: dict[str, Any] = {}
     body = record.value
     for name, value in record.headers:

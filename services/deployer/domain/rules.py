@@ -37,7 +37,11 @@ def known(model: str, versions: Sequence[int], facts: Facts) -> None:
     for version in versions:
         if version not in facts.versions:
             nearby = sorted(facts.known, key=lambda known: (abs(known - version), known))[:5]
-            detail = f"Model '{model}' has no version {version}; it has {sorted(facts.known) or 'none yet'}."
+            had = ", ".join(map(str, sorted(facts.known)))
+            told = f"it has {had}" if had else "it has none yet, as far as is known here"
+            detail = (
+                f"Model '{model}' has no version {version}; {told}. One just registered is waited for by ?after=EVENT."
+            )
             raise Refused("unknown-version", detail, status=404, nearby=nearby)
 
 

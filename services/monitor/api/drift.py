@@ -32,6 +32,10 @@ Against = Annotated[
         "`window:START` (this version's window that starts then, RFC 3339).",
     ),
 ]
+Groups = Annotated[
+    bool,
+    Query(description="With the groups of each feature that PSI, Jensen-Shannon and chi-square are taken over."),
+]
 MAX_REFUSALS = 10_000
 """Windows of refusals that are added up, the newest first."""
 
@@ -66,6 +70,7 @@ def _drift(router: APIRouter, service: Service, figures: Reading) -> None:
         since: Since = None,
         until: Until = None,
         against: Against = "reference",
+        groups: Groups = False,
         call: Call = Depends(read),
     ) -> Answer:
         """Each feature and all together over the range (default version: the champion). What the figures mean, and how
@@ -76,7 +81,7 @@ def _drift(router: APIRouter, service: Service, figures: Reading) -> None:
         items: list[dict[str, Any]] = []
         all_features = None
         if base is not None and found.sketch.predictions:
-            items = drift_items(found.sketch, bins, base, figures.rule, outputs=against != "reference")
+            items = drift_items(found.sketch, bins, base, figures.rule, against != "reference", groups)
             all_features = await together(found.sketch.rows, base.sketch.rows)
         return Answer(
             {

@@ -19,7 +19,8 @@ from services.monitor.worker.telling import tell
 from shared.events.catalog import TOPIC_OUTCOMES, TOPIC_PREDICTIONS
 from shared.events.monitor import PredictionLogged
 from shared.log.store import UnitOfWork
-from shared.runtime.consumer import Consumer, Handler, Received
+from shared.runtime.applying import Handler
+from shared.runtime.consumer import Consumer, Received
 from shared.runtime.service import Service
 from shared.runtime.tasks import Periodic
 

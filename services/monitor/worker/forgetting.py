@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 from shared.events.monitor import SubjectForgotten
 from shared.log.store import UnitOfWork
-from shared.runtime.consumer import Consumer, Handler, Received
+from shared.runtime.applying import Handler
+from shared.runtime.consumer import Consumer, Received
 from shared.runtime.service import Service
 
 CONSUMER = "monitor.forgetting"

@@ -1,6 +1,5 @@
 """Versions of a model: what they are, what was found out about them, who approved, and whether the gate is open."""
 
-from itertools import islice
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends
@@ -12,6 +11,7 @@ from services.registry.api.known import Limit, model_state, one
 from services.registry.domain import models
 from services.registry.domain.diff import diff
 from services.registry.domain.merging import older
+from services.registry.domain.model_state import ModelState
 from services.registry.policies import policies_in, read_ahead
 from shared.log.store import UnitOfWork
 from shared.log.tables import Query, Where, equal
@@ -22,6 +22,9 @@ from shared.runtime.service import Service
 
 _BUILDERS = (Role.DATA_SCIENTIST, Role.SOFTWARE_ENGINEER, Role.SERVICE)
 MAX_SHOWN = 1_000
+MAX_OPEN = 500
+"""Versions that the cursor of a history names as those to go on from."""
+_FROM = "from."
 _OF_VERSION = "/v1/models/{name}/versions/{version}"
 
 
@@ -121,15 +124,30 @@ def _compared(routes: APIRouter, service: Service) -> None:
             state = await model_state(service, unit, name)
         models.version_of(state, version)
         size = min(limit, service.settings.max_page)
-        below = _number(cursor) if cursor else version + 1
-        shown = list(islice(older(state, version, below), size + 1))
-        where = (*equal(model=name), Where("version", "in", shown[:size]))
+        starts, below = _starts(state, version, cursor)
+        shown, following = older(state, starts, size, below)
+        where = (*equal(model=name), Where("version", "in", shown))
         rows = await service.store.find(Query("versions", where, ("-version",), size))
-        return {"items": rows, "next": str(shown[size - 1]) if len(shown) > size else None}
+        return {"items": rows, "next": _following(shown, following)}
 
 
-def _number(cursor: str) -> int:
-    """The version behind which a page of a history begins. Raises Problem 422."""
-    if not (cursor.isascii() and cursor.isdigit() and len(cursor) < 10):
+def _starts(state: ModelState, version: int, cursor: str | None) -> tuple[list[int], int | None]:
+    """Where a page of a history starts, and under which number it begins. Raises Problem 422."""
+    if cursor is None:
+        return [version], None
+    numbers = cursor.removeprefix(_FROM).split(".")
+    if len(numbers) > MAX_OPEN or not all(one.isascii() and one.isdigit() and len(one) < 10 for one in numbers):
         raise bad_cursor()
-    return int(cursor)
+    starts = [int(one) for one in numbers]
+    if not cursor.startswith(_FROM):
+        return [version], starts[0]
+    if not all(one in state.versions for one in starts):
+        raise bad_cursor()
+    return starts, None
+
+
+def _following(shown: list[int], starts: list[int]) -> str | None:
+    """The cursor of the next page: where it starts, or, of too many branches to be named, the last number shown."""
+    if len(starts) > MAX_OPEN:
+        return str(shown[-1])
+    return _FROM + ".".join(map(str, starts)) if starts else None

@@ -6,7 +6,7 @@ data set (`training_data.NAME`), the `code`, and the `artifact` with all that wa
 made with other parameters, data or code than the merged ones is a conflict too: give the one that was trained anew.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from typing import Any
@@ -85,18 +85,21 @@ def ancestors(state: ModelState, number: int) -> set[int]:
     return seen
 
 
-def older(state: ModelState, number: int, below: int) -> Iterator[int]:
-    """The version and all that it comes from, the newest first, those numbered under `below`. A parent's number is
-    always lower than its child's, so that no more is walked than is asked for."""
-    wanted, seen = [-number], {number}
-    while wanted:
+def older(state: ModelState, starts: Iterable[int], size: int, below: int | None = None) -> tuple[list[int], list[int]]:
+    """Some versions and all that they come from, the newest first, at most `size` of those numbered under `below`; and
+    where to start from for what follows. A parent's number is always lower than its child's, so that no more is walked
+    than is asked for."""
+    wanted = sorted({-number for number in starts})
+    seen, shown = {-number for number in wanted}, list[int]()
+    while wanted and len(shown) < size:
         one = -heappop(wanted)
-        if one < below:
-            yield one
+        if below is None or one < below:
+            shown.append(one)
         for parent in state.versions[one].registered.parents:
             if parent not in seen:
                 seen.add(parent)
                 heappush(wanted, -parent)
+    return shown, sorted((-number for number in wanted), reverse=True)
 
 
 def _need_head(state: ModelState, command: MergeBranch) -> None:

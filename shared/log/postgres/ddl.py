@@ -1,6 +1,7 @@
 """The SQL that creates what a service keeps, from its declared tables. Pure."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 from hashlib import blake2b
 
 from shared.log.tables import ColumnType, Table
@@ -20,6 +21,7 @@ RECORD_COLUMNS = """topic text COLLATE "C" NOT NULL, "offset" bigint NOT NULL, k
     headers bytea NOT NULL, value bytea NOT NULL, recorded timestamptz NOT NULL"""
 
 
+@lru_cache(maxsize=4_096)
 def quoted(name: str) -> str:
     """An identifier as SQL."""
     return '"' + name.replace('"', '""') + '"'

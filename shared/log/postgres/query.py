@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from shared.log.postgres.ddl import SQL_TYPES, quoted, view_name
-from shared.log.postgres.values import clean, clean_all
+from shared.log.postgres.values import array_number, array_text, clean, clean_all
 from shared.log.tables import Comparison, Each, Query, Table, Where
 
 
@@ -19,7 +19,11 @@ class _Parameters:
         if not many:
             self.values.append(clean(value))
             return f"${len(self.values)}::{kind}"
-        self.values.append(clean_all(kind, [item for item in value if item is not None]))
+        items = clean_all(kind, [item for item in value if item is not None])
+        if kind in ("text", "bigint"):
+            self.values.append(array_text(items) if kind == "text" else array_number(items))
+            return f"${len(self.values)}::text::{kind}[]"
+        self.values.append(items)
         return f"${len(self.values)}::{'text[]::' if kind == 'jsonb' else ''}{kind}[]"
 
 
@@ -44,6 +48,8 @@ def select_sql(schema: str, table: Table, query: Query) -> tuple[str, list[Any]]
     if not groups:
         return f"SELECT {columns} FROM {source}{where} ORDER BY {ordered} LIMIT {int(query.limit)}", parameters.values
     found = f"SELECT * FROM {source}{where} ORDER BY {ordered} LIMIT {int(query.limit)}"
+    if query.apart:
+        found = _apart(source, conditions, ordered, quoted(query.apart), query.limit)
     asked = f"SELECT {columns} FROM {groups}, LATERAL ({found}) AS found ORDER BY g.place, h.turn, {ordered}"
     return asked, parameters.values
 
@@ -64,6 +70,15 @@ def _groups(parameters: _Parameters, each: Each) -> str:
         f"unnest({', '.join(arrays)}) WITH ORDINALITY AS g({_names(each.terms)}place),"
         f" (VALUES {listed}) AS h({_names(terms)}turn)"
     )
+
+
+def _apart(source: str, conditions: Sequence[str], ordered: str, column: str, limit: int) -> str:
+    """The first row of each value of a column: the first of all, and each time the first behind the last one's value.
+    PostgreSQL wiki, "Loose indexscan"."""
+    first = f"SELECT * FROM {source} WHERE {' AND '.join(conditions)}"
+    one = f"ORDER BY {ordered} LIMIT 1"
+    following = f"SELECT one.* FROM step, LATERAL ({first} AND {column} > step.{column} {one}) AS one"
+    return f"WITH RECURSIVE step AS (({first} {one}) UNION ALL {following}) SELECT * FROM step LIMIT {int(limit)}"
 
 
 def _names(terms: Sequence[Any]) -> str:

@@ -14,7 +14,7 @@ from shared.log.postgres.letters import Letters
 from shared.log.postgres.query import get_sql, select_sql
 from shared.log.postgres.streams import Streams
 from shared.log.postgres.transaction import Written
-from shared.log.postgres.values import clean
+from shared.log.postgres.values import array_number, array_text, clean
 from shared.log.store import Claim, Fenced, IdempotencyRecord, InFlight
 from shared.log.tables import Change, Delete, DuplicateKey, Insert, Put, Query, Row, Table
 
@@ -78,27 +78,27 @@ WHERE c.consumer = $1 AND c.topic = n.topic AND c.partition = n.partition AND c.
     async def heads(self, consumer: str, subjects: Sequence[str]) -> dict[str, int]:
         asked = {clean(subject): subject for subject in subjects}
         rows = await self._connection.fetch(
-            f"SELECT subject, sequence FROM {self._sql}.heads WHERE consumer = $1 AND subject = ANY($2::text[])",
+            f"SELECT subject, sequence FROM {self._sql}.heads WHERE consumer = $1 AND subject = ANY($2::text::text[])",
             consumer,
-            list(asked),
+            array_text(list(asked)),
         )
         return {asked[row["subject"]]: row["sequence"] for row in rows}
 
     async def set_heads(self, consumer: str, heads: dict[str, int]) -> None:
         kept = {clean(subject): sequence for subject, sequence in sorted(heads.items())}
         await self._connection.execute(
-            f"INSERT INTO {self._sql}.heads SELECT $1, * FROM unnest($2::text[], $3::bigint[])"
+            f"INSERT INTO {self._sql}.heads SELECT $1, * FROM unnest($2::text::text[], $3::text::bigint[])"
             " ON CONFLICT (consumer, subject) DO UPDATE SET sequence = excluded.sequence",
             consumer,
-            list(kept),
-            list(kept.values()),
+            array_text(list(kept)),
+            array_number(kept.values()),
         )
 
     async def mark_seen(self, consumer: str, event_ids: Sequence[str]) -> None:
         if event_ids:
             await self._connection.execute(
-                f"INSERT INTO {self._sql}.seen (event_id) SELECT unnest($1::text[]) ON CONFLICT DO NOTHING",
-                sorted(map(clean, event_ids)),
+                f"INSERT INTO {self._sql}.seen (event_id) SELECT unnest($1::text::text[]) ON CONFLICT DO NOTHING",
+                array_text(sorted(map(clean, event_ids))),
             )
             self.marked += len(event_ids)
 

@@ -105,6 +105,12 @@ def test_names_are_text_and_nothing_else():
     assert '"];' not in flowchart.replace('"]:::', "")
 
 
+def test_what_no_xml_may_hold_shows_as_such():
+    name = "bell\a\x1f\uffff"
+    root = ElementTree.fromstring(svg.render(picture({"nodes": [node("goal", name)], "edges": []}, [], 5), name))
+    assert root.findtext(f"{SVG}title") == "bell\ufffd\ufffd\ufffd"
+
+
 def test_an_empty_picture_is_a_picture():
     assert ElementTree.fromstring(svg.render(Picture((), ()), "x")).tag == f"{SVG}svg"
     assert mermaid.render(Picture((), ())).startswith(b"flowchart RL")

@@ -1,6 +1,6 @@
 """Drift against SciPy, computed there from the values and here from the windows' states."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import numpy as np
 import pyarrow as pa
@@ -113,13 +113,31 @@ def test_groups_of_continuous_features_are_tenths_of_the_reference(kind: str) ->
 
 @given(st.lists(st.integers(0, 50), min_size=384, max_size=384).filter(any))
 @settings(max_examples=50, deadline=None)
-def test_groups_cover_all_cells_and_none_is_empty_in_the_reference(counts: list[int]) -> None:
+def test_groups_cover_all_cells_and_a_cell_of_a_tenth_is_one_by_itself(counts: list[int]) -> None:
     cells = np.array(counts)
     starts = group_starts(cells)
-    assert starts[0] == 0
-    assert len(starts) <= GROUPS
-    assert (np.add.reduceat(cells, starts) > 0).all()
+    assert starts == sorted({0, *starts})
+    heavy = [cell for cell, count in enumerate(counts) if count * GROUPS >= sum(counts)]
+    assert all(cell in starts and (cell + 1 in starts or cell == len(counts) - 1) for cell in heavy)
+    assert len(starts) <= GROUPS + 2 * len(heavy)
+    ends = [*starts[1:], len(counts)]
+    alone = [start for start, end in zip(starts, ends, strict=True) if start in heavy and end == start + 1]
+    assert alone == heavy
     assert psi(np.add.reduceat(cells, starts), np.add.reduceat(cells, starts)) == 0
+
+
+@pytest.mark.parametrize("moved", [7.75, 7.55, -1e9, 1e300])
+def test_a_constant_that_became_another_has_drifted(moved: float) -> None:
+    found = compared(np.full(500, moved), np.full(400, 7.25))
+    assert Rule().reached(replace(found, adjusted_p_value=found.p_value)) is not None
+    assert found.ks == 1.0
+
+
+def test_what_lies_beside_zero_is_no_zero() -> None:
+    """Most of the reference is 0: values just below it, which it never had, are a group of their own."""
+    rng = np.random.default_rng(4)
+    reference = np.where(rng.random(2_000) < 0.8, 0.0, rng.exponential(1.0, 2_000))
+    assert compared(np.where(rng.random(2_000) < 0.5, -0.5, reference), reference).psi > 1
 
 
 counts_of = st.lists(st.integers(0, 400), min_size=2, max_size=12)

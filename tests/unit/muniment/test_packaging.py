@@ -9,11 +9,19 @@ import joblib
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.cluster import KMeans
 from sklearn.compose import ColumnTransformer
-from sklearn.ensemble import GradientBoostingClassifier, HistGradientBoostingClassifier, RandomForestRegressor
-from sklearn.linear_model import LogisticRegression
+from sklearn.decomposition import PCA
+from sklearn.ensemble import (
+    GradientBoostingClassifier,
+    HistGradientBoostingClassifier,
+    IsolationForest,
+    RandomForestRegressor,
+)
+from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sklearn.tree import DecisionTreeClassifier
 from skops import io as skops
 
 from muniment.packaging import Bundle, CannotPackage, NotABundle, Options, package
@@ -73,6 +81,30 @@ def test_a_plain_matrix_a_regression_and_several_classes() -> None:
     several = made(LogisticRegression(max_iter=500).fit(TABLE[NUMBERS], TABLE["hour"] // 7))
     names = [one["name"] for one in several.bundle.json("signature.json")["outputs"]]
     assert (several.bundle.manifest["classes"], len(names)) == (["0", "1", "2", "3"], 5)
+
+
+def test_several_targets_clusters_and_outliers() -> None:
+    numbers, targets = TABLE[NUMBERS], TABLE[NUMBERS].to_numpy() @ np.array([[1.0, 2.0], [0.5, 1.0]])
+    several = made(LinearRegression().fit(numbers, targets), numbers)
+    assert [one["name"] for one in several.bundle.json("signature.json")["outputs"]] == ["prediction_0", "prediction_1"]
+    numbers = numbers.round().astype(float)  # the same as float32
+    for estimator in (KMeans(3, n_init=1, random_state=1), IsolationForest(n_estimators=5, random_state=1)):
+        found = made(estimator.fit(numbers), numbers)
+        [output] = found.bundle.json("signature.json")["outputs"]
+        assert (output, found.bundle.manifest["task"]) == ({"name": "label", "type": "long"}, None)
+        assert found.conversion["max_difference"] == 0
+
+
+def test_what_answers_nothing_or_of_several_targets_is_refused_in_words() -> None:
+    with pytest.raises(CannotPackage, match="This int is no estimator"):
+        made(3)
+    with pytest.raises(CannotPackage, match="This LogisticRegression is not fitted"):
+        made(LogisticRegression(), TABLE[NUMBERS])
+    with pytest.raises(CannotPackage, match="This PCA answers nothing"):
+        made(PCA(1).fit(TABLE[NUMBERS]), TABLE[NUMBERS])
+    targets = np.column_stack([LATE, 1 - LATE])
+    with pytest.raises(CannotPackage, match="several targets at once"):
+        made(DecisionTreeClassifier(max_depth=2).fit(TABLE[NUMBERS], targets), TABLE[NUMBERS])
 
 
 def test_too_far_from_its_original_is_refused_and_a_stated_tolerance_stays_on_record() -> None:

@@ -160,6 +160,27 @@ def test_a_merge_is_the_same_from_either_side_where_nothing_conflicts(base: Any,
 
 def test_a_history_is_walked_from_the_newest_and_no_further_than_asked() -> None:
     state = branched(BASE, OURS, THEIRS, version(4, "main", 2, 3))
-    assert list(merging.older(state, 4, 5)) == [4, 3, 2, 1]
-    assert list(merging.older(state, 4, 3)) == [2, 1]
-    assert list(merging.older(state, 3, 4)) == [3, 1]
+    assert merging.older(state, [4], 9) == ([4, 3, 2, 1], [])
+    assert merging.older(state, [4], 9, 3) == ([2, 1], [])
+    assert merging.older(state, [4], 1) == ([4], [3, 2])
+
+
+@given(st.lists(st.sets(st.integers(1, 20), max_size=2), max_size=20), st.integers(1, 4))
+def test_a_history_page_by_page_is_the_whole_history(parents: list[set[int]], size: int) -> None:
+    """Each page goes on where the one before ended, however the branches lie."""
+    said = [sorted(one for one in named if one < number) for number, named in enumerate(parents, 2)]
+    state = branched(BASE, *(version(number, "main", *mine) for number, mine in enumerate(said, 2)))
+    whole, end = merging.older(state, [state.last], 100)
+    ancestors, reached = {state.last}, [state.last]
+    while reached:
+        new = set(state.versions[reached.pop()].registered.parents) - ancestors
+        ancestors |= new
+        reached += new
+    assert (whole, end) == (sorted(ancestors, reverse=True), [])
+    paged: list[int] = []
+    starts = [state.last]
+    while starts:
+        shown, starts = merging.older(state, starts, size)
+        assert merging.older(state, [state.last], size, (paged or [state.last + 1])[-1])[0] == shown
+        paged += shown
+    assert paged == whole

@@ -1,6 +1,5 @@
 """Issuing reports: their bytes are kept, and their digests go on record."""
 
-from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Depends
@@ -14,6 +13,7 @@ from shared.runtime.http import Call, writing
 from shared.runtime.identity import Role
 from shared.runtime.responses import Answer
 from shared.runtime.service import Service
+from shared.runtime.times import Instant
 
 
 class IssueRequest(BaseModel):
@@ -21,8 +21,8 @@ class IssueRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    at: datetime | None = None
-    known_at: datetime | None = None
+    at: Instant | None = None
+    known_at: Instant | None = None
     formats: list[Format] = Field(default_factory=lambda: list(FORMATS), min_length=1, max_length=3)
     reason: str = Field(default="", max_length=2_000)
 

@@ -3,7 +3,8 @@
 import math
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
-from html import escape
+
+from services.audit.drawing.markup import escaped
 
 WIDTH = 680.0
 LEFT, RIGHT, TOP = 52.0, 14.0, 26.0
@@ -18,7 +19,7 @@ def drawing(height: float, elements: Iterable[str], label: str) -> str:
     """A whole SVG document. `label` says for those who cannot see it what it shows."""
     head = (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {f(WIDTH)} {f(height)}" role="img" '
-        f'aria-label="{escape(label)}" font-family="{FONT}" font-size="11">'
+        f'aria-label="{escaped(label)}" font-family="{FONT}" font-size="11">'
     )
     return head + "".join(elements) + "</svg>"
 
@@ -34,7 +35,7 @@ def text(
     """Words at a place; `halo`: with a white rim, to lie under the same words where lines cross them."""
     extra = f' font-size="{f(size)}"' if size else ""
     extra += ' stroke="#ffffff" stroke-width="3" stroke-linejoin="round" aria-hidden="true"' if halo else ""
-    return f'<text x="{f(x)}" y="{f(y)}" text-anchor="{anchor}" fill="{colour}"{extra}>{escape(words)}</text>'
+    return f'<text x="{f(x)}" y="{f(y)}" text-anchor="{anchor}" fill="{colour}"{extra}>{escaped(words)}</text>'
 
 
 def line(x1: float, y1: float, x2: float, y2: float, colour: str = GRID, *, width: float = 1, dash: str = "") -> str:

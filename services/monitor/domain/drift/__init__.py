@@ -9,12 +9,13 @@ from dataclasses import dataclass, replace
 from services.monitor.domain.bins import Bins
 from services.monitor.domain.drift.categories import categorical
 from services.monitor.domain.drift.found import FeatureDrift, Rule
+from services.monitor.domain.drift.groups import Group, groups
 from services.monitor.domain.drift.numbers import numbers_of, numeric
 from services.monitor.domain.figures import figure
 from services.monitor.domain.sketch import Sketch
 from services.monitor.domain.statistics import adjusted
 
-__all__ = ["Base", "FeatureDrift", "Rule", "drift"]
+__all__ = ["Base", "FeatureDrift", "Group", "Rule", "drift", "groups"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,8 +25,7 @@ def categorical(name: str, now: Categories, base: Categories) -> FeatureDrift | 
 def category_groups(now: Categories, base: Categories) -> tuple[Counts, Counts, int]:
     """(counts now, counts of the base, rows of categories new to the base) over the base's most frequent categories,
     its others, and those new to it."""
-    named = {**base.declared, **base.counts}
-    ranked = sorted(named, key=lambda name: (-named[name], name))
+    named, ranked = {**base.declared, **base.counts}, _ranked(base)
     here = {**now.declared, **now.counts}
     top = ranked[:NAMED_GROUPS]
     mine = [here.get(name, 0) for name in top]
@@ -38,3 +37,13 @@ def category_groups(now: Categories, base: Categories) -> tuple[Counts, Counts, 
     mine += [others, unknown]
     its += [base.known - sum(its), 0]
     return np.array(mine, np.int64), np.array(its, np.int64), unknown
+
+
+def top_of(base: Categories) -> list[str]:
+    """The values that are groups of their own, in the groups' order."""
+    return _ranked(base)[:NAMED_GROUPS]
+
+
+def _ranked(base: Categories) -> list[str]:
+    named = {**base.declared, **base.counts}
+    return sorted(named, key=lambda name: (-named[name], name))

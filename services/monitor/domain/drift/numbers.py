@@ -22,6 +22,9 @@ from services.monitor.domain.statistics import (
 )
 from services.monitor.domain.sums import mean_and_deviation
 
+_SINGLE = slice(TAIL - 4, TAIL + INNER + 4)
+"""The cells as wide as inner ones."""
+
 GROUPS = 10
 """Groups of about equal parts of the base, in which numbers' PSI, Jensen-Shannon distance and chi-square are taken."""
 
@@ -53,11 +56,26 @@ class Column:
 
     def deviation(self) -> float:
         """The standard deviation of all values; NaN without values."""
-        if not self.count:
-            return math.nan
+        return self.mean_and_deviation()[1] if self.count else math.nan
+
+    def mean_and_deviation(self) -> tuple[float, float]:
+        """Of all values, of which there must be some."""
         sums = self.numbers.sums[self.place].tolist()
-        _, deviation = mean_and_deviation(self.count, sums, self.grid.low, self.grid.scale)
-        return deviation
+        return mean_and_deviation(self.count, sums, self.grid.low, self.grid.scale)
+
+    def cell_bounds(self) -> tuple[Floats, Floats]:
+        """(least, most) that a value of each cell can be; the same where a cell holds one whole number."""
+        low, high = self.bounds
+        edges = self.grid.edges
+        lows, highs = np.clip(edges[:-1], low, high), np.clip(edges[1:], low, high)
+        if self.single:
+            lows[_SINGLE] = highs[_SINGLE] = edges[:-1][_SINGLE] + 0.5
+        return lows, highs
+
+
+def columns_in(numbers: Numbers, bins: Bins | None) -> list[tuple[str, Column]]:
+    """Every column by name. `bins` None: they are outputs."""
+    return [(name, _column(numbers, place, bins)) for place, name in enumerate(numbers.names)]
 
 
 def numbers_of(
@@ -80,10 +98,8 @@ def _column(numbers: Numbers, place: int, bins: Bins | None) -> Column:
 
 def numeric(name: str, now: Column, base: Column) -> FeatureDrift | None:
     """All that is told of a number; None where a side has no rows."""
-    cells = base.cells if base.grid == now.grid else _moved(base, now.grid)
-    starts = group_starts(cells) if base.count else [0]
-    mine = Side(np.add.reduceat(now.cells, starts), now.count, now.missing)
-    its = Side(np.add.reduceat(cells, starts), base.count, base.missing)
+    _, groups, base_groups = number_groups(now, base)
+    mine, its = Side(groups, now.count, now.missing), Side(base_groups, base.count, base.missing)
     if not mine.rows or not its.rows:
         return None
     absences = chi_square(np.array([now.missing, now.count]), np.array([base.missing, base.count]))
@@ -129,7 +145,7 @@ def cumulated(now: Column, base: Column) -> tuple[Cumulated, Cumulated]:
     single = np.zeros(len(edges) - 1, np.bool_)
     same = now.grid == base.grid
     if now.single and base.single and same:
-        single[TAIL - 4 : TAIL + INNER + 4] = True
+        single[_SINGLE] = True
     if low == high == base_low == base_high:
         single[:] = True
     share = np.concatenate([[0.0], np.cumsum(now.cells) / now.count])
@@ -162,14 +178,24 @@ def _moved(column: Column, grid: Grid) -> Floats:
     return np.diff(_elsewhere(column, edges, np.zeros(0, np.bool_)).share) * column.count
 
 
+def number_groups(now: Column, base: Column) -> tuple[list[int], Counts, Counts]:
+    """(first cells, counts now, counts of the base) of the groups; a base counted in other cells is drawn out."""
+    cells = base.cells if base.grid == now.grid else _moved(base, now.grid)
+    starts = group_starts(cells) if base.count else [0]
+    return starts, np.add.reduceat(now.cells, starts), np.add.reduceat(cells, starts)
+
+
 def group_starts(cells: Counts) -> list[int]:
-    """The first cell of each of up to GROUPS runs of cells that hold about equal parts of the base."""
+    """The first cell of each of some GROUPS runs of cells that hold about equal parts of the base. A cell that alone
+    holds such a part is a group of its own, so that what lies beside a constant, or a zero, does not count as it."""
     upto = np.cumsum(cells)
     total, done = float(upto[-1]), 0.0
-    starts = [0]
+    starts = {0}
     for group in range(1, GROUPS):
         cut = int(np.searchsorted(upto, group * total / GROUPS)) + 1
         if cut < len(upto) and done < upto[cut - 1] < total:
-            starts.append(cut)
+            starts.add(cut)
             done = float(upto[cut - 1])
-    return starts
+    for cell in np.flatnonzero(cells * GROUPS >= total).tolist() if total else ():
+        starts |= {cell, min(cell + 1, len(cells) - 1)}
+    return sorted(starts)

@@ -7,6 +7,7 @@ from typing import Any
 from services.registry.api.known import ever
 from services.registry.api.mlflow.entities import STAGES, Json, model_row, version_row
 from services.registry.api.mlflow.filters import IS_PROMPT, Comparison, conditions, order, parse
+from services.registry.api.mlflow.tagged import narrowed
 from services.registry.domain.marks import MAX_TAGS
 from shared.log.tables import Each, Query, Row, Where, enough, equal
 from shared.runtime.paging import cursor_text, cursor_values
@@ -82,6 +83,10 @@ async def _found(
     needed = [name.removeprefix("-") for name in query.order]
     query = replace(query, columns=tuple(dict.fromkeys([*_SHOWN[query.table], *needed, *table.key])))
     found: list[tuple[Row, Mapping[str, str]]] = []
+    narrow = await narrowed(service, query, wanted)
+    if narrow is None:
+        return found, None
+    query = narrow
     scanned = 0
     by_row = any(one.tag or one.key == "source_path" for one in wanted)
     chunk = CHUNK if by_row else min(enough(size + 1), CHUNK)

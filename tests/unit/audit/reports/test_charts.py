@@ -27,6 +27,10 @@ def test_a_chart_is_xml_and_escapes_what_it_writes():
     assert {"a <b> & c", "<limit>", "&"} <= set(texts(drawing))
 
 
+def test_a_chart_is_xml_whatever_its_names_hold():
+    assert "a\ufffd" in texts(lines("\x00", {"a\a": [(day(0), 1.0), (day(9), 2.0)]}, marks=[Mark(day(4), "\x1f")]))
+
+
 def test_higher_values_are_drawn_higher():
     drawing = lines("x", {"a": [(day(0), 1.0), (day(1), 5.0), (day(2), 3.0)]})
     path = next(one for one in ET.fromstring(drawing).iter(f"{SVG}path"))
