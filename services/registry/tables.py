@@ -218,6 +218,7 @@ TABLES: tuple[Table, ...] = (
         ("id",),
         {"id": "text", "kind": "text", "namespace": "text", "name": "text", "known": "json"},
         work=True,
+        stays=True,
     ),
     _table("decisions", ("name",), _DECISION, ("goal",)),
     _table("decision_versions", ("name", "version"), _DECISION),

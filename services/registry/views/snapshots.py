@@ -8,5 +8,6 @@ TABLES: tuple[Table, ...] = (
         ("stream", "part"),
         {"stream": "text", "part": "integer", "body": "bytes"},
         work=True,
+        stays=True,
     ),
 )
