@@ -77,7 +77,7 @@ def drift_items(
     now: Sketch, bins: Bins, base: Base, rule: Rule, outputs: bool = False, with_groups: bool = False
 ) -> list[dict[str, Any]]:
     """One item per feature that both have."""
-    items = [_item(one, now, rule) for one in drift(now, bins, base, outputs)]
+    items = [_item(one, now, base.sketch, rule) for one in drift(now, bins, base, outputs)]
     if with_groups:
         found = groups(now, bins, base.sketch, base.bins, outputs)
         for item in items:
@@ -108,7 +108,7 @@ def integrity_items(found: Sequence[Check]) -> list[dict[str, Any]]:
     return [asdict(one) for one in found]
 
 
-def _item(one: FeatureDrift, now: Sketch, rule: Rule) -> dict[str, Any]:
+def _item(one: FeatureDrift, now: Sketch, base: Sketch, rule: Rule) -> dict[str, Any]:
     reached = rule.reached(one)
     item: dict[str, Any] = {
         **asdict(one),
@@ -119,5 +119,6 @@ def _item(one: FeatureDrift, now: Sketch, rule: Rule) -> dict[str, Any]:
         "reached_by": None if reached is None else reached[0],
     }
     if one.kind == "categorical":
-        item["new_values"] = [{"value": name, "rows": rows} for name, rows in new_values(now, one.feature)]
+        new = new_values(now, one.feature, base.categories[one.feature]) if one.new else []
+        item["new_values"] = [{"value": name, "rows": rows} for name, rows in new]
     return item

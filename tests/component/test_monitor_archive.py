@@ -237,6 +237,7 @@ async def test_bad_requests_are_told() -> None:
         url = "/v1/deployments/late/predictions"
         cases: list[tuple[str, dict[str, Any], int, str]] = [
             (url, {"from": "2013-04-01T00:00:00"}, 422, "time-without-zone"),
+            (url, {"from": "2013"}, 422, "invalid-request"),
             (url, {"min_output": 0.1, "output": "risk"}, 422, "unknown-output"),
             (url, {"cursor": "nonsense"}, 422, "bad-cursor"),
             (url, {"format": "parquet"}, 503, "too-many-exports"),

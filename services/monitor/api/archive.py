@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from datetime import datetime
 from time import monotonic
 from typing import Annotated, Any, Literal
 from urllib.parse import quote
@@ -29,7 +28,7 @@ from shared.runtime.openapi import also
 from shared.runtime.problems import Problem, not_found
 from shared.runtime.responses import Answer
 from shared.runtime.service import Service
-from shared.runtime.times import utc
+from shared.runtime.times import Instant, utc
 
 MEDIA = {"parquet": "application/vnd.apache.parquet", "ndjson": "application/x-ndjson"}
 _LIST = {"type": "object", "required": ["items", "next"]}
@@ -42,8 +41,8 @@ POLL_SECONDS = 0.05
 MAX_BLOCKS = 1_000_000
 _Text = Annotated[str | None, Query(max_length=500)]
 _Number = Annotated[float | None, Query(allow_inf_nan=False)]
-Since = Annotated[datetime | None, Query(alias="from", description="Made at or after this time (RFC 3339).")]
-Until = Annotated[datetime | None, Query(alias="to", description="Made before this time.")]
+Since = Annotated[Instant | None, Query(alias="from", description="Made at or after this time (RFC 3339).")]
+Until = Annotated[Instant | None, Query(alias="to", description="Made before this time.")]
 
 
 class RetentionBody(BaseModel):

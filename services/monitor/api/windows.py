@@ -1,6 +1,5 @@
 """How a deployment does: windows and experiments."""
 
-from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query
@@ -19,14 +18,14 @@ from shared.runtime.http import Call, reading
 from shared.runtime.problems import Problem
 from shared.runtime.responses import Answer
 from shared.runtime.service import Service
-from shared.runtime.times import utc
+from shared.runtime.times import Instant, utc
 
 VersionNumber = Annotated[int | None, Query(ge=1, le=2**31 - 1)]
-Since = Annotated[datetime | None, Query(alias="from", description="Windows that start at or after this time.")]
-Until = Annotated[datetime | None, Query(alias="to", description="Windows that start before this time.")]
+Since = Annotated[Instant | None, Query(alias="from", description="Windows that start at or after this time.")]
+Until = Annotated[Instant | None, Query(alias="to", description="Windows that start before this time.")]
 MAX_EXPERIMENTS = 100
 Limit = Annotated[int, Query(ge=1, le=1_000)]
-Cursor = Annotated[datetime | None, Query(description="`next` of the page before.")]
+Cursor = Annotated[Instant | None, Query(description="`next` of the page before.")]
 
 
 def add(router: APIRouter, service: Service) -> None:

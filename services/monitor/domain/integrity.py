@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from statistics import median
 
 from services.monitor.domain.bins import Bins
+from services.monitor.domain.categories import Categories
+from services.monitor.domain.drift.categories import category_groups
 from services.monitor.domain.figures import figure
 from services.monitor.domain.refusals import Refused
 from services.monitor.domain.sketch import Numbers, Sketch
@@ -108,8 +110,9 @@ def _categorical(sketch: Sketch, reference: Sketch, bins: Bins, limits: Limits) 
         base = reference.categories.get(name)
         usual = base.missing / max(base.known + base.missing, 1) if base is not None else 0.0
         found += _missing(name, now.missing, now.known + now.missing, usual, limits)
-        if name in bins and bins[name].declared and now.undeclared:
-            share = figure(now.undeclared / now.known)
+        *_, new = category_groups(now, base or Categories())
+        if name in bins and bins[name].declared and new:
+            share = figure(new / now.known)
             found.append(Check("new_categories", name, share, limits.new_categories, share >= limits.new_categories))
         alone = len(now.declared) + len(now.counts) == 1 and not now.other
         varied = base is None or len(base.declared) + len(base.counts) > 1
@@ -133,12 +136,14 @@ def _duplicates(sketch: Sketch, reference: Sketch, limits: Limits) -> list[Check
     return [Check("duplicates", "", share, at, share >= at)] if share else []
 
 
-def new_values(sketch: Sketch, name: str, most: int = 5) -> list[tuple[str, int]]:
-    """The most frequent categories that are not declared, with their rows (an upper bound where they were too many)."""
+def new_values(sketch: Sketch, name: str, base: Categories, most: int = 5) -> list[tuple[str, int]]:
+    """The most frequent categories that the base does not name, with their rows (an upper bound where they were too
+    many)."""
     now = sketch.categories[name]
-    found: Mapping[str, int] = dict(now.counts)
+    found: Mapping[str, int] = {**now.declared, **now.counts}
     if now.other and name in sketch.rows.text_names:
         column = sketch.rows.texts[:, sketch.rows.text_names.index(name)].tolist()
         seen = {value for value in column if value is not None and value not in now.declared}
         found = {**{value: now.estimate(value) for value in seen}, **found}
-    return sorted(found.items(), key=lambda pair: (-pair[1], pair[0]))[:most]
+    new = [(value, rows) for value, rows in found.items() if value not in base.declared and value not in base.counts]
+    return sorted(new, key=lambda pair: (-pair[1], pair[0]))[:most]

@@ -260,7 +260,22 @@ def test_rare_categories_are_one_group() -> None:
 def test_what_the_base_counted_without_names_is_not_new() -> None:
     few = sketch_of(pa.record_batch({"feature.c": [f"u{place}" for place in range(50)]}), {}, 10).categories["c"]
     groups, base_groups, new = category_groups(few, few)
-    assert (new, groups.tolist()) == (0, base_groups.tolist())
+    assert (new, groups.tolist()) == (None, base_groups.tolist())
+
+
+def test_whether_a_value_is_new_is_not_told_where_the_reference_has_too_many_to_name() -> None:
+    reference = [f"r{place}" for place in range(2_001)]
+    found = compared(pa.array([f"n{place}" for place in range(200)]), reference, "string")
+    assert found.new is None
+    assert found.psi < 0.1
+    assert compared(pa.array(reference[:1] * 200), reference, "string").new == 0.0
+
+
+def test_new_values_are_told_exactly_of_references_with_more_values_than_are_declared() -> None:
+    reference = [f"r{place}" for place in range(1_500)]
+    assert compared(pa.array([*reference, *(f"n{place}" for place in range(500))]), reference, "string").new == 0.25
+    assert compared(pa.array([f"n{place}" for place in range(1_200)]), reference, "string").new is None
+    assert compared(pa.array([f"n{place}" for place in range(1_200)]), ["r", "s"], "string").new == 1.0
 
 
 def test_a_feature_that_went_missing_has_drifted_and_one_that_came_back_too() -> None:

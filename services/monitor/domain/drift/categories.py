@@ -19,12 +19,15 @@ def categorical(name: str, now: Categories, base: Categories) -> FeatureDrift | 
     mine, its = Side(groups, now.known, now.missing), Side(base_groups, base.known, base.missing)
     if not mine.rows or not its.rows:
         return None
-    return compared(name, "categorical", mine, its, new=figure(new / now.known) if now.known else None)
+    return compared(
+        name, "categorical", mine, its, new=None if new is None or not now.known else figure(new / now.known)
+    )
 
 
-def category_groups(now: Categories, base: Categories) -> tuple[Counts, Counts, int]:
+def category_groups(now: Categories, base: Categories) -> tuple[Counts, Counts, int | None]:
     """(counts now, counts of the base, rows of categories new to the base) over the base's most frequent categories,
-    its others, and those new to it."""
+    its others, and those new to it. The rows are None where it cannot be told (see `_unsure`); what may be new counts
+    as others then."""
     named, ranked = {**base.declared, **base.counts}, _ranked(base)
     here = {**now.declared, **now.counts}
     top = ranked[:NAMED_GROUPS]
@@ -32,11 +35,16 @@ def category_groups(now: Categories, base: Categories) -> tuple[Counts, Counts, 
     its = [named[name] for name in top]
     others = sum(here.get(name, 0) for name in ranked[NAMED_GROUPS:])
     unknown = now.known - sum(mine) - others
-    if base.other:  # what the base counted without names may be what is not found among its names
-        others, unknown = others + unknown, 0
-    mine += [others, unknown]
+    unsure = unknown > 0 and _unsure(now, base)
+    mine += [others + unknown, 0] if unsure else [others, unknown]
     its += [base.known - sum(its), 0]
-    return np.array(mine, np.int64), np.array(its, np.int64), unknown
+    return np.array(mine, np.int64), np.array(its, np.int64), None if unsure else unknown
+
+
+def _unsure(now: Categories, base: Categories) -> bool:
+    """Whether rows of values that the base has no name for may be known to it all the same: it counted some without
+    names, or one of its names is not found here, where some are without names."""
+    return base.other > 0 or (now.other > 0 and not base.counts.keys() <= now.counts.keys() | now.declared.keys())
 
 
 def top_of(base: Categories) -> list[str]:
