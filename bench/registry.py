@@ -1,22 +1,30 @@
-"""The registry over HTTP, on Kafka: versions registered against MLflow's `model-versions/create` on PostgreSQL,
-OpenLineage events against Marquez (both as seen on such a machine: 240/s with 4 workers, 98/s), and how a gate and a
-page of versions stand when there are many versions."""
+"""The registry over HTTP, on Kafka: versions registered against MLflow's `model-versions/create` on the same
+PostgreSQL, OpenLineage events against Marquez (as seen on such a machine: 98/s), and how a gate and a page of versions
+stand when there are many versions."""
 
 import asyncio
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
 from uuid import uuid4
 
 import httpx
 import orjson
 
 from bench.http_load import post, rate
-from bench.line import Line
+from bench.line import Line, middle
+from bench.peer import NotHad, installed
 from bench.stack import Stack
+from devstack.processes import NotReady
+from shared.log.postgres.connection import connect
 
 CONNECTIONS = 16
 SECONDS = 4.0
+ROUNDS = 3
 MLFLOW = 240
+PEER = "MLflow's server, 4 workers, same PostgreSQL"
 MARQUEZ = 98
 VERSIONS = 10_000
 BATCH = 100
@@ -26,23 +34,76 @@ PATH = "/api/2.0/mlflow"
 
 
 async def measure(stack: Stack) -> list[Line]:
-    ports = [stack.process(f"registry-{place}", ["-m", "services.registry", "api"]) for place in range(2)]
+    ours = [f"registry-{place}" for place in range(2)]
+    ports = [stack.process(name, ["-m", "services.registry", "api"]) for name in ours]
     stack.process("registry-worker", ["-m", "services.registry", "worker"])
-    registered = [await _registered(ports, _through_mlflow, "MLflow's API")]
-    registered.append(await _registered(ports, _native, "the native API"))
+    registered = await _beside_mlflow(stack, [*ours, "registry-worker"], ports)
     lineage = [await _lineage(ports, 1), await _lineage(ports, BATCH)]
     return [*registered, *lineage, *await _many(ports[0])]
 
 
-async def _registered(ports: list[int], request: Callable[[str], bytes], named: str) -> Line:
-    """Versions per second, each connection registering those of a model of its own."""
+async def _beside_mlflow(stack: Stack, ours: list[str], ports: list[int]) -> list[Line]:
+    """Versions per second, each connection registering those of a model of its own; MLflow's round by round in turn."""
+    named = f"{CONNECTIONS} models, {len(ports)} processes and a worker"
+    mine = await _requests(ports, _through_mlflow)
+    native = await _requests(ports, _native)
+    try:
+        theirs = await _requests([await _mlflow(stack)], _through_mlflow)
+    except NotHad as error:
+        seen = f"MLflow's {MLFLOW}/s, seen elsewhere ({error})"
+        rates = [("MLflow's API", await _together(mine)), ("the native API", await _together(native))]
+        return [Line(f"versions registered by {how}", one / MLFLOW, seen, 5, f"{one:,.0f}/s") for how, one in rates]
+    for requests in (mine, native, theirs):
+        await _together(requests)  # warm
+    lines: list[Line] = []
+    for how, requests in (("MLflow's API", mine), ("the native API", native)):
+        rounds = [(await _spent(stack, ours, requests), await _spent(stack, ["mlflow"], theirs)) for _ in range(ROUNDS)]
+        one, other = middle([(our.rate, its.rate) for our, its in rounds])
+        figures = f"{one:,.0f}/s against {other:,.0f}/s, {named}"
+        lines.append(Line(f"versions registered by {how}", one / other, PEER, 5, figures))
+        one, other = middle([(our.cpu, its.cpu) for our, its in rounds])
+        figures = f"{one * 1e3:.1f} ms of CPU against {other * 1e3:.1f} ms, without the servers that hold the data"
+        lines.append(Line(f"versions registered by {how}: by CPU", other / one, PEER, None, figures))
+    return lines
+
+
+async def _mlflow(stack: Stack) -> int:
+    """MLflow's server beside ours, on the same PostgreSQL in a database of its own. Raises NotHad."""
+    packages = [f"mlflow=={version('mlflow-skinny')}", "psycopg[binary]"]
+    python = await asyncio.to_thread(installed, "mlflow", packages)
+    server, _, _ = stack.settings.postgres.rpartition("/")
+    connection = await connect(stack.settings.postgres)
+    await connection.execute("CREATE DATABASE mlflow")
+    await connection.close()
+    served = [str(Path(__file__).parent / "peers" / "mlflow_serve.py")]
+    try:
+        more = {"BENCH_DSN": f"{server}/mlflow"}
+        return await asyncio.to_thread(stack.process, "mlflow", served, str(python), more, 180.0)
+    except NotReady as error:
+        raise NotHad(f"did not start: {error}") from error
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """Versions per second, and the seconds of CPU for each."""
+
+    rate: float
+    cpu: float
+
+
+async def _spent(stack: Stack, names: list[str], requests: list[tuple[int, bytes]]) -> Round:
+    before = sum(map(stack.cpu, names))
+    found = await _together(requests)
+    return Round(found, (sum(map(stack.cpu, names)) - before) / (found * SECONDS))
+
+
+async def _requests(ports: list[int], request: Callable[[str], bytes]) -> list[tuple[int, bytes]]:
+    """A request for each connection, with the port it goes to, and a new model for each."""
     names = [f"m-{uuid4().hex}" for _ in range(CONNECTIONS)]
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{ports[0]}") as client:
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{ports[0]}", timeout=60) as client:
         for name in names:
             (await client.post(f"{PATH}/registered-models/create", json={"name": name})).raise_for_status()
-    mine = await _together(ports, [request(name) for name in names])
-    figures = f"{mine:,.0f} versions/s, {CONNECTIONS} models, {len(ports)} processes and a worker"
-    return Line(f"versions registered by {named}", mine / MLFLOW, f"MLflow's {MLFLOW}/s", 5, figures)
+    return [(ports[place % len(ports)], request(name)) for place, name in enumerate(names)]
 
 
 def _through_mlflow(name: str) -> bytes:
@@ -61,11 +122,9 @@ def _native(name: str) -> bytes:
     return post(f"/v1/models/{name}/versions", orjson.dumps(body), "application/json")
 
 
-async def _together(ports: list[int], requests: list[bytes]) -> float:
+async def _together(requests: list[tuple[int, bytes]]) -> float:
     """Answers per second of all requests, each repeated on a connection of its own."""
-    shared = [(ports[place % len(ports)], request) for place, request in enumerate(requests)]
-    await asyncio.gather(*(rate(port, request, 1, SECONDS / 4) for port, request in shared))  # warm
-    return sum(await asyncio.gather(*(rate(port, request, 1, SECONDS) for port, request in shared)))
+    return sum(await asyncio.gather(*(rate(port, request, 1, SECONDS) for port, request in requests)))
 
 
 async def _lineage(ports: list[int], size: int) -> Line:

@@ -26,10 +26,15 @@ class Stack:
     closing: ExitStack
 
     def process(
-        self, name: str, arguments: Sequence[str], python: str = sys.executable, more: Mapping[str, str] | None = None
+        self,
+        name: str,
+        arguments: Sequence[str],
+        python: str = sys.executable,
+        more: Mapping[str, str] | None = None,
+        seconds: float = 60.0,
     ) -> int:
         """Start `python ARGUMENTS` with a port of its own in MUNIMENT_PORT, and with `more` in its environment; returns
-        the port once it listens."""
+        the port once it listens. Raises NotReady after `seconds`."""
         port = processes.free_port()
         environment = {key: value for key, value in os.environ.items() if not key.startswith("MUNIMENT_")}
         environment |= {
@@ -42,16 +47,17 @@ class Stack:
         environment |= more or {}
         self.closing.callback(processes.stop, self.folder, name)
         processes.launch(self.folder, name, [python, *arguments], env=environment)
-        processes.wait_for_port(self.folder, name, port)
+        processes.wait_for_port(self.folder, name, port, seconds)
         return port
 
     def cpu(self, name: str) -> float:
-        """Seconds of CPU that a process started here has used."""
+        """Seconds of CPU that a process started here has used, with the processes that it started."""
         pid = processes.running(self.folder, name)
         if pid is None:
             raise processes.NotReady(f"{name} has ended")
-        used = psutil.Process(pid).cpu_times()
-        return used.user + used.system
+        first = psutil.Process(pid)
+        used = [process.cpu_times() for process in (first, *first.children(recursive=True))]
+        return sum(times.user + times.system for times in used)
 
 
 @contextmanager

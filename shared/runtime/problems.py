@@ -42,4 +42,6 @@ def not_found(kind: str, name: str, existing: Iterable[str], fix: str | None = N
     nearby = get_close_matches(name, names, n=5, cutoff=0.4) or sorted(names)[:5]
     none = fix or f"No {kind} exists yet; create one, or wait for one just created by ?after=EVENT."
     hint = f"Did you mean {', '.join(nearby)}?" if nearby else none
+    if name in names:
+        hint = "It appeared this moment; ask again, or wait for what was just created by ?after=EVENT."
     raise Problem(404, f"unknown-{kind}", f"There is no {kind} '{name}'.", hint, nearby=nearby)

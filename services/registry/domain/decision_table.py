@@ -4,8 +4,10 @@ A test of a missing value (null) never applies, but for one that says `null`. Wh
 so in a closed gate, never in a demand that is left out.
 """
 
+import json
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import lru_cache
 from typing import Any
 
@@ -120,7 +122,11 @@ def _test(cell: str) -> tuple[Any, bool]:
 
 
 def _said(error: Exception) -> str:
-    return str(error).splitlines()[0][:200]
+    """What the engine says: it packs its sentence in JSON, with a trace of the stack behind it."""
+    said = (str(error).splitlines() or [""])[0]
+    with suppress(ValueError, TypeError, KeyError):
+        said = str(json.loads(said)["source"])
+    return said.rstrip(".")[:200] + "."
 
 
 def _bad(detail: str) -> Refused:

@@ -98,7 +98,10 @@ def _excepted(rule: Rule, stage: Stage, version: VersionState, seen: Seen, lapse
         return rule
     last = max(granted, key=lambda one: one.expires)
     lapses.append(last.expires)
-    reason = f"{last.actor} made an exception until {rules.instant(last.expires)}: {last.reason} It says: {rule.reason}"
+    why = last.reason.strip()
+    stop = "" if why.endswith((".", "!", "?")) else "."
+    until = rules.instant(last.expires)
+    reason = f"{last.actor} made an exception until {until}: {why}{stop} Without it: {rule.reason}"
     passed = {"passed": True, "reason": reason, "exception": last.id, "evidence": (*rule.evidence, last.id)}
     return rule.model_copy(update=passed)
 

@@ -65,9 +65,7 @@ def merged(state: ModelState, command: MergeBranch) -> ModelVersionRegistered:
     if command.given is None:
         conflicts += _untrained(found, sides, command)
     if conflicts:
-        named = ", ".join(one["item"] for one in conflicts)
-        detail = f"Both sides changed {named}: say in 'resolve' which wins, or give an artifact that was trained anew."
-        raise Refused("merge-conflicts", detail, base=base, conflicts=conflicts)
+        raise Refused("merge-conflicts", _told(conflicts), base=base, conflicts=conflicts)
     stated = Merged(ours=command.ours, theirs=command.theirs, base=base, won=won)
     version = _version(state, command, found, stated)
     return complete(state, version, (command.ours, command.theirs), command.reference_values, undigested=True)
@@ -178,6 +176,15 @@ def _untrained(found: Items, sides: Mapping[str, Items], command: MergeBranch) -
 def _recipe(items: Items) -> Items:
     """By what an artifact is made, without what is not said."""
     return {item: value for item, value in items.items() if item.startswith(_RECIPE) and value is not None}
+
+
+def _told(conflicts: list[dict[str, Any]]) -> str:
+    """The conflicts as a sentence, by their reasons."""
+    items: dict[str, list[str]] = {}
+    for one in conflicts:
+        items.setdefault(one["reason"], []).append(one["item"])
+    told = "; ".join(f"{', '.join(named)}: {reason}" for reason, named in items.items())
+    return f"{told}. Say in 'resolve' which wins, or give as 'trained' an artifact that was trained anew."
 
 
 def _conflict(item: str, before: Any, ours: Any, theirs: Any, reason: str) -> dict[str, Any]:

@@ -49,6 +49,7 @@ def conflicts(state: ModelState, command: models.MergeBranch) -> dict[str, str]:
         models.decide(state, command)
     assert (refused.value.code, refused.value.status) == ("merge-conflicts", 409)
     found: Any = refused.value.extra["conflicts"]
+    assert all(one["item"] in refused.value.detail and one["reason"] in refused.value.detail for one in found)
     return {one["item"]: one["reason"] for one in found}
 
 

@@ -197,6 +197,7 @@ def test_an_exception_lets_one_rule_pass_for_its_time_and_no_longer() -> None:
     said = story(YES, exception("evidence-quality"))
     gate = judged(STRICT, said)
     [excepted] = [rule for rule in gate.rules if rule.exception]
+    assert "UTC: storm. Without it: There is no" in excepted.reason
     assert (failed(gate), excepted.rule, gate.until) == ([], "evidence-quality", AT + 10 * DAY)
     assert "There is no evidence of quality yet" in excepted.reason
     assert failed(judged(STRICT, said, AT + 10 * DAY)) == ["evidence-quality"]

@@ -142,7 +142,7 @@ def test_names_are_known_however_they_are_written() -> None:
         *(("]5..10[", 5, False), ("]5..10[", 7, True), ("[5..10[", 10, False), ("]5..10]", 10, True)),
         *(("not([5..10])", 7, False), ("not(> 5)", 5, True), ("not(< 5, > 10)", 12, False), ("? > 5", 7, True)),
         *(('not("a", "b")', "c", True), ('"]5..10["', "]5..10[", True), ('not("a)")', "a)", False)),
-        *(("]x+1..9[", 5, None), ("]5", 5, None), ("not(null)", 3, True), ("]1..2[, 20", 20, True)),
+        *(("]x+1..9[", 5, None), ("]5", 5, None), ("(((", 5, None), ("not(null)", 3, True), ("]1..2[, 20", 20, True)),
         *(('@"2026-05-01"', 1777593600.0, True), ('< date and time("2026-05-01T00:00:00Z")', 1777593599.0, True)),
     ],
 )
@@ -150,7 +150,7 @@ def test_cells_say_what_feel_says(cell: str, value: object, holds: bool | None) 
     """None: it is refused when the policy is stated."""
     table = PolicyTable(inputs=(PolicyInput(name="params.x"),), rows=(PolicyRow(when={"params.x": cell}), PolicyRow()))
     if holds is None:
-        with pytest.raises(Refused, match="cannot be read"):
+        with pytest.raises(Refused, match=r"cannot be read: [^{}]+\.$"):
             check_table(table, ["params"])
         return
     check_table(table, ["params"])
