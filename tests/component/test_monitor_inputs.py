@@ -12,7 +12,7 @@ from shared.events.codec import decode
 from shared.events.monitor import DeploymentHeard, DeploymentSilent, DriftDetected, IntegrityBreached, WindowMeasured
 from shared.log.tables import Query
 from shared.runtime.rebuilding import rebuild
-from tests.component.monitor_story import AT, DAY, arrow, monitoring, table
+from tests.component.monitor_story import AT, DAY, arrow, body, monitoring, row, table
 from tests.support import System
 
 DRIFT = "/v1/deployments/late/drift"
@@ -75,6 +75,19 @@ async def test_columns_are_profiled_over_windows_and_groups_tell_how_drift_was_c
         assert [one["rows"] for one in item["groups"] if one["rest"] == "new"] == [400]
         assert sum(one["base_rows"] for one in item["groups"]) == 960
         assert "groups" not in (await drift(system))["items"][0]
+
+
+async def test_an_optional_input_may_lack_in_a_row_that_comes_alone() -> None:
+    async with monitoring() as system:
+        for rest in ({}, {"wind": None, "holiday": None}, {"wind": 3.5, "holiday": True}):
+            sent = body(row(features={"hour": 5, "carrier": "AA", **rest}))
+            assert (await system.client.post("/v1/predictions", json=sent)).status_code == 202
+        await system.settle()
+        told = (await system.client.get("/v1/deployments/late/integrity")).json()["items"]
+        assert [one for one in told if one["check"] == "schema"] == []
+        items = (await system.client.get("/v1/deployments/late/profile")).json()["items"]
+        kinds = {one["column"]: (one["kind"], one["rows"] - one["missing"]) for one in items}
+        assert (kinds["wind"], kinds["holiday"]) == (("numeric", 1), ("categorical", 1))
 
 
 async def test_the_champion_is_a_base_and_outputs_are_compared_with_it() -> None:

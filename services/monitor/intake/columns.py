@@ -51,7 +51,8 @@ def columns_of(
 
 
 def row_values(row: dict[str, Any], fields: Sequence[Field]) -> dict[str, Any] | None:
-    """The values of one row in the types of a signature; None where one does not fit, or there is no signature."""
+    """The values of one row in the types of a signature; None where one does not fit, or there is no signature. What is
+    missing has no name, save for doubles, since a column of nothing has the type of doubles for the log."""
     if not fields or len(row) > len(fields):
         return None
     values: dict[str, Any] = {}
@@ -64,10 +65,10 @@ def row_values(row: dict[str, Any], fields: Sequence[Field]) -> dict[str, Any] |
             values[field.name] = value
         elif _fault(value, field) is not None:
             return None
-        elif value is _ABSENT:
-            values[field.name] = None
-        else:
-            values[field.name] = float(value) if field.type == "double" and value is not None else value
+        elif field.type == "double":
+            values[field.name] = None if value is None or value is _ABSENT else float(value)
+        elif value is not None and value is not _ABSENT:
+            values[field.name] = value
     return values if found == len(row) else None
 
 
