@@ -13,7 +13,10 @@ from muniment.cli.options import NO, UNKNOWN, Actor, AsJson, Key, Url, connected
 
 app = typer.Typer(help="Policies of gates: show, change, what-if.", no_args_is_help=True)
 
-_DEMANDS = ("evidence", "evidence_days", "approvals", "approval_days", "flags", "conditions_met", "four_eyes")
+_DEMANDS = (
+    *("evidence", "evidence_days", "approvals", "approval_days", "flags", "conditions_met", "four_eyes"),
+    "goal_required",
+)
 Document = Annotated[Path, typer.Argument(help="JSON as in the API, or the XML of a DMN decision model.")]
 Stage = Annotated[str, typer.Option(help="staging or production; of a JSON document its own.")]
 
@@ -98,7 +101,8 @@ def _table(policy: dict[str, Any]) -> Table:
     inputs = [one["name"] for one in rules["inputs"]]
     title = f"{policy['stage']}, version {policy['version']} ({rules['hit']})"
     table = Table(*inputs, *demands, "note", title=title)
-    table.add_row(*("any" for _ in inputs), *(_cell(policy.get(name)) for name in demands), policy.get("comment") or "")
+    note = escape(policy.get("comment") or "")
+    table.add_row(*("any" for _ in inputs), *(_cell(policy.get(name)) for name in demands), note)
     for row in rules["rows"]:
         tests = [escape(row["when"].get(name, "-")) for name in inputs]
         table.add_row(*tests, *(_cell(row.get(name)) for name in demands), escape(row["annotation"]))

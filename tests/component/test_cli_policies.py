@@ -17,7 +17,7 @@ from tests.unit.registry.test_policy_dmn import DMN
 
 POLICY = {
     "stage": "production",
-    "comment": "standard 4.1",
+    "comment": "standard [/4.1]",
     "table": {
         "inputs": [{"name": "tier", "expression": "risk_tier"}],
         "rows": [
@@ -49,7 +49,7 @@ async def test_a_policy_is_tried_changed_and_shown_as_a_table(url: str, tmp_path
     changed = await run(url, "policy", "change", str(file), "--actor", "rita")
     assert "the policy for production adopted" in changed.stdout
     shown = (await run(url, "policy", "show", "production")).stdout
-    assert all(word in shown for word in ('"medium"', "security", "90", "scan it", "version 1"))
+    assert all(word in shown for word in ('"medium"', "security", "90", "scan it", "version 1", "goal_", "[/4.1]"))
     gate = await run(url, "gate", "late", "1")
     assert (gate.exit_code, "evidence-security" in gate.stdout) == (1, True)
     before = await run(url, "policy", "show", "production", "--version", "0", "--json")
