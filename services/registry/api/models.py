@@ -32,7 +32,8 @@ def _models(routes: APIRouter, service: Service) -> None:
 
     @routes.post("/v1/models", status_code=201)
     async def register_model(body: ModelBody, call: Annotated[Call, building]) -> JSONResponse:
-        """Register a model; `goal` names the goal that it serves, without which no production gate opens."""
+        """Register a model; `goal` names the goal that it serves, without which no production gate opens. A model that
+        was registered without one (by MLflow, in CI) says it later, once, by the same call."""
         context = call.context(body.at)
         said = body.model_dump(exclude={"name", "at", "owner"})
         model = ModelRegistered(model=body.name, owner=body.owner or call.caller.actor, **said)
@@ -40,7 +41,8 @@ def _models(routes: APIRouter, service: Service) -> None:
         async def work(unit: UnitOfWork) -> tuple[int, dict[str, Any]]:
             if body.goal is not None:
                 await need_goal(service, unit, body.goal)
-            command = models.RegisterModel(model)
+            policies = await policies_in(service, unit, body.name)
+            command = models.RegisterModel(model, event_id=context.event_id, policies=policies)
             return await stated(service, unit, models, f"model/{body.name}", command, context)
 
         return await call.in_unit(work)

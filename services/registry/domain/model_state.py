@@ -160,6 +160,8 @@ def version_of(state: ModelState, number: int) -> VersionState:
 def after(state: ModelState, fact: Payload, actor: str, event_id: str, at: datetime | None = None) -> ModelState:
     """The state once `actor` has stated `fact` in the event `event_id`, at `at` (None: not known yet)."""
     match fact:
+        case ModelRegistered() if state.registered is not None and state.retired is None:
+            return replace(state, registered=fact, event_id=event_id)
         case ModelRegistered():
             marks = Marks(fact.description, created=at, updated=at)
             return replace(state, registered=fact, event_id=event_id, marks=marks, retired=None)

@@ -7,7 +7,7 @@ from datetime import datetime
 from services.registry.domain import aliases, exempting, marks, merging, retiring
 from services.registry.domain.aliases import MoveAlias
 from services.registry.domain.exempting import Ease
-from services.registry.domain.frozen import register_once
+from services.registry.domain.frozen import already_registered, differences, register_once
 from services.registry.domain.gate import Policies, gate_changes
 from services.registry.domain.marks import ChangeTags, Describe, MoveStage
 from services.registry.domain.merging import MergeBranch
@@ -23,6 +23,8 @@ from shared.events.registry import (
     EvidenceRecorded,
     ModelRegistered,
     ModelVersionRegistered,
+    PolicyAdopted,
+    Stage,
 )
 
 __all__ = [
@@ -48,10 +50,12 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class RegisterModel:
-    """`tags`: set with it."""
+    """`tags`: set with it. `event_id` and `policies`: by which gates change where a model says its goal later."""
 
     model: ModelRegistered
     tags: Mapping[str, str] = field(default_factory=dict[str, str])
+    event_id: str = ""
+    policies: Policies = field(default_factory=dict[Stage, PolicyAdopted])
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,11 +158,28 @@ def _register(state: ModelState, command: RegisterModel) -> list[Payload]:
     name = command.model.model
     check_name("model", name)
     again = state.retired is not None
+    if not again and state.registered is not None and state.registered.goal is None and command.model.goal is not None:
+        return _goal(state, state.registered, command)
     stated = register_once(None if again else state.registered, command.model, "model", name)
     if not stated:
         return []
     fresh = after(state, command.model, command.model.owner, "")
     return [*stated, *marks.tagged(fresh, name, None, command.tags)]
+
+
+def _goal(state: ModelState, registered: ModelRegistered, command: RegisterModel) -> list[Payload]:
+    """A model that served no goal (MLflow knows none) may say which, once, and its gates follow. What is left out
+    stays; anything else said otherwise is refused."""
+    given = command.model
+    fact = registered.model_copy(update={"goal": given.goal, "description": state.marks.description})
+    said = given.model_dump(exclude_defaults=True)
+    if changed := {name: both for name, both in differences(fact, given).items() if name in said}:
+        already_registered("model", given.model, changed)
+    then = after(state, fact, registered.owner, command.event_id)
+    return [
+        fact,
+        *(change for number in sorted(then.versions) for change in gate_changes(command.policies, then, number)),
+    ]
 
 
 def _version(state: ModelState, command: RegisterVersion) -> list[Payload]:

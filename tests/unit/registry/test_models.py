@@ -154,3 +154,20 @@ def test_folding_events_is_folding_facts(facts: list[Payload]) -> None:
         event = Event(f"event-{place}", "/muniment/registry", "model/m", AT, place + 1, actor, fact)
         state = models.evolve(state, event)
     assert state == state_of(*said)
+
+
+def test_a_model_without_a_goal_says_it_once_and_its_gates_follow() -> None:
+    none = MODEL.model_copy(update={"goal": None, "risk_tier": "high", "technique": "trees"})
+    state = state_of((none, "dan"), *OPEN[1:])
+    command = models.RegisterModel(MODEL, event_id="e", policies=policies.DEFAULTS)
+    fact, *changes = models.decide(state, command)
+    assert fact == none.model_copy(update={"goal": "g"})
+    assert {(one.stage, one.allowed) for one in changes if isinstance(one, GateChanged)} >= {("production", True)}
+    then = after(state, fact, "dan", "e", AT)
+    assert (then.marks, len(then.versions)) == (state.marks, 1)
+    assert models.decide(then, models.RegisterModel(none.model_copy(update={"goal": "g"}))) == []
+    for other in (MODEL.model_copy(update={"owner": "eve"}), MODEL.model_copy(update={"technique": "nets"})):
+        with pytest.raises(Refused, match="registered with another"):
+            models.decide(state, models.RegisterModel(other))
+    with pytest.raises(Refused, match="another goal"):
+        models.decide(then, models.RegisterModel(none.model_copy(update={"goal": "other"})))
