@@ -40,6 +40,7 @@ MAX_REFUSALS = 10_000
 """Windows of refusals that are added up, the newest first."""
 
 MICROSECOND = timedelta(microseconds=1)
+_LAST = datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +52,6 @@ class _Asked:
     span: Span
     sketch: Sketch
     known: Version | None
-
-
-_LAST = datetime.max.replace(tzinfo=UTC)
 
 
 def add(router: APIRouter, service: Service) -> None:
