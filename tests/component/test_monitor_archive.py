@@ -247,8 +247,9 @@ async def test_bad_requests_are_told() -> None:
         for path, query, status, code in cases:
             answer = await system.client.get(path, params=query)
             assert (answer.status_code, answer.json()["type"]) == (status, f"urn:muniment:problem:{code}"), path
-        answer = await system.client.put("/v1/deployments/late/retention", json={"days": -1})
-        assert answer.status_code == 422
+        for days in (-1, True, "5"):
+            answer = await system.client.put("/v1/deployments/late/retention", json={"days": days})
+            assert answer.status_code == 422
 
 
 async def test_versions_whose_columns_disagree_are_exported_one_by_one() -> None:

@@ -123,6 +123,7 @@ async def test_a_past_window_is_a_base() -> None:
         ("window:soon", 1, 422, "not-a-time"),
         ("window:2013-04-01T00:00:00", 1, 422, "time-without-zone"),
         ("window:2012-04-01T00:00:00Z", 1, 404, "unknown-window"),
+        ("window:9999-12-31T23:59:59.999999Z", 1, 404, "unknown-window"),
         ("champion", 2, 200, None),
         ("reference", 9, 200, None),
     ],

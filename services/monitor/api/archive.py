@@ -50,7 +50,9 @@ class RetentionBody(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    days: Annotated[int, Field(ge=0, le=MAX_DAYS, description="Days after a prediction was made; 0: for ever.")]
+    days: Annotated[
+        int, Field(strict=True, ge=0, le=MAX_DAYS, description="Days after a prediction was made; 0: for ever.")
+    ]
     reason: Annotated[str, Field(max_length=2_000)] = ""
 
 

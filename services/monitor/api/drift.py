@@ -40,6 +40,7 @@ MAX_REFUSALS = 10_000
 """Windows of refusals that are added up, the newest first."""
 
 MICROSECOND = timedelta(microseconds=1)
+_LAST = datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,10 +177,11 @@ async def _champion(figures: Reading, found: _Asked) -> Base | None:
 
 async def _window(figures: Reading, found: _Asked, start: datetime) -> Base:
     name = found.span.deployment
-    sketch = (await figures.total(Span(name, found.version, start, start + MICROSECOND))).get(found.version)
+    until = start + MICROSECOND if start < _LAST else None
+    sketch = (await figures.total(Span(name, found.version, start, until))).get(found.version)
     if sketch is None:
         starts = await figures.starts(name, found.version)
-        not_found("window", start.strftime("%Y-%m-%dT%H:%M:%SZ"), [f"{one:%Y-%m-%dT%H:%M:%SZ}" for one in starts])
+        not_found("window", start.isoformat().replace("+00:00", "Z"), [f"{one:%Y-%m-%dT%H:%M:%SZ}" for one in starts])
     return Base(sketch, found.known.bins if found.known is not None else {})
 
 

@@ -15,7 +15,9 @@ from shared.runtime.http import Call, reading
 from shared.runtime.server_sent import DISORDER, LastEventId, Places, Told, documented, missed, streamed
 from shared.runtime.service import Service
 
-_EVENTS = documented("WindowMeasured, DriftDetected, KpiBreached and OutcomesJoined, each as a structured CloudEvent.")
+_EVENTS = documented(
+    "WindowMeasured, DriftDetected, AlertRaised, OutcomesJoined and so on, each as a structured CloudEvent."
+)
 
 Deployment = Annotated[str | None, Query(max_length=200, description="Of this deployment alone.")]
 
