@@ -112,7 +112,8 @@ def _about(event: Event, model: str, version: int | None) -> Row:
 
 
 def _model(event: Event, model: ModelRegistered) -> Change:
-    return Put("models", _row(event, "model") | {"name": model.model, "updated_at": event.time, "retired": None})
+    named = {"name": model.model, "at": model.since or event.time, "updated_at": event.time, "retired": None}
+    return Put("models", _row(event, "model", "since") | named)
 
 
 def tag_start(value: str) -> str:

@@ -161,7 +161,7 @@ def after(state: ModelState, fact: Payload, actor: str, event_id: str, at: datet
     """The state once `actor` has stated `fact` in the event `event_id`, at `at` (None: not known yet)."""
     match fact:
         case ModelRegistered() if state.registered is not None and state.retired is None:
-            return replace(state, registered=fact, event_id=event_id)
+            return replace(state, registered=fact.model_copy(update={"since": None}), event_id=event_id)
         case ModelRegistered():
             marks = Marks(fact.description, created=at, updated=at)
             return replace(state, registered=fact, event_id=event_id, marks=marks, retired=None)

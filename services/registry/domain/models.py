@@ -177,7 +177,7 @@ def _goal(state: ModelState, registered: ModelRegistered, command: RegisterModel
         already_registered("model", given.model, changed)
     then = after(state, fact, registered.owner, command.event_id)
     return [
-        fact,
+        fact.model_copy(update={"since": state.marks.created}),
         *(change for number in sorted(then.versions) for change in gate_changes(command.policies, then, number)),
     ]
 

@@ -1,5 +1,6 @@
 """Facts about models and their versions, and the marks on them."""
 
+from datetime import datetime
 from typing import Any
 
 from shared.events.registry.parts import (
@@ -18,12 +19,15 @@ from shared.events.registry.parts import (
 
 
 class ModelRegistered(RegistryPayload):
+    """`since`: when the model was first registered, where this only says the goal that it had not."""
+
     model: str
     goal: str | None = None
     owner: str
     risk_tier: RiskTier = "medium"
     technique: str = ""
     description: str = ""
+    since: datetime | None = None
 
 
 class ReferenceSource(Part):

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from services.registry.domain import models, policies
 from services.registry.domain.gate import evaluate
 from services.registry.domain.model_state import ModelState, after, initial
+from services.registry.projection import project
 from shared.events.envelope import Event, Payload
 from shared.events.refusal import Refused
 from shared.events.registry import (
@@ -24,6 +25,7 @@ from shared.events.registry import (
     ModelVersionRegistered,
     Signature,
 )
+from shared.log.tables import Put
 
 AT = datetime(2013, 4, 1, tzinfo=UTC)
 MODEL = ModelRegistered(model="m", goal="g", owner="dan")
@@ -161,7 +163,7 @@ def test_a_model_without_a_goal_says_it_once_and_its_gates_follow() -> None:
     state = state_of((none, "dan"), *OPEN[1:])
     command = models.RegisterModel(MODEL, event_id="e", policies=policies.DEFAULTS)
     fact, *changes = models.decide(state, command)
-    assert fact == none.model_copy(update={"goal": "g"})
+    assert fact == none.model_copy(update={"goal": "g", "since": state.marks.created})
     assert {(one.stage, one.allowed) for one in changes if isinstance(one, GateChanged)} >= {("production", True)}
     then = after(state, fact, "dan", "e", AT)
     assert (then.marks, len(then.versions)) == (state.marks, 1)
@@ -171,3 +173,13 @@ def test_a_model_without_a_goal_says_it_once_and_its_gates_follow() -> None:
             models.decide(state, models.RegisterModel(other))
     with pytest.raises(Refused, match="another goal"):
         models.decide(then, models.RegisterModel(none.model_copy(update={"goal": "other"})))
+
+
+def test_a_goal_said_later_leaves_the_row_of_a_model_its_time() -> None:
+    later = Event("e2", "/muniment/registry", "model/m", AT.replace(year=2014), 2, "dan", MODEL)
+    [change] = project(later)
+    assert isinstance(change, Put)
+    assert (change.row["at"], change.row["updated_at"]) == (later.time, later.time)
+    [change] = project(replace(later, data=MODEL.model_copy(update={"since": AT})))
+    assert isinstance(change, Put)
+    assert (change.row["at"], change.row["updated_at"]) == (AT, later.time)
