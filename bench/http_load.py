@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -19,9 +20,13 @@ def post(path: str, body: bytes, media_type: str) -> bytes:
     return f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
 
 
+Request = bytes | Callable[[], bytes]
+"""A whole request, or what makes the next one."""
+
+
 @dataclass(slots=True)
 class _Round:
-    request: bytes
+    request: Request
     until: float
     answers: int = 0
     failure: str = ""
@@ -56,7 +61,8 @@ class _Connection(asyncio.Protocol):
 
     def _ask(self) -> None:
         self.asked = time.perf_counter()
-        self.transport.write(self.round.request)
+        request = self.round.request
+        self.transport.write(request if isinstance(request, bytes) else request())
 
     def data_received(self, data: bytes) -> None:
         self.held += data
@@ -85,12 +91,12 @@ class _Connection(asyncio.Protocol):
         self.over.set()
 
 
-async def rate(port: int, request: bytes, connections: int, seconds: float) -> float:
+async def rate(port: int, request: Request, connections: int, seconds: float) -> float:
     """Answers per second. Raises as `load`."""
     return (await load(port, request, connections, seconds)).rate
 
 
-async def load(port: int, request: bytes, connections: int, seconds: float) -> Load:
+async def load(port: int, request: Request, connections: int, seconds: float) -> Load:
     """The load of so many connections, until the last request sent within `seconds` has its answer. Raises Refused."""
     start = time.perf_counter()
     state = _Round(request, start + seconds)

@@ -4,7 +4,7 @@ stand when there are many versions."""
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -13,7 +13,7 @@ from uuid import uuid4
 import httpx
 import orjson
 
-from bench.http_load import post, rate
+from bench.http_load import Request, post, rate
 from bench.line import Line, middle
 from bench.peer import NotHad, installed
 from bench.stack import Stack
@@ -122,7 +122,7 @@ def _native(name: str) -> bytes:
     return post(f"/v1/models/{name}/versions", orjson.dumps(body), "application/json")
 
 
-async def _together(requests: list[tuple[int, bytes]]) -> float:
+async def _together(requests: Sequence[tuple[int, Request]]) -> float:
     """Answers per second of all requests, each repeated on a connection of its own."""
     return sum(await asyncio.gather(*(rate(port, request, 1, SECONDS) for port, request in requests)))
 
@@ -130,22 +130,16 @@ async def _together(requests: list[tuple[int, bytes]]) -> float:
 async def _lineage(ports: list[int], size: int) -> Line:
     """OpenLineage events per second, new ones each time: one per request, or as batches."""
     path = "/api/v1/lineage" if size == 1 else "/api/v1/lineage/batch"
-    until = time.perf_counter() + SECONDS
 
-    async def send(place: int) -> int:
-        sent = 0
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{ports[place % len(ports)]}", timeout=30) as client:
-            while time.perf_counter() < until:
-                events = [event(place) for _ in range(size)]
-                body = orjson.dumps(events[0] if size == 1 else events)
-                headers = {"Content-Type": "application/json"}
-                (await client.post(path, content=body, headers=headers)).raise_for_status()
-                sent += size
-        return sent
+    def of(place: int) -> Callable[[], bytes]:
+        def following() -> bytes:
+            events = [event(place) for _ in range(size)]
+            return post(path, orjson.dumps(events[0] if size == 1 else events), "application/json")
 
-    start = time.perf_counter()
-    taken = sum(await asyncio.gather(*(send(place) for place in range(CONNECTIONS))))
-    mine = taken / (time.perf_counter() - start)
+        return following
+
+    requests = [(ports[place % len(ports)], of(place)) for place in range(CONNECTIONS)]
+    mine = await _together(requests) * size
     named = "one by one" if size == 1 else f"in batches of {size}"
     return Line(f"OpenLineage events {named}", mine / MARQUEZ, f"Marquez's {MARQUEZ}/s", 20, f"{mine:,.0f} events/s")
 
