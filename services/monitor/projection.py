@@ -114,7 +114,7 @@ DIRTY = Table(
 WATERMARKS = Table(
     "watermarks",
     ("deployment", "topic", "partition"),
-    {"deployment": "text", **_SOURCE, "at": "timestamp", "heard": "timestamp"},
+    {"deployment": "text", **_SOURCE, "at": "timestamp", "heard": "timestamp", "since": "timestamp"},
 )
 MEASURED = Table(
     "measured_windows",

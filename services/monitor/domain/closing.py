@@ -56,11 +56,19 @@ class Closing:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """How far event time has come for a deployment in one partition, and when the log took its last prediction there;
+    """How far event time has come for a deployment in one partition: `at`. By the log's clock: `heard`, when it took
+    the last prediction there, and `since`, when it took the first by which the same windows are closed as by `at`.
     None: not known."""
 
     at: datetime
     heard: datetime | None
+    since: datetime | None
+
+    def further(self, then: "Mark", window_seconds: float, lateness_seconds: float) -> "Mark":
+        """This mark and one that the log took after it."""
+        at, heard = max(self.at, then.at), max((one for one in (self.heard, then.heard) if one), default=None)
+        closes = [(one.timestamp() - lateness_seconds) // window_seconds for one in (self.at, at)]
+        return Mark(at, heard, self.since if closes[0] == closes[1] else then.since)
 
 
 def reached(marks: Mapping[Place, Mark], behind: Collection[Place], passed: datetime | None) -> datetime | None:
@@ -70,7 +78,7 @@ def reached(marks: Mapping[Place, Mark], behind: Collection[Place], passed: date
     older than what others brought, so it holds back at its own mark. But a busy log is never read to its end: what the
     log took before `passed` counts whatever waits, since up to that moment every partition is read.
     """
-    known = [one.at for one in marks.values() if passed is not None and one.heard is not None and one.heard < passed]
+    known = [one.at for one in marks.values() if passed is not None and one.since is not None and one.since < passed]
     if marks and all(place in marks for place in behind):
         known.append(min([max(one.at for one in marks.values()), *(marks[place].at for place in behind)]))
     return max(known, default=None)

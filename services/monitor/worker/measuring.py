@@ -109,7 +109,7 @@ class Measuring:
             rows = await unit.find(Query("watermarks", equal(deployment=deployment), limit=MAX_SOURCES))
             for row in rows:
                 place, heard = TopicPartition(row["topic"], row["partition"]), row["heard"]
-                marks.setdefault(deployment, {})[place] = Mark(row["at"], heard)
+                marks.setdefault(deployment, {})[place] = Mark(row["at"], heard, row["since"] or heard)
                 if heard is not None:
                     last[place] = max(heard, last.get(place, heard))
         until = passed(last, behind, counted)

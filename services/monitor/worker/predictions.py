@@ -78,7 +78,8 @@ class Predictions:
         fresh = await self._fresh(unit, received)
         if not fresh:
             return []
-        states = States(unit, received[0].record.place, self.settings.window_seconds)
+        seconds, lateness = self.settings.window_seconds, self.settings.window_lateness_seconds
+        states = States(unit, received[0].record.place, seconds, lateness)
         own = {name for batch in fresh for name in batch.own_ids()}
         if own:
             await unit.lock(sorted({f"monitor.id/{crc32(name.encode()) % ID_LOCKS}" for name in own}))

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
+from services.monitor.domain.closing import Mark
 from services.monitor.domain.coding import decode, encode
 from services.monitor.domain.sketch import EMPTY, Sketch, merge
 from shared.log.records import TopicPartition
@@ -42,8 +43,9 @@ class States:
     unit: UnitOfWork
     place: TopicPartition
     window_seconds: int
+    lateness_seconds: float = 0.0
     _held: dict[tuple[str, int, int], _Held] = field(default_factory=dict[tuple[str, int, int], _Held])
-    _watermarks: dict[str, tuple[datetime, datetime]] = field(default_factory=dict[str, tuple[datetime, datetime]])
+    _watermarks: dict[str, Mark] = field(default_factory=dict[str, Mark])
 
     async def add(self, target: Target, start: int, sketch: Sketch, first: datetime, last: datetime) -> None:
         """Add to the window that starts at so many microseconds since 1970 what the log took between `first` and
@@ -58,18 +60,24 @@ class States:
 
     def seen(self, deployment: str, until: datetime, heard: datetime) -> None:
         """Predictions of this deployment reach up to event time `until`; the log took the last at `heard`."""
-        before = self._watermarks.get(deployment, (until, heard))
-        self._watermarks[deployment] = max(until, before[0]), max(heard, before[1])
+        mark = Mark(until, heard, heard)
+        before = self._watermarks.get(deployment)
+        self._watermarks[deployment] = mark if before is None else self._further(before, mark)
+
+    def _further(self, before: Mark, then: Mark) -> Mark:
+        return before.further(then, self.window_seconds, self.lateness_seconds)
 
     async def write(self) -> None:
         """Put what was touched, that it changed, and how far event time has come."""
         changes: list[Change] = []
         for held in self._held.values():
             changes += self._rows(held)
-        for deployment, (until, heard) in self._watermarks.items():
+        for deployment, mark in self._watermarks.items():
             row = await self.unit.get("watermarks", deployment, self.place.topic, self.place.partition)
-            at = until if row is None else max(until, row["at"])
-            changes.append(Put("watermarks", {"deployment": deployment, **self._source(), "at": at, "heard": heard}))
+            if row is not None:
+                mark = self._further(Mark(row["at"], row["heard"], row["since"]), mark)
+            told = {"at": mark.at, "heard": mark.heard, "since": mark.since}
+            changes.append(Put("watermarks", {"deployment": deployment, **self._source(), **told}))
         if changes:
             await self.unit.apply(changes)
 

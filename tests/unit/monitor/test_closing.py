@@ -81,28 +81,39 @@ def test_what_is_said_to_be_counted_was_in_the_log_and_is_in_the_views(steps: li
 
 
 def test_event_time_is_the_latest_of_partitions_that_are_read_to_their_ends() -> None:
-    marks = {ONE: Mark(END, OPEN), TWO: Mark(END + HOUR, OPEN + SECOND)}
+    marks = {ONE: Mark(END, OPEN, OPEN), TWO: Mark(END + HOUR, OPEN + SECOND, OPEN + SECOND)}
     assert reached(marks, set(), None) == END + HOUR
     assert reached({}, set(), LATER) is None
 
 
 def test_a_partition_that_is_behind_holds_event_time_at_its_own() -> None:
-    marks = {ONE: Mark(END, OPEN), TWO: Mark(END + HOUR, OPEN + SECOND)}
+    marks = {ONE: Mark(END, OPEN, OPEN), TWO: Mark(END + HOUR, OPEN + SECOND, OPEN + SECOND)}
     assert reached(marks, {ONE}, None) == END
     assert reached(marks, {ONE, TWO}, None) == END
     assert reached(marks, {TWO}, None) == END + HOUR
 
 
 def test_a_partition_of_which_nothing_is_read_yet_holds_event_time_back_altogether() -> None:
-    assert reached({TWO: Mark(END + HOUR, OPEN)}, {ONE}, None) is None
+    assert reached({TWO: Mark(END + HOUR, OPEN, OPEN)}, {ONE}, None) is None
 
 
 def test_a_partition_that_is_always_behind_holds_nothing_back_that_came_before_what_is_read_of_it() -> None:
     """Other deployments keep the first partition busy, and this one's next prediction comes elsewhere."""
-    marks = {ONE: Mark(END, OPEN), TWO: Mark(END + HOUR, OPEN + SECOND)}
+    marks = {ONE: Mark(END, OPEN, OPEN), TWO: Mark(END + HOUR, OPEN + SECOND, OPEN + SECOND)}
     assert reached(marks, {ONE}, OPEN + SECOND) == END
     assert reached(marks, {ONE}, OPEN + 2 * SECOND) == END + HOUR
-    assert reached({TWO: Mark(END + HOUR, OPEN)}, {ONE}, OPEN + SECOND) == END + HOUR
+    assert reached({TWO: Mark(END + HOUR, OPEN, OPEN)}, {ONE}, OPEN + SECOND) == END + HOUR
+
+
+def test_a_partition_that_is_busy_itself_counts_from_when_it_came_so_far() -> None:
+    mark = Mark(END - SECOND, OPEN, OPEN)
+    day, late = 86_400, (END - END.replace(hour=0, minute=0, second=0, microsecond=0)).total_seconds()
+    came = mark.further(Mark(END, OPEN + SECOND, OPEN + SECOND), day, late)
+    assert came == Mark(END, OPEN + SECOND, OPEN + SECOND)
+    busy = came.further(Mark(END - HOUR, OPEN + MINUTE, OPEN + MINUTE), day, late)
+    busy = busy.further(Mark(END + SECOND, OPEN + 2 * MINUTE, OPEN + 2 * MINUTE), day, late)
+    assert busy == Mark(END + SECOND, OPEN + 2 * MINUTE, OPEN + SECOND)
+    assert reached({ONE: busy, TWO: Mark(END - HOUR, OPEN + MINUTE, OPEN)}, {ONE, TWO}, OPEN + MINUTE) == busy.at
 
 
 def test_every_partition_is_read_up_to_what_was_read_last_of_the_slowest() -> None:
