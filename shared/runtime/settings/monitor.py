@@ -14,7 +14,7 @@ class MonitorSettings(Environment):
     window_idle_seconds: float = 300.0
     """How long such a deployment is silent until its windows of the past (a replay, a backfill) close."""
 
-    window_measure_seconds: float = 1.0
+    window_measure_seconds: float = 0.5
     """How often closed or revised windows are measured."""
 
     max_features: int = 1_000
