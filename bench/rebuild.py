@@ -129,7 +129,7 @@ def _memory(watched: Watched) -> Line:
     peak, growth = max(size for _, size in watched.sizes), watched.growth
     wanted = peak + max(0.0, growth) * (MANY - EVENTS)
     figures = (
-        f"peak {peak / MIB:.0f} MiB a process at {EVENTS:,} events, {growth * 1e6 / MIB:+.1f} MiB a million at last: "
+        f"peak {peak / MIB:.0f} MiB a process at {EVENTS:,} events, {max(0.0, growth) * 1e6 / MIB:.1f} MiB more a million at last: "
         f"{wanted / MIB:.0f} MiB at {MANY:,}"
     )
     least = 1 if EVENTS >= TELLING else None
