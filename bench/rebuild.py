@@ -126,10 +126,10 @@ async def _side_by_side(stack: Stack, service, processes: int) -> Watched:
 
 
 def _memory(watched: Watched) -> Line:
-    peak, growth = max(size for _, size in watched.sizes), watched.growth
-    wanted = peak + max(0.0, growth) * (MANY - EVENTS)
+    peak, growth = max(size for _, size in watched.sizes), max(0.0, watched.growth)
+    wanted = peak + growth * (MANY - EVENTS)
     figures = (
-        f"peak {peak / MIB:.0f} MiB a process at {EVENTS:,} events, {max(0.0, growth) * 1e6 / MIB:.1f} MiB more a million at last: "
+        f"peak {peak / MIB:.0f} MiB a process at {EVENTS:,}, {growth * 1e6 / MIB:.1f} MiB a million more at last: "
         f"{wanted / MIB:.0f} MiB at {MANY:,}"
     )
     least = 1 if EVENTS >= TELLING else None
