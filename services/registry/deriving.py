@@ -29,9 +29,8 @@ def consumer(service: Service) -> Consumer:
     """`registry.lineage`: fills no view; states what follows from OpenLineage events."""
 
     async def handle(unit: UnitOfWork, received: Sequence[Received]) -> None:
-        reports = [item.event for item in received if isinstance(item.event.data, LineageReported)]
         try:
-            await Deriving(service, unit).derive(reports)
+            await Deriving(service, unit).derive([item.event for item in received])
         except Conflict as error:
             raise NotYet("somebody else is writing to the same data set, pipeline or run") from error
 

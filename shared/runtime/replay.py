@@ -2,10 +2,11 @@
 
 import structlog
 
-from shared.events.codec import decode
+from shared.events.codec import Undecodable
 from shared.log.records import Record
+from shared.log.store import UnitOfWork
 from shared.runtime.consumer import Consumer
-from shared.runtime.received import Received, in_sequence
+from shared.runtime.received import Received, in_sequence, open_record
 
 logger = structlog.get_logger()
 
@@ -51,16 +52,23 @@ async def _round(consumer: Consumer, records: list[Record]) -> list[Record]:
 
 
 async def _replay_one(consumer: Consumer, record: Record) -> None:
-    item = Received(decode(record), record)
-    subject = item.event.subject
+    opened = open_record(record, types=consumer.types)
+    if isinstance(opened, str):
+        raise Undecodable(opened)
     async with consumer.store.begin() as unit:
-        known = await unit.heads(consumer.name, [subject]) if item.event.sequence else {}
-        fresh, gaps, heads = in_sequence([item], known)
-        if gaps:
-            raise StillEarly(gaps[0][1])
-        if fresh:
-            await consumer.handle(unit, fresh)
-            await unit.set_heads(consumer.name, heads)
-            if consumer.marks:
-                await unit.mark_seen(consumer.name, [item.event.id])
+        if isinstance(opened, Received):
+            await _apply(unit, consumer, opened)
         await unit.remove_dead_letter(consumer.name, record.place, record.offset)
+
+
+async def _apply(unit: UnitOfWork, consumer: Consumer, item: Received) -> None:
+    subject = item.event.subject
+    known = await unit.heads(consumer.name, [subject]) if item.event.sequence else {}
+    fresh, gaps, heads = in_sequence([item], known)
+    if gaps:
+        raise StillEarly(gaps[0][1])
+    if fresh:
+        await consumer.handle(unit, fresh)
+        await unit.set_heads(consumer.name, heads)
+        if consumer.marks:
+            await unit.mark_seen(consumer.name, [item.event.id])

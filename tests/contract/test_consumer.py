@@ -111,6 +111,10 @@ async def until(condition: Callable[[], Awaitable[bool]]) -> None:
             await asyncio.sleep(0.01)
 
 
+async def parked(bench: Bench, count: int) -> bool:
+    return len(await bench.letters()) == count
+
+
 @pytest.fixture
 async def bench(pair_factories: tuple[StoreFactory, LogFactory], topic: str) -> Bench:
     make_store, make_log = pair_factories
@@ -301,6 +305,19 @@ async def test_only_the_types_it_asks_for_reach_a_handler(bench: Bench):
         assert await consumer.lag() == 0
         async with bench.store.begin() as unit:
             assert await unit.dead_letters(consumer.name) == []
+
+
+async def test_a_letter_of_a_type_that_is_no_longer_asked_for_is_done_with(bench: Bench):
+    async def failing(unit: UnitOfWork, received: Sequence[Received]) -> None:
+        raise ValueError("no")
+
+    consumer = bench.consumer(failing)
+    await bench.publish(bench.event("goal/a"))
+    async with running(consumer):
+        await until(lambda: parked(bench, 1))
+    consumer = replace(bench.consumer(failing), types=frozenset({"ModelRegistered"}))
+    assert await replay_dead_letters(consumer, 10) == (1, 0)
+    assert await bench.letters() == []
 
 
 async def test_a_gap_in_a_stream_is_parked(bench: Bench):
