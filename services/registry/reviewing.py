@@ -24,19 +24,18 @@ async def put_off(unit: UnitOfWork, reviews: Reviews) -> Reviews:
     """What of these can be looked at in this unit of work; the models that are too much for it wait for `pieces`."""
     whole = [model for model, (versions, _) in reviews.items() if versions is None]
     sizes = await _sizes(unit, whole)
-    left, waiting = PIECE, list[Change]()
+    left, waiting = PIECE, dict[str, Change]()
     for model in whole:
         if sizes.get(model, 0) <= left:
             left -= sizes.get(model, 0)
         else:
             cause = reviews[model][1]
             by = {"actor": cause.actor, "at": cause.time, "event_id": cause.id, "correlationid": cause.correlationid}
-            waiting.append(Put(WAITING, {"model": model, "judged": 0} | by))
+            waiting[model] = Put(WAITING, {"model": model, "judged": 0} | by)
     if waiting:
         await unit.lock([WAITING])  # a piece under way must not count as judged by what comes now
-        await unit.apply(waiting)
-    put = {change.row["model"] for change in waiting if isinstance(change, Put)}
-    return {model: review for model, review in reviews.items() if model not in put}
+        await unit.apply(list(waiting.values()))
+    return {model: review for model, review in reviews.items() if model not in waiting}
 
 
 async def _sizes(unit: UnitOfWork, names: Sequence[str]) -> dict[str, int]:

@@ -10,7 +10,7 @@ from services.registry.api.decisions import informed_by
 from services.registry.api.known import Limit, ever, model_state, need_goal, one
 from services.registry.api.moving import MOVERS, gate_of, may_move
 from services.registry.domain import models
-from services.registry.policies import policies_in
+from services.registry.policies import policies_in, read_ahead
 from shared.events.registry import ModelRegistered
 from shared.log.store import UnitOfWork
 from shared.log.tables import Query, equal
@@ -41,6 +41,7 @@ def _models(routes: APIRouter, service: Service) -> None:
         async def work(unit: UnitOfWork) -> tuple[int, dict[str, Any]]:
             if body.goal is not None:
                 await need_goal(service, unit, body.goal)
+            await read_ahead(service, unit, body.name)
             policies = await policies_in(service, unit, body.name)
             command = models.RegisterModel(model, event_id=context.event_id, policies=policies)
             return await stated(service, unit, models, f"model/{body.name}", command, context)
