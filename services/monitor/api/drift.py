@@ -1,23 +1,22 @@
 """How far a deployment's inputs are from what its version learnt on, from a past window, or from the champion's."""
 
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import reduce
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query
 
+from services.monitor.api.asked import Asked, asked
 from services.monitor.api.windows import Since, Until, VersionNumber
 from services.monitor.comparing import drift_items, integrity_items, multivariate_item, together
 from services.monitor.domain.drift import Base
 from services.monitor.domain.integrity import checks, refusals
 from services.monitor.domain.refusals import Refused
-from services.monitor.domain.sketch import EMPTY, Sketch
-from services.monitor.facts import Facts, Version
+from services.monitor.facts import Facts
 from services.monitor.reading import Reading
 from services.monitor.span import Span
 from shared.log.tables import Query as Rows
-from shared.log.tables import Row, Where, equal
+from shared.log.tables import Where, equal
 from shared.runtime.http import Call, reading
 from shared.runtime.problems import Problem, not_found
 from shared.runtime.responses import Answer
@@ -43,17 +42,6 @@ MICROSECOND = timedelta(microseconds=1)
 _LAST = datetime.max.replace(tzinfo=UTC)
 
 
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    """What is compared: the predictions of a version in a range."""
-
-    row: Row
-    version: int
-    span: Span
-    sketch: Sketch
-    known: Version | None
-
-
 def add(router: APIRouter, service: Service) -> None:
     """GET /deployments/{name}/drift and /integrity."""
     figures = Reading.of(service, Facts())
@@ -76,7 +64,7 @@ def _drift(router: APIRouter, service: Service, figures: Reading) -> None:
     ) -> Answer:
         """Each feature and all together over the range (default version: the champion). What the figures mean, and how
         exact they are: docs/reference/statistics.md."""
-        found = await _asked(figures, name, version, since, until)
+        found = await asked(figures, name, version, since, until)
         base = await _base(figures, found, against)
         bins = found.known.bins if found.known is not None else {}
         items: list[dict[str, Any]] = []
@@ -112,7 +100,7 @@ def _integrity(router: APIRouter, service: Service, figures: Reading) -> None:
         the reference's range, missing and new values, constant and repeated inputs. Traffic is compared per window.
         `refused`: what intake did not take, with a check of each reason, by the window in which it arrived, since the
         rows' own times may be what was wrong."""
-        found = await _asked(figures, name, version, since, until)
+        found = await asked(figures, name, version, since, until)
         known = found.known
         told = [] if known is None else checks(found.sketch, known.reference, known.bins, figures.limits)
         refused = await _refused(service, found.span)
@@ -140,18 +128,7 @@ async def _refused(service: Service, span: Span) -> Refused:
     return reduce(Refused.plus, (Refused(row["bodies"], row["rows"], row["reasons"]) for row in rows), Refused())
 
 
-async def _asked(
-    figures: Reading, name: str, version: int | None, since: datetime | None, until: datetime | None
-) -> _Asked:
-    """Raises Problem 404."""
-    row = await figures.deployment(name)
-    number = version if version is not None else row["traffic"]["champion"]
-    span = Span(name, number, utc(since), utc(until))
-    totals = await figures.total(span)
-    return _Asked(row, number, span, totals.get(number, EMPTY), await figures.version(row["model"], number))
-
-
-async def _base(figures: Reading, found: _Asked, against: str) -> Base | None:
+async def _base(figures: Reading, found: Asked, against: str) -> Base | None:
     """Raises Problem 404, 422."""
     if against == "reference":
         return None if found.known is None else Base(found.known.reference, found.known.bins)
@@ -164,7 +141,7 @@ async def _base(figures: Reading, found: _Asked, against: str) -> Base | None:
     return await _window(figures, found, _moment(text))
 
 
-async def _champion(figures: Reading, found: _Asked) -> Base | None:
+async def _champion(figures: Reading, found: Asked) -> Base | None:
     champion = found.row["traffic"]["champion"]
     if champion == found.version:
         detail = f"Version {champion} is the champion itself."
@@ -175,7 +152,7 @@ async def _champion(figures: Reading, found: _Asked) -> Base | None:
     return None if sketch is None or known is None else Base(sketch, known.bins)
 
 
-async def _window(figures: Reading, found: _Asked, start: datetime) -> Base:
+async def _window(figures: Reading, found: Asked, start: datetime) -> Base:
     name = found.span.deployment
     until = start + MICROSECOND if start < _LAST else None
     sketch = (await figures.total(Span(name, found.version, start, until))).get(found.version)

@@ -41,6 +41,11 @@ class Categories:
         """Rows with a value that is not declared."""
         return sum(self.counts.values()) + self.other
 
+    @property
+    def named(self) -> dict[str, int]:
+        """Rows by value, of all that are counted one by one."""
+        return {**self.declared, **self.counts}
+
     def estimate(self, name: str) -> int:
         """How often a value came: exact for those counted, else at most this often."""
         exact = self.declared.get(name, self.counts.get(name))

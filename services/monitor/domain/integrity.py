@@ -3,7 +3,7 @@ repeated inputs, and how much came."""
 
 # pyright: reportUnknownMemberType=false
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
@@ -110,8 +110,8 @@ def _categorical(sketch: Sketch, reference: Sketch, bins: Bins, limits: Limits) 
         base = reference.categories.get(name)
         usual = base.missing / max(base.known + base.missing, 1) if base is not None else 0.0
         found += _missing(name, now.missing, now.known + now.missing, usual, limits)
-        *_, new = category_groups(now, base or Categories())
-        if name in bins and bins[name].declared and new:
+        new = category_groups(now, base or Categories())[-1] if name in bins and bins[name].declared else None
+        if new:
             share = figure(new / now.known)
             found.append(Check("new_categories", name, share, limits.new_categories, share >= limits.new_categories))
         alone = len(now.declared) + len(now.counts) == 1 and not now.other
@@ -139,11 +139,6 @@ def _duplicates(sketch: Sketch, reference: Sketch, limits: Limits) -> list[Check
 def new_values(sketch: Sketch, name: str, base: Categories, most: int = 5) -> list[tuple[str, int]]:
     """The most frequent categories that the base does not name, with their rows (an upper bound where they were too
     many)."""
-    now = sketch.categories[name]
-    found: Mapping[str, int] = {**now.declared, **now.counts}
-    if now.other and name in sketch.rows.text_names:
-        column = sketch.rows.texts[:, sketch.rows.text_names.index(name)].tolist()
-        seen = {value for value in column if value is not None and value not in now.declared}
-        found = {**{value: now.estimate(value) for value in seen}, **found}
+    found = sketch.categories[name].named | sketch.unnamed(name)
     new = [(value, rows) for value, rows in found.items() if value not in base.declared and value not in base.counts]
     return sorted(new, key=lambda pair: (-pair[1], pair[0]))[:most]

@@ -98,12 +98,9 @@ def _quantiles(column: Column) -> tuple[Quantile, ...]:
 
 
 def _category(sketch: Sketch, name: str, found: Categories, most: int) -> CategoryProfile:
-    exact = {**found.declared, **found.counts}
+    exact = found.named
     told = [Frequent(value, rows, True) for value, rows in exact.items()]
-    if found.other and name in sketch.rows.text_names:
-        column = sketch.rows.texts[:, sketch.rows.text_names.index(name)].tolist()
-        seen = {value for value in column if value is not None} - exact.keys()
-        told += [Frequent(value, found.estimate(value), False) for value in seen]
+    told += [Frequent(value, rows, False) for value, rows in sketch.unnamed(name).items()]
     told.sort(key=lambda one: (-one.rows, one.value))
     rows = found.known + found.missing
     return CategoryProfile(rows, found.missing, len(exact), found.other, tuple(told[:most]))

@@ -68,6 +68,15 @@ class Sketch:
     rows: Rows = field(default_factory=no_rows)
     faults: Mapping[str, int] = field(default_factory=dict[str, int])
 
+    def unnamed(self, name: str) -> dict[str, int]:
+        """Values of a category that its sample holds and that are not counted one by one, with the most rows that each
+        can have."""
+        found = self.categories[name]
+        if not found.other or name not in self.rows.text_names:
+            return {}
+        column = self.rows.texts[:, self.rows.text_names.index(name)].tolist()
+        return {value: found.estimate(value) for value in set(column) - found.named.keys() if value is not None}
+
 
 def no_numbers(names: Sequence[str] = ()) -> Numbers:
     """These columns without values."""

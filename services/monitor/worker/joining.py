@@ -111,7 +111,7 @@ class Joining:
         return joins
 
     async def _count(self, target: Target, table: pa.RecordBatch, joins: Joins, plan: Plan) -> None:
-        width = self.states.window_seconds * MICROSECONDS
+        width = self.states.settings.window_seconds * MICROSECONDS
         windows = times_of(table) // width
         for window in np.unique(windows):
             rows = np.flatnonzero(windows == window)

@@ -21,6 +21,7 @@ from services.monitor.facts import Facts, kpis_of
 from services.monitor.projection import DIRTY
 from services.monitor.worker.counted import Counted
 from services.monitor.worker.inputs import Compared
+from services.monitor.worker.states import mark_of
 from shared.events.catalog import TOPIC_OUTCOMES, TOPIC_PREDICTIONS
 from shared.log.records import TopicPartition
 from shared.log.store import UnitOfWork
@@ -108,10 +109,10 @@ class Measuring:
         for deployment in deployments:
             rows = await unit.find(Query("watermarks", equal(deployment=deployment), limit=MAX_SOURCES))
             for row in rows:
-                place, heard = TopicPartition(row["topic"], row["partition"]), row["heard"]
-                marks.setdefault(deployment, {})[place] = Mark(row["at"], heard, row["since"] or heard)
-                if heard is not None:
-                    last[place] = max(heard, last.get(place, heard))
+                place, mark = TopicPartition(row["topic"], row["partition"]), mark_of(row)
+                marks.setdefault(deployment, {})[place] = mark
+                if mark.heard is not None:
+                    last[place] = max(mark.heard, last.get(place, mark.heard))
         until = passed(last, behind, counted)
         return {
             deployment: _Heard(

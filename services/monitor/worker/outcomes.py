@@ -65,7 +65,7 @@ class Outcomes:
         links = await links_of(unit, named)
         touched = sorted({*named, *shadows_in(links)})
         known = {row["batch"]: row for row in await in_chunks(unit, "batches", "batch", touched)}
-        states = States(unit, received[0].record.place, self.settings.window_seconds)
+        states = States(unit, received[0].record.place, self.settings)
         joining = Joining(unit, states, self.tables, self.facts, self.settings.max_groups, fresh[-1].record.recorded)
         await joining.load(list(known.values()))
         changes: list[Change] = []

@@ -78,8 +78,7 @@ class Predictions:
         fresh = await self._fresh(unit, received)
         if not fresh:
             return []
-        seconds, lateness = self.settings.window_seconds, self.settings.window_lateness_seconds
-        states = States(unit, received[0].record.place, seconds, lateness)
+        states = States(unit, received[0].record.place, self.settings)
         own = {name for batch in fresh for name in batch.own_ids()}
         if own:
             await unit.lock(sorted({f"monitor.id/{crc32(name.encode()) % ID_LOCKS}" for name in own}))

@@ -12,8 +12,9 @@ from services.monitor.domain.coding import decode, encode
 from services.monitor.domain.sketch import EMPTY, Sketch, merge
 from shared.log.records import TopicPartition
 from shared.log.store import UnitOfWork
-from shared.log.tables import Change, Put
+from shared.log.tables import Change, Put, Row
 from shared.runtime.predictions import Target
+from shared.runtime.settings import Settings
 
 
 def moment(microseconds: int) -> datetime:
@@ -24,6 +25,11 @@ def moment(microseconds: int) -> datetime:
 def micros(at: datetime) -> int:
     """A time as microseconds since 1970, exactly."""
     return (at - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
+
+
+def mark_of(row: Row) -> Mark:
+    """The mark that a row of the view keeps; one from before it was told since when holds since its last prediction."""
+    return Mark(row["at"], row["heard"], row["since"] or row["heard"])
 
 
 @dataclass(slots=True)
@@ -42,8 +48,7 @@ class States:
 
     unit: UnitOfWork
     place: TopicPartition
-    window_seconds: int
-    lateness_seconds: float = 0.0
+    settings: Settings
     _held: dict[tuple[str, int, int], _Held] = field(default_factory=dict[tuple[str, int, int], _Held])
     _watermarks: dict[str, Mark] = field(default_factory=dict[str, Mark])
 
@@ -62,10 +67,12 @@ class States:
         """Predictions of this deployment reach up to event time `until`; the log took the last at `heard`."""
         mark = Mark(until, heard, heard)
         before = self._watermarks.get(deployment)
-        self._watermarks[deployment] = mark if before is None else self._further(before, mark)
+        self._watermarks[deployment] = self._further(before, mark)
 
-    def _further(self, before: Mark, then: Mark) -> Mark:
-        return before.further(then, self.window_seconds, self.lateness_seconds)
+    def _further(self, before: Mark | None, then: Mark) -> Mark:
+        if before is None:
+            return then
+        return before.further(then, self.settings.window_seconds, self.settings.window_lateness_seconds)
 
     async def write(self) -> None:
         """Put what was touched, that it changed, and how far event time has come."""
@@ -74,8 +81,7 @@ class States:
             changes += self._rows(held)
         for deployment, mark in self._watermarks.items():
             row = await self.unit.get("watermarks", deployment, self.place.topic, self.place.partition)
-            if row is not None:
-                mark = self._further(Mark(row["at"], row["heard"], row["since"]), mark)
+            mark = self._further(mark_of(row) if row is not None else None, mark)
             told = {"at": mark.at, "heard": mark.heard, "since": mark.since}
             changes.append(Put("watermarks", {"deployment": deployment, **self._source(), **told}))
         if changes:
@@ -94,7 +100,7 @@ class States:
             "window_start": held.start,
             **self._source(),
             "stamp": held.stamp + 1,
-            "window_end": held.start + timedelta(seconds=self.window_seconds),
+            "window_end": held.start + timedelta(seconds=self.settings.window_seconds),
             "model": held.target.model,
         }
         state = {"predictions": held.sketch.predictions, "state": encode(held.sketch)}

@@ -84,7 +84,7 @@ class Sweeping:
         keys = {(row["prediction_id"], row["event"]) for row in page}
         rows = await in_chunks(unit, "pending_outcomes", "prediction_id", sorted(waiting), limit=100_000)
         still = [row for row in rows if (row["prediction_id"], row["event"]) in keys]
-        states = States(unit, PLACE, self.settings.window_seconds)
+        states = States(unit, PLACE, self.settings)
         joining = Joining(unit, states, self.tables, self.facts, self.settings.max_groups, now())
         await joining.load(list(known.values()))
         links = await links_of(unit, sorted(known))

@@ -2,6 +2,8 @@
 
 # pyright: reportUnknownMemberType=false
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from services.monitor.domain.categories import Categories
@@ -28,8 +30,8 @@ def category_groups(now: Categories, base: Categories) -> tuple[Counts, Counts, 
     """(counts now, counts of the base, rows of categories new to the base) over the base's most frequent categories,
     its others, and those new to it. The rows are None where it cannot be told (see `_unsure`); what may be new counts
     as others then."""
-    named, ranked = {**base.declared, **base.counts}, _ranked(base)
-    here = {**now.declared, **now.counts}
+    named, here = base.named, now.named
+    ranked = _ranked(named)
     top = ranked[:NAMED_GROUPS]
     mine = [here.get(name, 0) for name in top]
     its = [named[name] for name in top]
@@ -49,9 +51,8 @@ def _unsure(now: Categories, base: Categories) -> bool:
 
 def top_of(base: Categories) -> list[str]:
     """The values that are groups of their own, in the groups' order."""
-    return _ranked(base)[:NAMED_GROUPS]
+    return _ranked(base.named)[:NAMED_GROUPS]
 
 
-def _ranked(base: Categories) -> list[str]:
-    named = {**base.declared, **base.counts}
+def _ranked(named: Mapping[str, int]) -> list[str]:
     return sorted(named, key=lambda name: (-named[name], name))

@@ -18,9 +18,9 @@ class FeatureDrift:
     """One feature's distances. `*_error`: how far the figure may be from that of the values themselves.
 
     `wasserstein` in the feature's unit, `wasserstein_normed` in standard deviations of the base. `new`: share of the
-    known rows whose category the base has not; None also where too many values to name
-    leave it open. `p_value`: that of the test of this feature alone; `adjusted_p_value`:
-    over all features compared. None: not of this kind, or not defined.
+    known rows whose category the base has not; None also where too many values to name leave it open. `p_value`: that
+    of the test of this feature alone; `adjusted_p_value`: over all features compared. None: not of this kind, or not
+    defined.
     """
 
     feature: str
