@@ -91,7 +91,7 @@ def seal(key: SubjectKey, values: Mapping[str, Any]) -> str:
     plain += b" " * (-len(plain) % _PAD)
     nonce = secrets.token_bytes(_NONCE_BYTES)
     whole = nonce + AESGCM(key.key).encrypt(nonce, plain, key.token.encode())
-    return _VERSION + base64.urlsafe_b64encode(whole).decode()
+    return _spelled(whole)
 
 
 def unseal(key: SubjectKey, text: str) -> dict[str, Any]:
@@ -100,10 +100,16 @@ def unseal(key: SubjectKey, text: str) -> dict[str, Any]:
         raise ValueError("it was sealed in a way that is not known here")
     try:
         whole = base64.b64decode(text.removeprefix(_VERSION), b"-_", validate=True)
+        if _spelled(whole) != text:  # the last letter has bits that decoding leaves out: one spelling alone is right
+            raise ValueError("it is spelled otherwise than what was sealed")
         plain = AESGCM(key.key).decrypt(whole[:_NONCE_BYTES], whole[_NONCE_BYTES:], key.token.encode())
     except (InvalidTag, binascii.Error, ValueError) as error:
         raise ValueError("it is not what was sealed with this subject's key") from error
     return orjson.loads(plain)
+
+
+def _spelled(whole: bytes) -> str:
+    return _VERSION + base64.urlsafe_b64encode(whole).decode()
 
 
 async def opened(keyring: Keyring, values: Mapping[str, Any], may: bool) -> Opened | None:
