@@ -42,7 +42,7 @@ def test_another_key_another_token_and_every_changed_character_are_refused() -> 
             unseal(KEY, changed)
     letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
     last = letters.index(text[-2])
-    assert text[-1] == "=" and last % 4 == 0, "the last letter stands for four bits, and two that mean nothing"
+    assert (text[-1], last % 4) == ("=", 0), "the last letter stands for four bits, and two that mean nothing"
     for spelling in (text[:-2] + letters[last + bits] + "=" for bits in (1, 2, 3)):
         with pytest.raises(ValueError, match="sealed"):
             unseal(KEY, spelling)
