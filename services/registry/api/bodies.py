@@ -65,8 +65,14 @@ DatasetRef = Annotated[DatasetItem, BeforeValidator(_dataset)]
 
 
 class SignatureBody(Part):
+    """`subject`: what names the person that a prediction is about: `entity`, or an input of type string or long."""
+
     inputs: Fields = ()
     outputs: Fields = ()
+    subject: Annotated[str, Field(min_length=1, max_length=500)] | None = None
+
+    def stated(self) -> facts.Signature:
+        return facts.Signature(inputs=self.inputs, outputs=self.outputs, subject=self.subject)
 
 
 class ArtifactBody(Part):
