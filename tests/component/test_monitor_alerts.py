@@ -134,6 +134,8 @@ async def test_missed_targets_and_silence_are_alerts_of_their_own() -> None:
             "value": 30.0,
             "threshold": 20.0,
             "unit": "USD",
+            "base": None,
+            "estimated": False,
         }
         await state(system, "silence/late", [silent, heard])
         await system.settle()
