@@ -172,6 +172,7 @@ async def test_a_webhook_is_signed_tried_again_under_one_id_and_told_of_the_end(
         assert headers["host"] == f"localhost:{receiver.port}"
         message = json.loads(body)
         assert (message["type"], message["data"]["kind"]) == ("alert.raised", "drift")
+        assert message["sequence"] > 0
         assert [one["name"] for one in message["data"]["findings"]] == ["wind"]
         (delivery,) = await deliveries(system, state="delivered")
         assert (delivery["attempts"], delivery["status"]) == (3, 204)

@@ -3,9 +3,9 @@
 import orjson
 
 from services.monitor.domain.alerts import ALL, EVERY, compared
-from shared.events.codec import rfc3339
 from shared.events.envelope import Event
 from shared.events.monitor import AlertCleared, AlertRaised, Finding
+from shared.runtime.webhooks.body import body
 
 QUALITY = ("quality", "estimated_quality")
 LISTED = 20
@@ -15,13 +15,9 @@ MAX_TEXT = 2_900
 
 def body_of(event: Event, alert: AlertRaised | AlertCleared, form: str) -> str:
     """The body of a delivery."""
-    message = _slack(alert) if form == "slack" else _webhook(event, alert)
-    return orjson.dumps(message).decode()
-
-
-def _webhook(event: Event, alert: AlertRaised | AlertCleared) -> dict[str, object]:
     kind = "alert.raised" if isinstance(alert, AlertRaised) else "alert.cleared"
-    return {"type": kind, "timestamp": rfc3339(event.time), "data": alert.model_dump(mode="json")}
+    message = _slack(alert) if form == "slack" else body(kind, event)
+    return orjson.dumps(message).decode()
 
 
 def _slack(alert: AlertRaised | AlertCleared) -> dict[str, object]:

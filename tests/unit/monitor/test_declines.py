@@ -27,9 +27,9 @@ from tests.unit.monitor.test_quality_binary import counted
 TOLERANCE = Tolerance(fall=0.05, growth=0.1, clear=0.8, margin=0.02, bounds={})
 
 
-def told(half: float = 0.01, cases: int = 1_000, **figures: float) -> Told:
+def told(half: float = 0.01, cases: float = 1_000, **figures: float) -> Told:
     """Figures, each known to so much."""
-    return Told(cases, figures, {name: (value - half, value + half) for name, value in figures.items()})
+    return Told(round(cases), figures, {name: (value - half, value + half) for name, value in figures.items()})
 
 
 def found(now: Told, tolerance: Tolerance = TOLERANCE, **bases: Any) -> tuple[dict[str, str], bool] | None:
