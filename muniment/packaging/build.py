@@ -2,7 +2,7 @@
 
 import json
 import platform
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib import metadata
 from typing import Any
 
@@ -13,6 +13,7 @@ from muniment.packaging.bundle import Bundle
 from muniment.packaging.card import card_of
 from muniment.packaging.compare import compared
 from muniment.packaging.convert import Converted, converted
+from muniment.packaging.options import Options
 from muniment.packaging.sample import EXPECTED, as_frame, histograms, kind_of, spaced, values_of
 from muniment.packaging.sources import CannotPackage, Source
 from shared.events.registry import Signature
@@ -21,23 +22,6 @@ from shared.models.bundles import MODEL, packed
 from shared.models.onnx import Model
 
 PACKAGES = ("scikit-learn", "numpy", "scipy", "pandas", "skl2onnx", "onnx", "onnxruntime", "lightgbm", "xgboost")
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """`tolerance`: the largest absolute difference between original and ONNX. `target`: a column that is no feature.
-
-    `output`: how the score is called. `tests`, `card`: the text of the tests' and of the model card's file."""
-
-    name: str
-    tolerance: float = 1e-4
-    rows: int = 1_000
-    target: str | None = None
-    output: str | None = None
-    tests: str = ""
-    card: str = ""
-    description: str = ""
-    params: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,15 +3,13 @@
 Source: Mitchell et al., Model Cards for Model Reporting (2019), the sections that a file alone can fill.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from muniment.packaging.convert import Converted
-
-if TYPE_CHECKING:
-    from muniment.packaging.build import Options
+from muniment.packaging.options import Options
 
 
-def card_of(options: "Options", model: Converted, conversion: dict[str, Any], environment: dict[str, Any]) -> str:
+def card_of(options: Options, model: Converted, conversion: dict[str, Any], environment: dict[str, Any]) -> str:
     """Markdown."""
     lines = [f"# {options.name}", "", options.description or "Nobody described this model yet.", "", "## Inputs", ""]
     lines += [f"- `{one['name']}` ({one['type']})" for one in model.signature["inputs"]]

@@ -1,11 +1,14 @@
-"""Gates looked at again piece by piece, where a policy or a flag concerns more versions than one unit of work should
-judge: what waits is work in hand, so that requests and views go on in between, and a killed worker goes on after it."""
+"""Versions taken piece by piece, where more are concerned than one unit of work should judge: gates that a policy, a
+flag or a goal may have changed, and versions that were retired with their model. What waits is work in hand, so that
+requests and views go on in between, and a killed worker goes on after it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from services.registry.domain import models
+from services.registry.domain.model_state import ModelState
 from services.registry.policies import policies_in
 from shared.events.envelope import Event
+from shared.events.registry import ModelRetired
 from shared.log.store import Conflict, UnitOfWork
 from shared.log.tables import Change, Delete, Put, Query, Where
 from shared.runtime.commands import Context, new_id
@@ -14,7 +17,7 @@ from shared.runtime.service import Service
 PIECE = 100
 """Versions judged in one unit of work."""
 PAGE = 1_000
-WAITING = "reviews"
+WAITING, RETIRING = "reviews", "retirements"
 
 Reviews = dict[str, tuple[set[int] | None, Event]]
 """Model → the versions whose gates may have changed (None: all), and the last event that may have changed them."""
@@ -24,18 +27,32 @@ async def put_off(unit: UnitOfWork, reviews: Reviews) -> Reviews:
     """What of these can be looked at in this unit of work; the models that are too much for it wait for `pieces`."""
     whole = [model for model, (versions, _) in reviews.items() if versions is None]
     sizes = await _sizes(unit, whole)
-    left, waiting = PIECE, dict[str, Change]()
+    left, waiting = PIECE, dict[str, Event]()
     for model in whole:
         if sizes.get(model, 0) <= left:
             left -= sizes.get(model, 0)
         else:
-            cause = reviews[model][1]
-            by = {"actor": cause.actor, "at": cause.time, "event_id": cause.id, "correlationid": cause.correlationid}
-            waiting[model] = Put(WAITING, {"model": model, "judged": 0} | by)
-    if waiting:
-        await unit.lock([WAITING])  # a piece under way must not count as judged by what comes now
-        await unit.apply(list(waiting.values()))
+            waiting[model] = reviews[model][1]
+    await _wait(unit, WAITING, waiting)
     return {model: review for model, review in reviews.items() if model not in waiting}
+
+
+async def put_off_retired(unit: UnitOfWork, events: Sequence[Event]) -> None:
+    """Let the versions wait that were retired with a model of so many that it did not state each of them."""
+    retired = {event.data.model: event for event in events if isinstance(event.data, ModelRetired)}
+    sizes = await _sizes(unit, list(retired))
+    await _wait(unit, RETIRING, {model: event for model, event in retired.items() if sizes.get(model, 0) > PIECE})
+
+
+async def _wait(unit: UnitOfWork, table: str, causes: Mapping[str, Event]) -> None:
+    if not causes:
+        return
+    changes: list[Change] = []
+    for model, cause in causes.items():
+        by = {"actor": cause.actor, "at": cause.time, "event_id": cause.id, "correlationid": cause.correlationid}
+        changes.append(Put(table, {"model": model, "judged": 0} | by))
+    await unit.lock([table])  # a piece under way must not count as judged by what comes now
+    await unit.apply(changes)
 
 
 async def _sizes(unit: UnitOfWork, names: Sequence[str]) -> dict[str, int]:
@@ -49,31 +66,38 @@ async def _sizes(unit: UnitOfWork, names: Sequence[str]) -> dict[str, int]:
 
 async def pieces(service: Service) -> None:
     """Look at all that waits, a piece at a time."""
-    while rows := await service.store.find(Query(WAITING, limit=PAGE, columns=("model",))):
-        for row in rows:
-            while await _piece(service, row["model"]):
-                pass
+    for table in (RETIRING, WAITING):
+        while rows := await service.store.find(Query(table, limit=PAGE, columns=("model",))):
+            for row in rows:
+                while await _piece(service, row["model"], table):
+                    pass
 
 
-async def _piece(service: Service, model: str) -> bool:
+async def _piece(service: Service, model: str, table: str = WAITING) -> bool:
     """The next versions of one model; whether there may be more."""
     subject = f"model/{model}"
     try:
         async with service.store.begin() as unit:
-            await unit.lock([WAITING])
-            row = await unit.get(WAITING, model)
+            await unit.lock([table])
+            row = await unit.get(table, model)
             if row is None:
                 return False
             _, state = await service.commands.state_in(unit, models, subject)
-            end = min(row["judged"] + PIECE, state.last)
-            command = models.ReviewGate(
-                await policies_in(service, unit, model), tuple(range(row["judged"] + 1, end + 1))
-            )
+            last = _last(state, table)
+            end = min(row["judged"] + PIECE, last)
+            numbers = tuple(range(row["judged"] + 1, end + 1))
+            in_force = await policies_in(service, unit, model)
+            retire, review = models.RetireWithModel(numbers, in_force), models.ReviewGate(in_force, numbers)
+            command = retire if table == RETIRING else review
             cause = Context(row["actor"], row["at"], new_id(), row["correlationid"], row["event_id"])
             await service.commands.handle_in(unit, models, subject, command, cause)
-            over = end >= state.last
+            over = end >= last
             place = {"model": model}
-            await unit.apply([Delete(WAITING, place) if over else Put(WAITING, place | {"judged": end})])
+            await unit.apply([Delete(table, place) if over else Put(table, place | {"judged": end})])
             return not over
     except Conflict:  # somebody else wrote to the model meanwhile
         return True
+
+
+def _last(state: ModelState, table: str) -> int:
+    return state.retired_to if table == RETIRING else state.last

@@ -5,12 +5,12 @@ from datetime import datetime
 
 import orjson
 
-from shared.events.codec import rfc3339
 from shared.events.envelope import Event
 from shared.events.registry import GateChanged
 from shared.log.store import UnitOfWork
 from shared.log.tables import Change, Put, Query, Row, Where
 from shared.runtime.settings import Settings
+from shared.runtime.webhooks.body import body
 from shared.runtime.webhooks.delivering import Outbox
 
 OUTBOX = Outbox("webhooks", "webhook_deliveries", "registry.delivery")
@@ -33,15 +33,8 @@ async def tell(unit: UnitOfWork, events: Sequence[Event], settings: Settings, at
 
 
 def body_of(event: Event) -> str:
-    """What a receiver gets: the fact, with its id, its time and who caused it."""
-    message = {
-        "type": "gate.changed",
-        "timestamp": rfc3339(event.time),
-        "event_id": event.id,
-        "actor": event.actor,
-        "data": event.data.model_dump(mode="json"),
-    }
-    return orjson.dumps(message).decode()
+    """What a receiver gets: the fact, with its id, its time, its place in the model's history and who caused it."""
+    return orjson.dumps(body("gate.changed", event)).decode()
 
 
 def _delivery(event: Event, route: str, name: str, at: datetime) -> Change:

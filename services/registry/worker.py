@@ -18,6 +18,7 @@ from shared.events.registry import (
     ApprovalRejected,
     EvidenceRecorded,
     GateChanged,
+    ModelRegistered,
     ModelVersionRegistered,
     PolicyAdopted,
     Stage,
@@ -45,7 +46,8 @@ def consumers(service: Service) -> list[Consumer]:
     one of what others state that gates are judged by.
 
     Versions, evidence and approvals also lead to a review: a command that came beside an adoption may have been
-    decided by the policy before. A review that finds nothing changed states nothing, so a rebuild may repeat it.
+    decided by the policy before. So does a goal that a model says later, which states the gates of its newest versions
+    alone. A review that finds nothing changed states nothing, so a rebuild may repeat it.
     """
 
     settings = service.settings
@@ -55,6 +57,7 @@ def consumers(service: Service) -> list[Consumer]:
         events = [item.event for item in received]
         await unit.apply([change for event in events for change in project(event)])
         await tell(unit, events, settings, now())
+        await reviewing.put_off_retired(unit, events)
         await _review_all(service, unit, await _to_review(service, unit, events))
 
     async def handle_outside(unit: UnitOfWork, received: Sequence[Received]) -> None:
@@ -116,6 +119,8 @@ async def _to_review(service: Service, unit: UnitOfWork, events: Sequence[Event]
         match event.data:
             case PolicyAdopted():
                 reviews |= dict.fromkeys(await _models(unit), (None, event))
+            case ModelRegistered(model=model, since=datetime()):
+                reviews[model] = (None, event)
             case ModelVersionRegistered(model=model, version=version) if (model, version) in judged:
                 pass
             case ModelVersionRegistered() | EvidenceRecorded() | ApprovalGranted() | ApprovalRejected() as fact:

@@ -1,21 +1,19 @@
 """EventLog and Store in memory: for tests, under the same contract suites as the real ones."""
 
 import asyncio
-import operator
 from collections import Counter
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import replace
-from functools import cmp_to_key
+from datetime import UTC, datetime
 from typing import Any
 from zlib import crc32
 
 from shared.log.log import Assigned, OffsetOutOfRange, Revoked, Subscription
+from shared.log.memory_query import select
 from shared.log.memory_unit import Committed, MemoryUnit
 from shared.log.records import Bounds, Outgoing, Record, TopicPartition
 from shared.log.store import Claim, InUse, UnitOfWork
-from shared.log.tables import Query, Row, Table, Where
-from shared.runtime.commands import now
+from shared.log.tables import Query, Row, Table
 
 
 class MemoryLog:
@@ -32,7 +30,9 @@ class MemoryLog:
             place = TopicPartition(topic, crc32(outgoing.key.encode()) % self._partitions)
             kept = self._kept(place)
             kept.append(
-                Record(topic, place.partition, len(kept), outgoing.key, outgoing.headers, outgoing.value, now())
+                Record(
+                    topic, place.partition, len(kept), outgoing.key, outgoing.headers, outgoing.value, datetime.now(UTC)
+                )
             )
             positions.append((place.partition, len(kept) - 1))
         self._arrived.set()
@@ -211,68 +211,3 @@ class MemoryStore:
         for letter in [letter for letter in self.committed.letters if letter[0] == consumer]:
             del self.committed.letters[letter]
         self.committed.heads.pop(consumer, None)
-
-
-_OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
-    "=": operator.eq,
-    "!=": operator.ne,
-    "<": operator.lt,
-    "<=": operator.le,
-    ">": operator.gt,
-    ">=": operator.ge,
-    "in": lambda value, options: value in options,
-    "prefix": lambda value, start: value.startswith(start),
-}
-
-
-def select(table: Table, rows: Any, query: Query) -> list[Row]:
-    """The rows that a query asks for. Null matches no condition but `= None`; nulls come last in any order."""
-    if query.each is not None:
-        found: list[Row] = []
-        for group in query.each.all_groups:
-            terms = (Where(*term, value) for term, value in zip(query.each.all_terms, group, strict=True))
-            found += _of_group(
-                table, rows, replace(query, each=None, apart="", where=(*query.where, *terms)), query.apart
-            )
-        return found
-
-    def matches(row: Row) -> bool:
-        for column, op, wanted in query.where:
-            value = row.get(column)
-            if wanted is None:
-                if (value is None) != (op == "="):
-                    return False
-            elif value is None or not _OPERATORS[op](value, wanted):
-                return False
-        return True
-
-    names = [(name.removeprefix("-"), name.startswith("-")) for name in query.order]
-    names += [(name, False) for name in table.key]
-
-    def compare(left: Sequence[Any], right: Sequence[Any]) -> int:
-        for (_, descending), a, b in zip(names, left, right, strict=True):
-            if a == b:
-                continue
-            if a is None or b is None:
-                return 1 if a is None else -1
-            return (1 if a > b else -1) * (-1 if descending else 1)
-        return 0
-
-    keyed = [([row.get(name) for name, _ in names], row) for row in rows if matches(row)]
-    if query.after is not None:
-        after = list(query.after)
-        keyed = [pair for pair in keyed if compare(pair[0], after) > 0]
-    keyed.sort(key=cmp_to_key(lambda a, b: compare(a[0], b[0])))
-    wanted = query.columns or tuple(table.columns)
-    return [{name: row.get(name) for name in wanted} for _, row in keyed[: query.limit]]
-
-
-def _of_group(table: Table, rows: Any, query: Query, apart: str) -> list[Row]:
-    """The rows of one group; with `apart` the first of each value of this column."""
-    if not apart:
-        return select(table, rows, query)
-    first: dict[Any, Row] = {}
-    for row in select(table, rows, replace(query, limit=len(rows), columns=())):
-        first.setdefault(row[apart], row)
-    names = query.columns or tuple(table.columns)
-    return [{name: row[name] for name in names} for row in [*first.values()][: query.limit]]

@@ -3,7 +3,7 @@
 import asyncio
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import orjson
@@ -11,10 +11,10 @@ import orjson
 from shared.events.catalog import topic_of
 from shared.events.codec import encode
 from shared.events.envelope import Event
+from shared.log.memory_query import select
 from shared.log.records import Record, TopicPartition
 from shared.log.store import Claim, Conflict, DeadLetter, Fenced, IdempotencyRecord, InFlight
 from shared.log.tables import Change, Delete, DuplicateKey, Insert, Put, Query, Row, Table
-from shared.runtime.commands import now
 
 
 class Committed:
@@ -37,11 +37,11 @@ class Committed:
         self.relay_lock = asyncio.Lock()
         self.filled = False
         self.changed = asyncio.Event()
-        self.last_recorded: datetime = datetime.min.replace(tzinfo=now().tzinfo)
+        self.last_recorded: datetime = datetime.min.replace(tzinfo=UTC)
 
     def record_time(self) -> datetime:
         """Now, but never before the last answer."""
-        self.last_recorded = max(self.last_recorded, now())
+        self.last_recorded = max(self.last_recorded, datetime.now(UTC))
         return self.last_recorded
 
     def apply(self, change: Change) -> None:
@@ -105,8 +105,6 @@ class MemoryUnit:
         return dict(row) if row is not None else None
 
     async def find(self, query: Query) -> list[Row]:
-        from shared.log.memory import select
-
         return select(self._committed.tables[query.table], self._view(query.table).values(), query)
 
     async def advance(self, consumer: str, ends: Mapping[Claim, int]) -> list[Claim]:

@@ -17,7 +17,7 @@ from shared.log.records import Record, TopicPartition
 from shared.log.store import BeingFilled, Claim, DeadLetter, Fenced, Store, StoreUnavailable, UnitOfWork
 from shared.log.tables import Change
 from shared.runtime.commands import now
-from shared.runtime.received import Opened, Received, held_back, in_sequence, open_record
+from shared.runtime.received import Opened, Received, Refused, held_back, in_sequence, open_record
 from shared.runtime.settings import Settings
 
 logger = structlog.get_logger()
@@ -128,15 +128,7 @@ class Applier:
             if any((record.topic, record.key) in self._parked for record in records):
                 self._parked = await unit.parked_keys(self.name)  # they may have been replayed elsewhere
             received, refused = held_back(records, opened, self._parked)
-            subjects = sorted({item.event.subject for item in received if item.event.sequence})
-            known = await unit.heads(self.name, subjects) if subjects else {}
-            fresh, gaps, heads = in_sequence(received, known)
-            if fresh:
-                await self.handle(unit, fresh)
-                if heads:
-                    await unit.set_heads(self.name, heads)
-                if self.marks:
-                    await unit.mark_seen(self.name, [item.event.id for item in fresh if self._is_new(item.record)])
+            gaps = await self.take_in(unit, received)
             letters = [DeadLetter(self.name, record, reason, now()) for record, reason in (*refused, *gaps)]
             if letters:
                 await unit.park(letters)
@@ -147,6 +139,20 @@ class Applier:
         for claim in advanced:
             self._claims[claim.place] = claim
             self._advanced(claim.place, letters)
+
+    async def take_in(self, unit: UnitOfWork, received: Sequence[Received]) -> Refused:
+        """Let `handle` have what it has not had before, and remember how far each stream is; returns what came too
+        early in its own."""
+        subjects = sorted({item.event.subject for item in received if item.event.sequence})
+        known = await unit.heads(self.name, subjects) if subjects else {}
+        fresh, gaps, heads = in_sequence(received, known)
+        if fresh:
+            await self.handle(unit, fresh)
+            if heads:
+                await unit.set_heads(self.name, heads)
+            if self.marks:
+                await unit.mark_seen(self.name, [item.event.id for item in fresh if self._is_new(item.record)])
+        return gaps
 
     def _is_new(self, record: Record) -> bool:
         return self.share is None or record.offset >= self.share[record.place]

@@ -120,11 +120,17 @@ class FaustConsumer:
                 for place, offset in kept.items():
                     if before.get(place) == offset and not self._locks[place].locked():
                         self.consumer.forget(place)  # whoever moved the offset back fenced the claim
-                        count = self.consumer.settings.consumer_max_records
-                        await self._until_applied(place, await self.consumer.log.read(place, offset, count))
+                        await self._fill(place, offset)
                 before = kept
             except (*INTERRUPTIONS, OffsetOutOfRange) as error:
                 self.consumer.problem = f"sweep: {error!r}"
+
+    async def _fill(self, place: TopicPartition, offset: int) -> None:
+        """Apply what the log holds from this offset on, to its end, while the partition is this worker's."""
+        count = self.consumer.settings.consumer_max_records
+        while place in self._owned() and (records := await self.consumer.log.read(place, offset, count)):
+            await self._until_applied(place, records)
+            offset = records[-1].offset + 1
 
     async def _behind(self) -> dict[TopicPartition, int]:
         """The offsets kept of the own partitions that are not read to their end."""

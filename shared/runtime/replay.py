@@ -4,9 +4,8 @@ import structlog
 
 from shared.events.codec import Undecodable
 from shared.log.records import Record
-from shared.log.store import UnitOfWork
 from shared.runtime.consumer import Consumer
-from shared.runtime.received import Received, in_sequence, open_record
+from shared.runtime.received import Received, open_record
 
 logger = structlog.get_logger()
 
@@ -56,19 +55,6 @@ async def _replay_one(consumer: Consumer, record: Record) -> None:
     if isinstance(opened, str):
         raise Undecodable(opened)
     async with consumer.store.begin() as unit:
-        if isinstance(opened, Received):
-            await _apply(unit, consumer, opened)
+        if isinstance(opened, Received) and (gaps := await consumer.take_in(unit, [opened])):
+            raise StillEarly(gaps[0][1])
         await unit.remove_dead_letter(consumer.name, record.place, record.offset)
-
-
-async def _apply(unit: UnitOfWork, consumer: Consumer, item: Received) -> None:
-    subject = item.event.subject
-    known = await unit.heads(consumer.name, [subject]) if item.event.sequence else {}
-    fresh, gaps, heads = in_sequence([item], known)
-    if gaps:
-        raise StillEarly(gaps[0][1])
-    if fresh:
-        await consumer.handle(unit, fresh)
-        await unit.set_heads(consumer.name, heads)
-        if consumer.marks:
-            await unit.mark_seen(consumer.name, [item.event.id])

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from muniment.client import Client
 from muniment.errors import ProblemError
@@ -23,6 +23,7 @@ from tests.component.served import served
 
 SECONDS = 120.0
 DEPLOYMENT = "late-flights"
+expect.set_options(timeout=SECONDS * 1_000)
 
 
 @dataclass(frozen=True, slots=True)

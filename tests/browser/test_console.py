@@ -39,7 +39,7 @@ def test_an_expert_understands_flags_and_is_answered(given: Given, visitor: Call
     flag = ana.url.partition("?")[0]
     sign_in(dan, given, "dan", "/queue")
     dan.get_by_role("link", name="wrong answer").click()
-    assert dan.url == flag
+    expect(dan).to_have_url(flag)
     dan.get_by_label("Owner").fill("dan")
     dan.get_by_role("button", name="Give it").click()
     dan.get_by_label("Say something").fill("Which storm was it? <b>Do tell</b>")

@@ -72,7 +72,7 @@ async def stated(system: System, kind: str, topic: str = "muniment.feedback") ->
 @asynccontextmanager
 async def serving(**changed: object) -> AsyncIterator[tuple[System, AsyncClient]]:
     """Feedback at work, and a client of it."""
-    async with running(DEFINITION, port=0, **changed) as system:
+    async with running(DEFINITION, port=0, max_wait_seconds=SECONDS, **changed) as system:
         stop, port = asyncio.Event(), asyncio.get_running_loop().create_future()
         parts = list(system.parts.values())
         ended = asyncio.create_task(serve(system.app, parts, system.settings, stop=stop, started=port.set_result))

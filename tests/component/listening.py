@@ -9,7 +9,7 @@ from typing import Any
 
 from httpx import AsyncClient
 
-SECONDS = 20
+SECONDS = 60
 
 
 @dataclass(slots=True)

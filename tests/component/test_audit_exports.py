@@ -97,6 +97,14 @@ async def test_prov_of_the_past(system: System, told: Whole):
     assert [row["prov:entity"] for row in champions] == ["mun:version/flights@2"]
 
 
+@pytest.mark.parametrize("path", ["prov/flights", "openlineage/flights", "cyclonedx/flights", "events"])
+async def test_an_export_tells_its_moment_so_that_it_can_be_asked_for_again(system: System, told: Whole, path: str):
+    first = await get(system, f"/v1/export/{path}")
+    moment = {"at": first.headers["muniment-at"], "known_at": first.headers["muniment-known-at"]}
+    again = await get(system, f"/v1/export/{path}", **moment)
+    assert (again.content, again.headers["muniment-at"]) == (first.content, first.headers["muniment-at"])
+
+
 async def test_the_official_client_reads_every_openlineage_event(system: System, told: Whole):
     events = await export(system, "openlineage")
     kinds = [event["schemaURL"].rpartition("/")[2] for event in events]

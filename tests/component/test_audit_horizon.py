@@ -130,7 +130,7 @@ async def test_without_the_log_an_answer_claims_what_it_holds_and_says_that_it_d
 async def test_a_report_and_an_export_speak_of_the_same_moment(system: System, story: Story) -> None:
     await promote(story)
     report = await get(system, "/v1/reports/flights")
-    assert report["known_at"] == "2013-01-20 23:59:59 UTC"
+    assert report["known_at"] == "2013-01-20T23:59:59.999999Z"
     assert "2013-01-21T" not in (await system.client.get("/v1/export/prov/flights")).text
     await system.settle()
     assert "2013-01-21T" in (await system.client.get("/v1/export/prov/flights")).text

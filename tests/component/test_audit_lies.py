@@ -31,7 +31,7 @@ SCRIPT = Path(__file__).parents[2] / "muniment" / "verify_standalone.py"
 def script(kind: str, path: Path, key: str, *more: str) -> tuple[int, str]:
     """What the stand-alone script says, in a process without this project."""
     command = [sys.executable, "-I", str(SCRIPT), kind, str(path), "--key", key, *more]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=path.parent)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=path.parent)
     assert not done.stderr, done.stderr
     return done.returncode, done.stdout
 

@@ -5,6 +5,7 @@ import io
 import re
 from base64 import b64decode
 from collections.abc import AsyncIterator, Iterator
+from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -112,6 +113,15 @@ async def test_the_same_moment_gives_the_same_bytes(system: System, told: Whole)
         digest = re.fullmatch(r"sha-256=:(.*):", first.headers["repr-digest"])
         assert digest
         assert b64decode(digest[1]) == sha256(first.content).digest()
+
+
+async def test_a_report_tells_its_moment_so_that_it_can_be_asked_for_again(system: System, told: Whole):
+    for path in ("/v1/reports/flights", "/v1/reports"):
+        first = await get(system, path)
+        moment = {name: first.json()[name] for name in ("at", "known_at")}
+        assert (await get(system, path, **moment)).content == first.content
+    events = first.json()["register"]["events"]
+    assert all(datetime.fromisoformat(one[name]).tzinfo for one in events for name in ("time", "recorded"))
 
 
 async def test_every_statement_of_fact_names_events_that_exist(system: System, told: Whole):

@@ -15,6 +15,7 @@ from typer.testing import CliRunner, Result
 from muniment.cli import app
 from muniment.cli.options import console
 from tests.component.feedback_given import predictions, serving
+from tests.component.listening import SECONDS
 from tests.support import System
 
 ROWS = 20
@@ -45,7 +46,7 @@ async def told(url: str, *arguments: str, actor: str = "ana") -> Any:
 
 async def logged(system: System, url: str) -> str:
     batch = await predictions(system, ROWS, output__probability=[row / ROWS for row in range(ROWS)])
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(SECONDS):
         while (await told(url, "rates", "d"))["predictions"] != ROWS:
             pass
     return batch
@@ -82,7 +83,7 @@ async def test_a_flag_from_the_queue_to_its_answer_and_who_is_told(server: tuple
     await told(url, "flags", "merge", second, first, "--comment", "the same storm", actor="dan")
     answer = ("label_corrected", "--comment", "it was late", "--label", "1")
     last = await told(url, "flags", "resolve", first, *answer, actor="dan")
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(SECONDS):
         while not any(one["event_id"] == last["event_id"] for one in (await told(url, "notices"))["items"]):
             pass
     text = (await run(url, "notices")).stdout
@@ -99,7 +100,7 @@ async def test_a_review_is_drawn_judged_and_read(server: tuple[System, str], tmp
     system, url = server
     await logged(system, url)
     drawn = await told(url, "review", "draw", "d", "1", "--size", "10", "--seed", "1", "--strata", "2")
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(SECONDS):
         while (await run(url, "review", "items", drawn["id"])).exit_code:
             pass
     rows = list(csv.DictReader(StringIO((await run(url, "review", "items", drawn["id"])).stdout)))
@@ -109,7 +110,7 @@ async def test_a_review_is_drawn_judged_and_read(server: tuple[System, str], tmp
         lines = [f"{row['prediction_id']},{'wrong' if at < wrong else 'right'},seen" for at, row in enumerate(rows)]
         file.write_text("\n".join(["prediction_id,wrong,comment", *lines, f"{rows[0]['prediction_id']},,"]))
         said = await told(url, "review", "judge", drawn["id"], str(file), actor=actor)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(SECONDS):
         while len((await told(url, "review", "show", drawn["id"]))["agreement"]["cohen"]) != 1:
             pass
     assert said["type"] == "ReviewJudged"
@@ -131,24 +132,24 @@ async def test_a_rule_is_adopted_shown_and_retired_and_corrections_are_exported(
     file.write_bytes(orjson.dumps({"deployment": "d", "statement": "Never be too sure.", "table": table}))
     await told(url, "rule", "adopt", "humble", str(file))
     batch = await logged(system, url)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(SECONDS):
         while not (await told(url, "rule", "show", "humble"))["days"]:
             pass
     assert "0.1000" in (await run(url, "rule", "show", "humble")).stdout
     flagged = (await told(url, "flag", f"{batch}-3", "--comment", "no", "--expected", "1"))["id"]
     await told(url, "flags", "resolve", flagged, "label_corrected", "--comment", "yes", "--label", "1")
     target = tmp_path / "corrected.parquet"
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(SECONDS):
         while (await run(url, "corrections", "export", "d", "fixed", "-o", str(target))).exit_code:
             pass
     assert pq.read_table(target).column("label").to_pylist() == [1.0]
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(SECONDS):
         while not (made := (await told(url, "corrections", "list"))["items"]):
             pass
     again = tmp_path / "again.parquet"
     assert (await run(url, "corrections", "download", made[0]["id"], str(again))).exit_code == 0
     assert again.read_bytes() == target.read_bytes()
     await told(url, "rule", "retire", "humble", "--reason", "the model was replaced")
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(SECONDS):
         while (await told(url, "rule", "list"))["items"][0]["state"] != "retired":
             pass

@@ -46,7 +46,7 @@ async def serving(tmp_path: Path) -> AsyncIterator[tuple[System, str]]:
         await system.settle()
         server = uvicorn.Server(uvicorn.Config(system.app, port=0, lifespan="off", log_config=None))
         task = asyncio.create_task(server.serve())
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not server.started:  # noqa: ASYNC110  uvicorn tells in no other way
                 await asyncio.sleep(0.01)
         try:

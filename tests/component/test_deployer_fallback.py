@@ -237,7 +237,8 @@ async def test_a_server_that_keeps_failing_is_left_alone_and_asked_again_later()
         with pytest.raises(Problem) as caught:
             await remote.run("http://remote", "late", 1, FRAME, SUM)
         assert caught.value.code == code
-    assert (len(asked), caught.value.headers) == (4, {"Retry-After": "60"})
+    assert len(asked) == 4
+    assert 0 < int(caught.value.headers["Retry-After"]) <= 60
     assert (await remote.run("http://remote", "late", 2, FRAME, SUM))["p"].tolist() == [7.0]
     (breaker,) = [one for url, one in remote._breakers.items() if url.endswith("/versions/1")]
     breaker.seconds = 0.0

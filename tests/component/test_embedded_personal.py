@@ -16,6 +16,8 @@ from tests.e2e.embedded import Embedded
 
 pytestmark = pytest.mark.slow
 
+SECONDS = 90.0
+
 MAIL, NAME = "ottilie@example.org", "Ottilie Habermas"
 VERSION: dict[str, Any] = {
     "artifact": {"uri": "external:elsewhere"},
@@ -51,7 +53,7 @@ def _found(text: str, secret: bytes) -> bool:
 
 
 def _posted(url: str, path: str, body: Any, expected: int = 201, **headers: str) -> Any:
-    answer = httpx.post(url + path, json=body, headers=headers, timeout=30)
+    answer = httpx.post(url + path, json=body, headers=headers, timeout=SECONDS)
     assert answer.status_code == expected, answer.text
     return answer.json()
 
@@ -69,7 +71,7 @@ def test_no_table_and_no_log_holds_a_personal_value_or_a_key_and_forgetting_is_f
         ids = _posted(up.url, path, body, 202, **{"Idempotency-Key": "k1"})["ids"]
 
         def told() -> dict[str, Any]:
-            answer = httpx.get(f"{up.url}/v1/predictions/{ids[0]}", params={"after": ids[0]}, timeout=30)
+            answer = httpx.get(f"{up.url}/v1/predictions/{ids[0]}", params={"after": ids[0]}, timeout=SECONDS)
             assert answer.status_code == 200, answer.text
             return answer.json()
 
@@ -79,13 +81,13 @@ def test_no_table_and_no_log_holds_a_personal_value_or_a_key_and_forgetting_is_f
         for secret in (MAIL.encode(), NAME.encode(), key):
             assert not _found(text, secret)
         command = [sys.executable, "-m", "muniment", "forget", "-", "--reason", "case 7", "--url", up.url]
-        done = subprocess.run(command, input=MAIL + "\n", capture_output=True, text=True, check=False, timeout=60)
+        done = subprocess.run(command, input=MAIL + "\n", capture_output=True, text=True, check=False, timeout=SECONDS)
         assert (done.returncode, "erased" in done.stdout) == (0, True), done.stderr
         assert (told()["features"]["name"], told()["personal"]["state"]) == (None, "erased")
         text, gone = asyncio.run(_dumped(up.folder, "nothing is left out"))
         assert gone is None
         assert not _found(text, key)
-        dossier = httpx.get(f"{up.url}/v1/dossier/{ids[0]}", timeout=30).json()
+        dossier = httpx.get(f"{up.url}/v1/dossier/{ids[0]}", timeout=SECONDS).json()
         assert dossier["prediction"]["personal"]["state"] in ("encrypted", "erased")
         logs = up.output() + (up.folder / "postgres.log").read_text()
         assert NAME not in logs

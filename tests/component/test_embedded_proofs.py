@@ -21,7 +21,7 @@ def cli(*arguments: object, code: int = 0) -> str:
 
 def script(*arguments: object) -> tuple[int, str]:
     command = [sys.executable, "-I", str(SCRIPT), *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     return done.returncode, done.stdout + done.stderr
 
 

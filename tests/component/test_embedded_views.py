@@ -18,6 +18,8 @@ from tests.e2e.embedded import Embedded
 
 pytestmark = pytest.mark.slow
 
+SECONDS = 90.0
+
 
 def verify(folder: Path, *more: str) -> tuple[int, dict[str, Any]]:
     command = [sys.executable, "-m", "muniment", "verify-views", "--data-dir", str(folder), "--json", *more]
@@ -44,13 +46,15 @@ def test_views_are_rebuilt_and_verified_beside_the_system_and_verified_while_it_
     with Embedded(tmp_path / "data") as up:
         up.start()
         goal = {"name": "warn", "question": "Will it arrive late?"}
-        httpx.post(f"{up.url}/v1/goals", json=goal).raise_for_status()
-        httpx.get(f"{up.url}/v1/goals").raise_for_status()
+        httpx.post(f"{up.url}/v1/goals", json=goal, timeout=SECONDS).raise_for_status()
+        httpx.get(f"{up.url}/v1/goals", timeout=SECONDS).raise_for_status()
         asyncio.run(alter(up.folder, altered))
         told = rebuild(up.folder, "--service", "registry")
         assert re.search(r"registry: \d+ of \d+ records \(100\.0 %\)", told), told
-        late = httpx.post(f"{up.url}/v1/goals", json=goal | {"name": "hold"}).raise_for_status().json()["event_id"]
-        found = httpx.get(f"{up.url}/v1/goals", params={"after": late}, timeout=60).raise_for_status().json()["items"]
+        said = httpx.post(f"{up.url}/v1/goals", json=goal | {"name": "hold"}, timeout=SECONDS).raise_for_status()
+        after = {"after": said.json()["event_id"]}
+        told = httpx.get(f"{up.url}/v1/goals", params=after, timeout=SECONDS).raise_for_status()
+        found = told.json()["items"]
         assert {one["name"] for one in found} == {"hold", "warn"}, "the live consumer goes on"
         code, told = verify(up.folder)
         assert code == 0, told

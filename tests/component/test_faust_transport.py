@@ -84,7 +84,8 @@ async def test_every_event_has_its_effect_once_through_restarts_and_a_rebuild(
 async def test_views_that_are_rebuilt_while_an_agent_runs_are_filled_again_though_nothing_new_comes(
     kafka_address: str, tmp_path: Path
 ) -> None:
-    settings = Settings(kafka=kafka_address, kafka_partitions=2, consumer_retry_seconds=0.05)
+    """However many records there are: it takes no look around for each few of them."""
+    settings = Settings(kafka=kafka_address, kafka_partitions=2, consumer_retry_seconds=0.05, consumer_max_records=5)
     topic, group = f"test.{uuid4().hex}", f"test.{uuid4().hex}"
     await ensure_topics(kafka_address, settings, [topic])
     log, store, applied = KafkaLog(kafka_address, settings), MemoryStore("registry", []), Counter[str]()

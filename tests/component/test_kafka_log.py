@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
-from time import monotonic
 from typing import Any
 from uuid import uuid4
 
@@ -21,7 +20,7 @@ from shared.runtime.settings import Settings
 
 pytestmark = pytest.mark.kafka
 
-SECONDS = 30.0
+SECONDS = 120.0
 
 
 class Offsets:
@@ -125,12 +124,12 @@ async def test_a_cancelled_poll_always_ends(log: KafkaLog, kafka_address: str) -
             for _ in range(steps):
                 await asyncio.sleep(0)
             task.cancel()
-            done, _ = await asyncio.wait([task], timeout=5)
+            done, _ = await asyncio.wait([task], timeout=30)
             assert done, f"went on after it was cancelled at step {steps}"
         task = asyncio.create_task(forever(subscription))
-        await asyncio.wait_for(polled.wait(), 10)
+        await asyncio.wait_for(polled.wait(), 60)
         task.cancel()
-        done, _ = await asyncio.wait([task], timeout=5)
+        done, _ = await asyncio.wait([task], timeout=30)
         assert done, "went on after it was cancelled between polls"
 
 
@@ -201,23 +200,22 @@ async def test_newcomers_share_partitions_and_nothing_is_lost_or_repeated(log: K
     assert len(seen) == len(set(seen)) == total
 
 
-async def test_reads_anywhere_are_fast(log: KafkaLog, kafka_address: str) -> None:
-    topic = await new_topic(kafka_address)
-    await log.publish(topic, [Outgoing(str(n), (), bytes(125_000)) for n in range(100)])
-    place = TopicPartition(topic, 0)
-    await log.read(place, 0)
-    times: list[float] = []
+async def test_no_read_waits_for_what_another_fetched_beyond_its_own(log: KafkaLog, kafka_address: str) -> None:
+    """A consumer that holds records of one partition asks their broker for those of no other until a tenth of a second
+    has passed; here, until more has passed than a read may take."""
+    places = [TopicPartition(await new_topic(kafka_address), 0) for _ in range(2)]
+    for place in places:
+        await log.publish(place.topic, [Outgoing(str(n), (), bytes(125_000)) for n in range(50)])
+        await log.read(place, 0)
+    log._reader._consumer._fetcher._prefetch_backoff = 600.0
     for n in range(100):
-        offset = n * 37 % 100
-        started = monotonic()
+        place, offset = places[n % 2], n * 37 % 50
         (record,) = await log.read(place, offset)
-        times.append(monotonic() - started)
         assert record.key == str(offset)
-    assert sorted(times)[50] < 0.02
-    assert [record.offset for record in await log.read(place, 95, 10)] == [95, 96, 97, 98, 99]
-    assert await log.read(place, 100, 10) == []
-    await log.publish(topic, numbered(1))
-    assert [record.offset for record in await log.read(place, 100, 10)] == [100]
+    assert [record.offset for record in await log.read(place, 45, 10)] == [45, 46, 47, 48, 49]
+    assert await log.read(place, 50, 10) == []
+    await log.publish(place.topic, numbered(1))
+    assert [record.offset for record in await log.read(place, 50, 10)] == [50]
 
 
 async def test_bounds_of_every_partition(log: KafkaLog, kafka_address: str) -> None:
@@ -269,7 +267,7 @@ async def test_a_broker_that_dies_loses_nothing_acknowledged(own_broker: KafkaBr
         subscription = await stack.enter_async_context(
             log.subscribe("survivor", [topic], offsets.assigned, offsets.revoked)
         )
-        async with asyncio.timeout(60), asyncio.TaskGroup() as tasks:
+        async with asyncio.timeout(240), asyncio.TaskGroup() as tasks:
             for key in ("a", "b", "c"):
                 tasks.create_task(publish(key, done))
             await reaches(300)
@@ -289,8 +287,8 @@ async def test_a_broker_that_dies_loses_nothing_acknowledged(own_broker: KafkaBr
         assert numbers == sorted(numbers)
 
 
-async def test_without_a_broker_everything_says_so_soon(unused_tcp_port: int) -> None:
-    log = KafkaLog(f"127.0.0.1:{unused_tcp_port}", Settings())
+async def test_without_a_broker_everything_says_so_soon() -> None:
+    log = KafkaLog("127.0.0.1:1", Settings())
     with pytest.raises(LogUnavailable):
         await log.start()
     with pytest.raises(LogUnavailable):

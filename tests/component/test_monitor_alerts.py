@@ -134,6 +134,8 @@ async def test_missed_targets_and_silence_are_alerts_of_their_own() -> None:
             "value": 30.0,
             "threshold": 20.0,
             "unit": "USD",
+            "base": None,
+            "estimated": False,
         }
         await state(system, "silence/late", [silent, heard])
         await system.settle()
@@ -170,6 +172,7 @@ async def test_a_webhook_is_signed_tried_again_under_one_id_and_told_of_the_end(
         assert headers["host"] == f"localhost:{receiver.port}"
         message = json.loads(body)
         assert (message["type"], message["data"]["kind"]) == ("alert.raised", "drift")
+        assert message["sequence"] > 0
         assert [one["name"] for one in message["data"]["findings"]] == ["wind"]
         (delivery,) = await deliveries(system, state="delivered")
         assert (delivery["attempts"], delivery["status"]) == (3, 204)

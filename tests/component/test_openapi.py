@@ -4,6 +4,7 @@ What is common to all endpoints is declared in `shared.runtime.openapi`; each de
 """
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -75,6 +76,59 @@ def test_every_answer_is_one_that_the_document_declares(service: str, story: Sto
     assert tried
     runner.run(story.system.settle())
     assert runner.run(_dead_letters(story)) == []
+
+
+@pytest.mark.parametrize("service", DEFINITIONS)
+def test_a_number_is_no_time(service: str, story: Story, runner: asyncio.Runner) -> None:
+    document = create_app(service, [story.system.parts[service]], story.system.settings).openapi()
+    taken: list[str] = []
+    tried = 0
+    for path, methods in document["paths"].items():
+        filled = path.format_map(defaultdict(lambda: "1", stage="production"))
+        for method, operation in methods.items():
+            for request in _timed(document, operation):
+                answer = runner.run(story.system.client.request(method, filled, **request))
+                tried += 1
+                if answer.status_code != 422 or "a number is none" not in answer.text:
+                    taken.append(f"{method} {path} {request}: {answer.status_code} {answer.text:.200}")
+    assert tried
+    assert taken == []
+
+
+def _timed(document: dict[str, Any], operation: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Requests that say a number where the operation takes a time."""
+    for one in operation.get("parameters", []):
+        if one["in"] == "query" and _is_time(document, one["schema"]):
+            yield {"params": {one["name"]: "2013"}}
+    for kind, body in operation.get("requestBody", {}).get("content", {}).items():
+        if kind == "application/json":
+            for pointer in _times(document, body["schema"]):
+                said: Any = 2013
+                for name in reversed(pointer):
+                    said = {name: said}
+                yield {"json": said}
+
+
+def _times(document: dict[str, Any], schema: dict[str, Any], depth: int = 3) -> Iterator[tuple[str, ...]]:
+    """Where in a body times are, as far as objects lie in objects."""
+    for one in _meant(document, schema):
+        for name, inner in one.get("properties", {}).items():
+            if _is_time(document, inner):
+                yield (name,)
+            elif depth:
+                yield from ((name, *rest) for rest in _times(document, inner, depth - 1))
+
+
+def _is_time(document: dict[str, Any], schema: dict[str, Any]) -> bool:
+    return any(one.get("format") == "date-time" for one in _meant(document, schema))
+
+
+def _meant(document: dict[str, Any], schema: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    if "$ref" in schema:
+        schema = document["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
+    yield schema
+    for one in schema.get("anyOf", []):
+        yield from _meant(document, one)
 
 
 def _try(operation: Any, story: Story, runner: asyncio.Runner) -> None:

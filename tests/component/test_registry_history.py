@@ -4,6 +4,9 @@ import asyncio
 from typing import Any
 
 from services.registry.service import DEFINITION
+from shared.events.envelope import Event
+from shared.events.registry import DecisionModelled
+from shared.runtime.commands import new_id, now
 from tests.support import System, running
 
 SIGNATURE = {"inputs": {"hour": "double"}, "outputs": {"p": "double"}}
@@ -169,3 +172,20 @@ async def test_decisions_and_the_models_that_inform_them_are_seen_from_both_side
         assert [one["name"] for one in (await get(system, "/v1/decisions"))["items"]] == ["hold", "rebook"]
         wrong = await send(system, "POST", "/v1/decisions", hold | {"models": [{"model": "latte"}]})
         assert (wrong.status_code, wrong.json()["nearby"]) == (404, ["late", "weather"])
+        wrong = await send(system, "POST", "/v1/decisions", hold | {"requires": ["rebok"]})
+        assert (wrong.status_code, wrong.json()["type"]) == (404, "urn:muniment:problem:unknown-decision")
+        assert wrong.json()["nearby"] == ["rebook"]
+        round_about = await send(system, "POST", "/v1/decisions", hold | {"requires": ["rebook"]})
+        assert (round_about.status_code, "hold → rebook → hold" in round_about.json()["detail"]) == (422, True)
+
+
+async def test_a_requirement_of_old_that_nobody_stated_is_told() -> None:
+    async with running(DEFINITION) as system:
+        fact = DecisionModelled(decision="rebook", version=1, question="?", owner="ana", requires=("hold",))
+        event = Event(new_id(), "/muniment/registry", "decision/rebook", now(), 1, "ana", fact)
+        async with system.stores["registry"].begin() as unit:
+            await unit.append("decision/rebook", 0, [event])
+        await system.settle()
+        assert (await get(system, "/v1/decisions/rebook"))["requires_missing"] == ["hold"]
+        await done(system, "POST", "/v1/decisions", {"name": "hold", "question": "Hold it?"})
+        assert (await get(system, "/v1/decisions/rebook"))["requires_missing"] == []

@@ -136,7 +136,7 @@ def _ended(said: dict[str, Any]) -> bool:
 def _until(address: str, path: str, enough: Any) -> dict[str, Any]:
     """What a path answers as soon as it says enough; each try waits for the server, which is at work meanwhile."""
     for _ in range(2_000):
-        said = httpx.get(address + path).json()
+        said = httpx.get(address + path, timeout=60).json()
         if said.get("status") != 404 and enough(said):
             return said
     raise AssertionError(f"{path} never said enough: {said}")

@@ -241,9 +241,9 @@ def test_errors_have_mlflows_codes(client: MlflowClient, address: str) -> None:
     with pytest.raises(MlflowException) as reserved:
         client.set_registered_model_alias("once", "v1", "1")
     assert code(reserved) == "INVALID_PARAMETER_VALUE"
-    answer = httpx.post(f"{address}/api/2.0/mlflow/runs/create", json={})
+    answer = httpx.post(f"{address}/api/2.0/mlflow/runs/create", json={}, timeout=60)
     assert (answer.status_code, answer.json()["error_code"]) == (404, "ENDPOINT_NOT_FOUND")
-    answer = httpx.post(f"{address}/api/2.0/mlflow/registered-models/create", json={"tags": []})
+    answer = httpx.post(f"{address}/api/2.0/mlflow/registered-models/create", json={"tags": []}, timeout=60)
     assert (answer.status_code, answer.json()["error_code"]) == (400, "INVALID_PARAMETER_VALUE")
 
 
@@ -253,12 +253,13 @@ def test_rights_may_leave_champion_out(address: str, client: MlflowClient) -> No
     engineer = {"X-Actor": "sam", "X-Roles": "software_engineer"}
     alias = f"{address}/api/2.0/mlflow/registered-models/alias"
     body = {"name": "kept", "version": "1"}
-    assert httpx.post(alias, json=body | {"alias": "candidate"}, headers=engineer).status_code == 200
-    refused = httpx.post(alias, json=body | {"alias": "champion"}, headers=engineer)
+    assert httpx.post(alias, json=body | {"alias": "candidate"}, headers=engineer, timeout=60).status_code == 200
+    refused = httpx.post(alias, json=body | {"alias": "champion"}, headers=engineer, timeout=60)
     assert (refused.status_code, refused.json()["error_code"]) == (403, "PERMISSION_DENIED")
-    native_way = httpx.put(f"{address}/v1/models/kept/aliases/champion", json={"version": 1}, headers=engineer)
+    native = f"{address}/v1/models/kept/aliases/champion"
+    native_way = httpx.put(native, json={"version": 1}, headers=engineer, timeout=60)
     assert (native_way.status_code, native_way.json()["type"]) == (403, "urn:muniment:problem:alias-not-allowed")
-    removed = httpx.request("DELETE", alias, json={"name": "kept", "alias": "champion"}, headers=engineer)
+    removed = httpx.request("DELETE", alias, json={"name": "kept", "alias": "champion"}, headers=engineer, timeout=60)
     assert removed.status_code == 403
 
 

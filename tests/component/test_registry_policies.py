@@ -139,7 +139,7 @@ async def test_an_exception_opens_the_gate_and_its_withdrawal_closes_it() -> Non
         body = {"rule": "evidence-quality", "reason": "the test bench is down", "expires": "2999-01-01T00:00:00Z"}
         refused = await system.client.post(f"{OF_ONE}/exceptions", json=body, headers={"X-Actor": "rita"})
         assert (refused.status_code, refused.json()["type"]) == (422, "urn:muniment:problem:bad-exception")
-        body["expires"] = now().replace(year=now().year + 1).isoformat()
+        body["expires"] = (now() + timedelta(days=366)).isoformat()
         async with running(DEFINITION, exception_days=400) as patient:
             await registered(patient)
             await post(patient, f"{OF_ONE}/approvals", APPROVAL, actor="rita")

@@ -231,3 +231,14 @@ async def test_personal_columns_of_a_file_are_not_read(system: System, tmp_path:
     assert set(version["values"]) == {"hour", "wind"}
     alone = {"inputs": [inputs[1]], "outputs": []}
     assert (await registered(system, {"uri": path.as_uri()}, signature=alone))["values"] == {}
+
+
+async def test_an_input_that_names_the_person_is_declared_and_not_read(system: System, tmp_path: Path) -> None:
+    path = tmp_path / "train.csv"
+    path.write_bytes(csv_bytes())
+    inputs = [{"name": "hour", "type": "long"}, {"name": "carrier", "type": "string"}]
+    signature = {"inputs": inputs, "outputs": [], "subject": "carrier"}
+    version = await registered(system, {"uri": path.as_uri()}, signature=signature)
+    assert (version["signature"]["subject"], set(version["values"])) == ("carrier", {"hour"})
+    wrong = await register(system, {"uri": path.as_uri()}, signature=signature | {"subject": "wind"})
+    assert (wrong.status_code, wrong.json()["type"]) == (422, "urn:muniment:problem:bad-signature")

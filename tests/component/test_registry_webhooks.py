@@ -35,7 +35,11 @@ async def test_a_change_of_a_gate_is_told_signed_and_tried_again_under_one_id() 
         assert (message["type"], message["data"]["allowed"], message["actor"]) == ("gate.changed", False, "dan")
         await post(system, f"{OF_ONE}/evidence", EVIDENCE)
         await system.settle()
-        opened = json.loads(receiver.got[-1][1])["data"]
+        later = json.loads(receiver.got[-1][1])
+        opened = later["data"]
+        history = (await get(system, f"{OF_ONE}/gate/history?stage=staging"))["items"]
+        assert [one["sequence"] for one in history] == [later["sequence"], message["sequence"]]
+        assert (message["subject"], later["subject"]) == ("model/late", "model/late")
         assert (opened["model"], opened["version"], opened["stage"], opened["allowed"]) == ("late", 1, "staging", True)
         items = (await get(system, "/v1/webhook-deliveries?state=delivered"))["items"]
         assert [(one["attempts"], one["status"]) for one in items] == [(1, 204), (2, 204)]

@@ -33,7 +33,7 @@ async def environment(kafka_address: str, postgres_dsn: str, valkey_url: str) ->
         "MUNIMENT_POSTGRES": with_database(postgres_dsn, name),
         "MUNIMENT_REDIS": valkey_url,
         "MUNIMENT_PORT": "0",
-        "MUNIMENT_START_SECONDS": "20",
+        "MUNIMENT_START_SECONDS": "90",
     }
     await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
     await admin.close()
@@ -63,7 +63,7 @@ class Process:
 
     async def end(self, number: signal.Signals) -> int:
         self.process.send_signal(number)
-        return await asyncio.wait_for(self.process.wait(), 15)
+        return await asyncio.wait_for(self.process.wait(), 60)
 
 
 async def spawn(role: str, environment: dict[str, str]) -> asyncio.subprocess.Process:
@@ -83,7 +83,7 @@ async def verified(environment: dict[str, str]) -> tuple[int | None, bytes, byte
 async def test_api_and_worker_apart_survive_a_kill(environment: dict[str, str]):
     api, worker = await asyncio.gather(Process.start("api", environment), Process.start("worker", environment))
     names = [f"goal-{uuid4().hex}" for _ in range(2)]
-    async with httpx.AsyncClient(base_url=api.url, timeout=20) as client:
+    async with httpx.AsyncClient(base_url=api.url, timeout=60) as client:
         first = await client.post("/v1/goals", json={"name": names[0], "question": "q?"})
         read = await client.get(f"/v1/goals/{names[0]}", params={"after": first.json()["id"]})
         assert read.json()["question"] == "q?", read.text
@@ -119,7 +119,7 @@ async def test_what_is_wrong_at_the_start_is_told_in_one_line(
     environment: dict[str, str], changed: dict[str, str], told: str
 ):
     process = await spawn("all", environment | changed)
-    _, errors = await asyncio.wait_for(process.communicate(), 60)
+    _, errors = await asyncio.wait_for(process.communicate(), 120)
     assert process.returncode == 1
     assert b"Traceback" not in errors
     assert told in errors.decode().strip().splitlines()[-1]

@@ -12,7 +12,7 @@ from shared.log.log import EventLog, OffsetOutOfRange, Subscription
 from shared.log.records import Bounds, Outgoing, Record, TopicPartition
 from tests.contract.conftest import LogFactory
 
-SECONDS = 20.0
+SECONDS = 60.0
 HEADERS = (("ce_id", b"\x00\xff"), ("ce_type", "Größe".encode()), ("ce_id", b""))
 
 

@@ -107,7 +107,9 @@ async def pages(store: Any, query: Query) -> list[list[Row]]:
 
 
 @given(st.lists(CHANGES, max_size=3), st.lists(QUERIES, min_size=1, max_size=4))
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 def test_the_answer_is_that_of_plain_python(
     on_postgres: PostgresStore, runner: asyncio.Runner, batches: list[list[Put | Delete]], queries: list[Query]
 ):
@@ -138,7 +140,9 @@ def eaches(draw: st.DrawFn) -> Each:
 
 
 @given(CHANGES, QUERIES, eaches())
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 def test_a_query_asked_for_each_group_answers_as_asked_one_by_one(
     on_postgres: PostgresStore, runner: asyncio.Runner, changes: list[Put | Delete], query: Query, each: Each
 ):
@@ -156,7 +160,9 @@ def test_a_query_asked_for_each_group_answers_as_asked_one_by_one(
 
 
 @given(CHANGES, QUERIES, eaches(), st.sampled_from(["group", "id"]))
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 def test_a_column_told_apart_answers_the_first_row_of_each_of_its_values(
     on_postgres: PostgresStore, runner: asyncio.Runner, changes: list[Put | Delete], query: Query, each: Each, name: str
 ):

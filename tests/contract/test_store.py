@@ -70,7 +70,7 @@ async def test_who_waits_for_an_event_is_told_when_views_hold_it(store_factory: 
     async with store.begin() as unit:
         await unit.mark_seen("views", ids)
         await unit.mark_seen("more", ids)
-    assert await asyncio.wait_for(waiting, 5)
+    assert await asyncio.wait_for(waiting, 20)
     assert await store.wait_seen(ids[0], 0.01)
 
 

@@ -131,7 +131,7 @@ async def test_no_reader_skips_a_position_that_commits_last(store_factory: Store
     assert await store.outbox(TOPIC, 0, 10) == []
     first_may_commit.set()
     await asyncio.gather(slow, quick)
-    assert await asyncio.wait_for(reading, 10) == [(0, "goal/first"), (1, "goal/second")]
+    assert await asyncio.wait_for(reading, 20) == [(0, "goal/first"), (1, "goal/second")]
 
 
 async def test_a_position_given_back_is_taken_again(store_factory: StoreFactory):
@@ -168,7 +168,7 @@ async def test_one_relay_works_at_a_time(store_factory: StoreFactory):
         entered.set()
         await asyncio.wait([waiting], timeout=0.1)
         order.append("first")
-    await asyncio.wait_for(waiting, 10)
+    await asyncio.wait_for(waiting, 20)
     assert order == ["first", "second"]
 
 
@@ -178,7 +178,7 @@ async def test_an_append_wakes_the_relay(store_factory: StoreFactory):
     waiting = asyncio.create_task(store.wait_appended(30))
     await asyncio.wait([waiting], timeout=0.05)
     await append(store, "goal/a", 0)
-    await asyncio.wait_for(waiting, 5)
+    await asyncio.wait_for(waiting, 20)
 
 
 async def test_a_batch_of_datasets_in_several_streams(store_factory: StoreFactory):

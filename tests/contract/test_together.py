@@ -251,6 +251,6 @@ async def test_who_leaves_while_others_read_takes_nothing_from_them(postgres: Po
     await asyncio.sleep(0)
     for task in reading[::3]:
         task.cancel()
-    answers = await asyncio.wait_for(asyncio.gather(*reading, return_exceptions=True), 10)
+    answers = await asyncio.wait_for(asyncio.gather(*reading, return_exceptions=True), 30)
     assert [answer for place, answer in enumerate(answers) if place % 3] == [1] * 6
     assert await read() == 1

@@ -18,7 +18,7 @@ from muniment.demo.settings import SETTINGS
 from shared.events.catalog import SERVICES
 
 READY_SECONDS = 300.0
-STOP_SECONDS = 30.0
+STOP_SECONDS = 120.0
 
 Name = tuple[str, str]
 """(service, role)."""

@@ -14,8 +14,8 @@ import httpx
 from devstack.processes import free_port
 from muniment.demo.settings import SETTINGS
 
-READY_SECONDS = 120.0
-STOP_SECONDS = 30.0
+READY_SECONDS = 240.0
+STOP_SECONDS = 120.0
 
 
 @dataclass(slots=True)

@@ -11,9 +11,11 @@ from fastapi.responses import Response, StreamingResponse
 
 from services.audit.api.moments import At, KnownAt, asked
 from services.audit.exports import cyclonedx, openlineage, parquet, prov
+from services.audit.moment import Moment
 from services.audit.pages import in_header
 from services.audit.reports.facts import Facts
 from services.audit.reports.gathering import Gathering
+from shared.events.codec import rfc3339
 from shared.log.tables import Query, Where, equal
 from shared.runtime.http import Call, reading
 from shared.runtime.problems import Problem, not_found
@@ -42,14 +44,22 @@ def _standard(
         if facts is None:
             not_found("model", model, await gathering.models())
         data = await asyncio.to_thread(_json, build, facts)
-        headers = {"Content-Disposition": f'inline; filename="{in_header(model)}.{name}.json"'}
+        headers = _moment(when) | {"Content-Disposition": f'inline; filename="{in_header(model)}.{name}.json"'}
         if facts.limits:
             headers["Muniment-Truncated"] = " ".join(facts.limits)
         return Response(data, media_type=media_type, headers=headers)
 
-    export.__doc__ = f"The model as {what}, as of both times. `Muniment-Truncated` tells where a limit was met."
+    export.__doc__ = (
+        f"The model as {what}, as of both times, which `Muniment-At` and `Muniment-Known-At` tell. "
+        "`Muniment-Truncated` tells where a limit was met."
+    )
     path = f"/v1/export/{name}/{{model}}"
     router.add_api_route(path, export, methods=["GET"], response_class=Response, name=f"export_{name}")
+
+
+def _moment(when: Moment) -> dict[str, str]:
+    """The moment of an export, exactly, so that it can be asked for again: the standards have no place for it."""
+    return {"Muniment-At": rfc3339(when.at), "Muniment-Known-At": rfc3339(when.known_at)}
 
 
 def _json(build: Callable[[Facts], Any], facts: Facts) -> bytes:
@@ -79,7 +89,7 @@ def _events(router: APIRouter, service: Service) -> None:
         where = equal(**{name: value for name, value in given.items() if value is not None}) + when.events
         where += (Where("time", ">=", utc(start)),) if start else ()
         pieces = _held(turn, parquet.stream(service.store, Query("ledger", where, ("recorded",)), _most(service)))
-        headers = {"Content-Disposition": 'attachment; filename="events.parquet"'}
+        headers = _moment(when) | {"Content-Disposition": 'attachment; filename="events.parquet"'}
         return StreamingResponse(pieces, media_type=parquet.MEDIA_TYPE, headers=headers)
 
 

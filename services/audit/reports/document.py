@@ -7,7 +7,7 @@ from typing import Any
 
 from services.audit.reports.facts import Fact
 from services.audit.reports.register import Register
-from services.audit.reports.words import instant
+from shared.events.codec import rfc3339
 
 GAP = "Not on record"
 
@@ -93,15 +93,16 @@ def gap(what: str, events: tuple[str, ...] = ()) -> Statement:
 
 
 def document(report: Report) -> dict[str, Any]:
-    """The report as plain JSON data, which the renderers show. Numbers of sections are `PART.SECTION`; every block has
+    """The report as plain JSON data, which the renderers show. Its moment is exact, so that who asks for it again gets
+    the same report. Numbers of sections are `PART.SECTION`; every block has
     `refs`, which the `register` resolves to events."""
     register = Register(report.base_url, report.facts)
     parts = [_part(part, number, register) for number, part in enumerate(report.parts, 1)]
     return {
         "subject": report.subject,
         "title": report.title,
-        "at": instant(report.at),
-        "known_at": instant(report.known_at),
+        "at": rfc3339(report.at),
+        "known_at": rfc3339(report.known_at),
         "base_url": report.base_url,
         "gaps": gaps(report),
         "parts": parts,

@@ -46,4 +46,4 @@ def _compiled(source: Path, document: dict[str, Any], fonts: Path | None, standa
 
 def _seconds(moment: str) -> int:
     """Seconds since 1970 of a time as the document writes it."""
-    return int(datetime.fromisoformat(moment.removesuffix(" UTC") + "+00:00").timestamp())
+    return int(datetime.fromisoformat(moment).timestamp())

@@ -5,7 +5,7 @@ from hashlib import sha256
 from typing import Any
 
 from services.audit.reports.facts import Fact
-from services.audit.reports.words import instant
+from shared.events.codec import rfc3339
 
 SET = 8
 """A statement that rests on more events than this refers to them as one set."""
@@ -46,8 +46,8 @@ class Register:
             "type": fact.type,
             "subject": fact.subject,
             "actor": fact.actor,
-            "time": instant(fact.time),
-            "recorded": instant(fact.recorded),
+            "time": rfc3339(fact.time),
+            "recorded": rfc3339(fact.recorded),
         }
 
     def _set(self, ref: str, ids: tuple[str, ...]) -> dict[str, Any]:
@@ -56,8 +56,8 @@ class Register:
             "ref": ref,
             "count": len(ids),
             "types": sorted({fact.type for fact in facts}),
-            "first": instant(facts[0].time) if facts else "",
-            "last": instant(facts[-1].time) if facts else "",
+            "first": rfc3339(facts[0].time) if facts else "",
+            "last": rfc3339(facts[-1].time) if facts else "",
             "sha256": sha256("\n".join(sorted(ids)).encode()).hexdigest(),
             "event_ids": list(ids),
         }

@@ -2,9 +2,10 @@
 
 from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, HttpUrl, StringConstraints, model_validator
+from pydantic import BaseModel, ConfigDict, Field, HttpUrl, StringConstraints, model_validator
 
 from shared.events.deployer import Fallback, Reaction, Resources, Runtime, Share, Traffic, Trigger
+from shared.runtime.times import Instant
 
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 MAX_NAME = 100
@@ -18,7 +19,7 @@ Version = Annotated[int, Field(ge=1, le=2**31 - 1)]
 class Body(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    at: AwareDatetime | None = None
+    at: Instant | None = None
 
 
 class RuntimeBody(BaseModel):

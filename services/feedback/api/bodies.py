@@ -1,12 +1,12 @@
 """What is sent to feedback."""
 
-from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from services.feedback.domain.conditions import MAX_CONDITIONS
 from shared.events.feedback import Condition, Operator, PredictionQuery, Resolution, Severity, TriageState
+from shared.runtime.times import Instant
 
 MAX_LIST = 1_000
 MAX_IDS = 1_000_000
@@ -37,8 +37,8 @@ class QueryBody(Body):
 
     deployment: Name
     version: int | None = None
-    since: datetime | None = Field(None, alias="from")
-    until: datetime | None = Field(None, alias="to")
+    since: Instant | None = Field(None, alias="from")
+    until: Instant | None = Field(None, alias="to")
     segment: Name | None = None
     entity: Name | None = None
     where: Annotated[list[ConditionBody], Field(max_length=MAX_CONDITIONS)] = []
@@ -73,7 +73,7 @@ class FlagBody(Body):
     expected: Any = None
     comment: Text = ""
     attachments: Annotated[list[AttachmentBody], Field(max_length=100)] = []
-    at: datetime | None = None
+    at: Instant | None = None
 
     @model_validator(mode="after")
     def _one_target(self) -> Self:
@@ -96,7 +96,7 @@ class BulkBody(Body):
     severity: Severity = "medium"
     expected: Any = None
     comment: Text = ""
-    at: datetime | None = None
+    at: Instant | None = None
 
     @model_validator(mode="after")
     def _one_way(self) -> Self:
@@ -113,9 +113,9 @@ class TriageBody(Body):
     assignee: Name
     severity: Severity | None = None
     state: TriageState = "triaged"
-    due: datetime | None = None
+    due: Instant | None = None
     comment: Text = ""
-    at: datetime | None = None
+    at: Instant | None = None
 
 
 class ResolveBody(Body):
@@ -124,18 +124,18 @@ class ResolveBody(Body):
     resolution: Resolution
     comment: Annotated[str, Field(min_length=1, max_length=10_000)]
     label: float | None = None
-    at: datetime | None = None
+    at: Instant | None = None
 
 
 class MergeBody(Body):
     into: Name
     comment: Text = ""
-    at: datetime | None = None
+    at: Instant | None = None
 
 
 class CommentBody(Body):
     comment: Annotated[str, Field(min_length=1, max_length=10_000)]
-    at: datetime | None = None
+    at: Instant | None = None
 
 
 State = Literal["open", "triaged", "investigating", "waiting", "resolved", "merged", "lapsed"]

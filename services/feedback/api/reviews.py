@@ -2,7 +2,6 @@
 
 import secrets
 from dataclasses import asdict
-from datetime import datetime
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -24,6 +23,7 @@ from shared.log.tables import Query, Row, equal
 from shared.runtime.http import Call, page, reading, writing
 from shared.runtime.problems import Problem
 from shared.runtime.service import Service
+from shared.runtime.times import Instant
 
 Limit = Annotated[int, Field(ge=1)]
 Level = Annotated[float, Field(gt=0, lt=1)]
@@ -46,7 +46,7 @@ class ReviewBody(Body):
     strata: Annotated[int, Field(ge=1, le=MAX_STRATA)] = 5
     size: Annotated[int, Field(ge=2)] = 100
     seed: Annotated[int, Field(ge=0, lt=2**63)] | None = None
-    at: datetime | None = None
+    at: Instant | None = None
 
 
 class WordBody(Body):
@@ -59,7 +59,7 @@ class WordsBody(Body):
     """Judgements of one expert, all or none; a later one on the same prediction counts instead."""
 
     judgements: Annotated[list[WordBody], Field(min_length=1, max_length=1_000)]
-    at: datetime | None = None
+    at: Instant | None = None
 
 
 def add(routes: APIRouter, service: Service) -> None:

@@ -1,6 +1,5 @@
 """Business rules: what no prediction may say, in the experts' own words, and how often one did."""
 
-from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends
@@ -20,6 +19,7 @@ from shared.runtime.http import Call, page, reading, stated, writing
 from shared.runtime.identity import usable_actor
 from shared.runtime.problems import Problem
 from shared.runtime.service import Service
+from shared.runtime.times import Instant
 
 Limit = Annotated[int, Field(ge=1)]
 PATH = "/v1/rules"
@@ -42,12 +42,12 @@ class RuleBody(Body):
     deployment: Name
     statement: Annotated[str, Field(min_length=1, max_length=10_000)]
     table: Annotated[list[RowBody], Field(min_length=1, max_length=MAX_ROWS)]
-    at: datetime | None = None
+    at: Instant | None = None
 
 
 class RetireBody(Body):
     reason: Annotated[str, Field(min_length=1, max_length=10_000)]
-    at: datetime | None = None
+    at: Instant | None = None
 
 
 def add(routes: APIRouter, service: Service) -> None:

@@ -28,6 +28,7 @@ _NAMES: dict[str, tuple[str, tuple[str, ...]]] = {
     "muniment_window_outcomes": ("Outcomes known of the newest measured window", _OF_VERSION),
     "muniment_drift_psi": ("Population stability index of a feature, newest window", (*_OF_VERSION, "feature")),
     "muniment_quality": ("A quality figure of the newest window", (*_OF_VERSION, "metric")),
+    "muniment_quality_estimated": ("A quality figure of it, estimated before outcomes come", (*_OF_VERSION, "metric")),
     "muniment_kpi_per_case": ("A KPI per case of the newest window", (*_OF_VERSION, "kpi", "unit")),
     "muniment_integrity_breaches": ("Checks of the data that the newest window failed", _OF_VERSION),
     "muniment_alerts_open": ("Open alerts", (*_OF_VERSION, "kind")),
@@ -107,6 +108,8 @@ def _window(measured: dict[str, Any]) -> list[Sample]:
     ]
     found += [("muniment_drift_psi", (*of, one["feature"]), one["psi"]) for one in drift if one["psi"] is not None]
     found += [("muniment_quality", (*of, name), value) for name, value in measured["quality"].items() if _is(value)]
+    expected = measured.get("estimated", {})
+    found += [("muniment_quality_estimated", (*of, name), value) for name, value in expected.items() if _is(value)]
     kpis: list[Row] = measured["kpis"]
     return found + [("muniment_kpi_per_case", (*of, one["kpi"], one["unit"]), one["per_case"]) for one in kpis]
 

@@ -2,10 +2,12 @@
 
 import orjson
 
-from shared.events.codec import rfc3339
+from services.monitor.domain.alerts import ALL, EVERY, compared
 from shared.events.envelope import Event
 from shared.events.monitor import AlertCleared, AlertRaised, Finding
+from shared.runtime.webhooks.body import body
 
+QUALITY = ("quality", "estimated_quality")
 LISTED = 20
 MAX_TEXT = 2_900
 """Slack takes 3,000 characters per section."""
@@ -13,13 +15,9 @@ MAX_TEXT = 2_900
 
 def body_of(event: Event, alert: AlertRaised | AlertCleared, form: str) -> str:
     """The body of a delivery."""
-    message = _slack(alert) if form == "slack" else _webhook(event, alert)
-    return orjson.dumps(message).decode()
-
-
-def _webhook(event: Event, alert: AlertRaised | AlertCleared) -> dict[str, object]:
     kind = "alert.raised" if isinstance(alert, AlertRaised) else "alert.cleared"
-    return {"type": kind, "timestamp": rfc3339(event.time), "data": alert.model_dump(mode="json")}
+    message = _slack(alert) if form == "slack" else body(kind, event)
+    return orjson.dumps(message).decode()
 
 
 def _slack(alert: AlertRaised | AlertCleared) -> dict[str, object]:
@@ -28,16 +26,24 @@ def _slack(alert: AlertRaised | AlertCleared) -> dict[str, object]:
     head = f"{sign} *{_plain(alert.deployment)}* version {alert.version}: {alert.kind} {'' if raised else 'cleared'}"
     lines = [head.rstrip(), _plain(alert.summary)]
     if isinstance(alert, AlertRaised):
-        lines += [_line(one) for one in alert.findings[:LISTED]]
+        lines += [_line(alert.kind, one) for one in alert.findings[:LISTED]]
         if len(alert.findings) > LISTED:
             lines.append(f"… and {len(alert.findings) - LISTED} more")
     text = "\n".join(lines)[:MAX_TEXT]
     return {"text": text, "blocks": [{"type": "section", "text": {"type": "mrkdwn", "text": text}}]}
 
 
-def _line(one: Finding) -> str:
+def _line(kind: str, one: Finding) -> str:
     unit = f" {_plain(one.unit)}" if one.unit else ""
-    return f"• {_plain(one.name)} {_plain(one.statistic)} {one.value:.4g}{unit} (threshold {one.threshold:.4g}{unit})"
+    if kind in QUALITY:
+        return _quality(one)
+    name = EVERY if one.name == ALL else _plain(one.name)
+    return f"• {name} {_plain(one.statistic)} {one.value:.4g}{unit} (threshold {one.threshold:.4g}{unit})"
+
+
+def _quality(one: Finding) -> str:
+    sure = ", estimated" if one.estimated else ""
+    return f"• {_plain(one.name)} {one.value:.4g}{sure} ({compared(one)}, threshold {one.threshold:.4g})"
 
 
 def _plain(text: str) -> str:

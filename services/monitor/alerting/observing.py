@@ -7,6 +7,7 @@ from datetime import datetime
 from itertools import groupby
 from typing import Any
 
+from services.monitor.alerting import qualities
 from services.monitor.alerting.messages import body_of
 from services.monitor.domain import alerts
 from services.monitor.domain.alerts import Observe, Retire, Seen, Silence, Target
@@ -58,7 +59,7 @@ class Observing:
             event = run[-1]
             match event.data:
                 case WindowMeasured() as measured:
-                    await self._decide(unit, event, await self._measured(unit, measured))
+                    await self._decide(unit, event, await self._measured(unit, event.id, measured))
                 case DriftDetected():
                     await self._decide(unit, event, [await _drifted(unit, run)])
                 case DeploymentSilent() | DeploymentHeard():
@@ -72,8 +73,8 @@ class Observing:
                 case _:
                     continue
 
-    async def _measured(self, unit: UnitOfWork, measured: WindowMeasured) -> list[Target]:
-        """Remember the window's levels; returns what they are about."""
+    async def _measured(self, unit: UnitOfWork, told: str, measured: WindowMeasured) -> list[Target]:
+        """Remember the window's levels and quality; returns what they are about."""
         before = await unit.get("alert_windows", measured.deployment, measured.version, "drift", measured.window_start)
         goals = {
             kpi.name: Goal(kpi.direction, kpi.target)  # type: ignore[arg-type]
@@ -81,20 +82,31 @@ class Observing:
             if kpi.target is not None
         }
         found = levels(measured, _findings(before), goals, rules_of(self.service.settings))
-        changes = [_window(measured, kind, level.over, level.near) for kind, level in found.items()]
-        await unit.apply(changes + await _latest(unit, measured))
-        return [Target(measured.deployment, measured.model, measured.version, kind) for kind in found]
+        changes = [
+            change
+            for kind, level in found.items()
+            for change in await _window(unit, told, measured, kind, level.over, level.near)
+        ]
+        quality = await qualities.remembered(unit, told, measured, self.service.settings)
+        await unit.apply(changes + quality + await _latest(unit, measured))
+        targets = [Target(measured.deployment, measured.model, measured.version, kind) for kind in found]
+        return targets + await qualities.targets(unit, measured)
 
     async def _decide(self, unit: UnitOfWork, event: Event, targets: Sequence[Target]) -> None:
         settings = self.service.settings
         most = max(LOOKED_BACK, settings.alert_raise_windows, settings.alert_clear_windows)
         for target in targets:
-            where = equal(deployment=target.deployment, version=target.version, kind=target.kind)
-            rows = await unit.find(Query("alert_windows", where, ("-window_start",), most))
-            seen = tuple(map(_seen, rows))
+            seen = await self._seen(unit, target, most)
             name = new_id()
             command = Observe(target, seen, settings.alert_raise_windows, settings.alert_clear_windows, name)
             await self._handle(unit, target, command, _context(event, name))
+
+    async def _seen(self, unit: UnitOfWork, target: Target, most: int) -> tuple[Seen, ...]:
+        if target.kind in (qualities.MEASURED, qualities.ESTIMATED):
+            return await qualities.seen(unit, target, self.service.settings, most)
+        where = equal(deployment=target.deployment, version=target.version, kind=target.kind)
+        rows = await unit.find(Query("alert_windows", where, ("-window_start",), most))
+        return tuple(map(_seen, rows))
 
     async def _silence(self, unit: UnitOfWork, event: Event) -> None:
         match event.data:
@@ -113,6 +125,9 @@ class Observing:
         columns = ("deployment", "version", "kind", "window_start")
         query = Query("alert_windows", equal(deployment=deployment), limit=MAX_WINDOWS, columns=columns)
         kinds: set[tuple[int, AlertKind]] = {(one["version"], one["kind"]) for one in await unit.find(query)}
+        judged = Query("quality_windows", equal(deployment=deployment), limit=MAX_WINDOWS, columns=("version",))
+        versions = {one["version"] for one in await unit.find(judged)}
+        kinds |= {(version, kind) for version in versions for kind in (qualities.MEASURED, qualities.ESTIMATED)}
         row = await unit.get("deployments", deployment)
         champions = {row["traffic"]["champion"]} if row is not None and row["traffic"] else set[int]()
         kinds |= {(version, "silence") for version in champions | {version for version, _ in kinds}}
@@ -174,7 +189,7 @@ def _context(event: Event, name: str) -> Context:
 
 
 def _seen(row: Row) -> Seen:
-    return Seen(row["window_start"], row["window_end"], _findings(row), bool(row["near"]))
+    return Seen(row["window_start"], row["window_end"], _findings(row), bool(row["near"]), row["told"] or "")
 
 
 def _findings(row: Row | None) -> tuple[Finding, ...]:
@@ -203,23 +218,25 @@ async def _drifted(unit: UnitOfWork, events: Sequence[Event]) -> Target:
         name = drift.feature, drift.statistic
         found.pop(name, None)
         found[name] = Finding(name=name[0], statistic=name[1], value=drift.value, threshold=drift.threshold)
-    await unit.apply([_window(first, "drift", tuple(found.values()), True)])
+    await unit.apply(await _window(unit, events[-1].id, first, "drift", tuple(found.values()), True))
     return Target(first.deployment, first.model, first.version, "drift")
 
 
-def _window(data: WindowMeasured | DriftDetected, kind: AlertKind, over: Sequence[Finding], near: bool) -> Change:
-    return Put(
-        "alert_windows",
-        {
-            "deployment": data.deployment,
-            "version": data.version,
-            "kind": kind,
-            "window_start": data.window_start,
-            "window_end": data.window_end,
-            "over": [one.model_dump(mode="json") for one in over],
-            "near": near,
-        },
-    )
+async def _window(
+    unit: UnitOfWork,
+    told: str,
+    data: WindowMeasured | DriftDetected,
+    kind: AlertKind,
+    over: Sequence[Finding],
+    near: bool,
+) -> list[Change]:
+    """The row of a window, where its level changed."""
+    key = {"deployment": data.deployment, "version": data.version, "kind": kind, "window_start": data.window_start}
+    level = {"over": [one.model_dump(mode="json") for one in over], "near": near}
+    before = await unit.get("alert_windows", *key.values())
+    if before is not None and all(before[name] == value for name, value in level.items()):
+        return []
+    return [Put("alert_windows", key | level | {"window_end": data.window_end, "told": told})]
 
 
 async def _latest(unit: UnitOfWork, measured: WindowMeasured) -> list[Change]:

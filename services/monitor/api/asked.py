@@ -11,6 +11,11 @@ from shared.log.tables import Row
 from shared.runtime.times import utc
 
 
+def version_of(row: Row, version: int | None) -> int:
+    """The version that is asked about: the deployment's champion where none is named."""
+    return version if version is not None else row["traffic"]["champion"]
+
+
 @dataclass(frozen=True, slots=True)
 class Asked:
     """What figures are asked of: the predictions of a version in a range."""
@@ -27,7 +32,7 @@ async def asked(
 ) -> Asked:
     """The predictions of a version (None: the champion) in a range. Raises Problem 404."""
     row = await figures.deployment(name)
-    number = version if version is not None else row["traffic"]["champion"]
+    number = version_of(row, version)
     span = Span(name, number, utc(since), utc(until))
     totals = await figures.total(span)
     return Asked(row, number, span, totals.get(number, EMPTY), await figures.version(row["model"], number))

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends
 from fastapi.responses import JSONResponse
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from services.monitor.domain import experiments
 from services.monitor.domain.experiment_judging import planned_cases, results, sample_ratio
@@ -22,6 +22,7 @@ from shared.runtime.identity import Role
 from shared.runtime.problems import Problem, not_found
 from shared.runtime.responses import Answer
 from shared.runtime.service import Service
+from shared.runtime.times import Instant
 
 MAX_GUARDRAILS = 20
 MAX_LISTED = 1_000
@@ -59,7 +60,7 @@ class ExperimentBody(BaseModel):
     attribute: Annotated[str, Field(min_length=1, max_length=200)] = "segment"
     guardrails: Annotated[list[GuardrailBody], Field(max_length=MAX_GUARDRAILS)] = []
     hypothesis: _Text = ""
-    at: AwareDatetime | None = None
+    at: Instant | None = None
 
 
 class StopBody(BaseModel):
@@ -68,7 +69,7 @@ class StopBody(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     reason: _Text = ""
-    at: AwareDatetime | None = None
+    at: Instant | None = None
 
 
 def add(router: APIRouter, service: Service) -> None:

@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query
 
+from services.monitor.api.asked import version_of
 from services.monitor.api.windows import Since, Until, VersionNumber
 from services.monitor.facts import Facts, kpis_of
 from services.monitor.reading import NOTHING, Reading, judge_of
@@ -36,9 +37,10 @@ def add(router: APIRouter, service: Service) -> None:
     ) -> Answer:
         """Rates and errors by each protected attribute that the version (default: the champion) was registered with,
         over the range: per group with 95 % intervals, against the reference group, the widest gaps by fairlearn's
-        definitions, and the four-fifths rule. Of a version without protected attributes there are no items."""
+        definitions, the four-fifths rule, and a `summary` in words. Of a version without protected attributes there are
+        no items."""
         row = await figures.deployment(name)
-        number = version if version is not None else row["traffic"]["champion"]
+        number = version_of(row, version)
         known = await figures.version(row["model"], number)
         totals = await figures.scores(Span(name, number, utc(since), utc(until)))
         joined = totals.get(number, NOTHING).joined

@@ -13,6 +13,8 @@ from shared.events.envelope import Event, Payload
 from shared.events.monitor import AlertCleared, AlertKind, AlertRaised, Finding
 
 NAMED = 3
+ALL, EVERY = "*", "all features together"
+"""How drift names a finding about all features, and how people are told of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +33,14 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A window: what is over its threshold, and whether anything else is too close to it to clear."""
+    """A window: what is over its threshold, whether anything else is too close to it to clear, and the event by which
+    that was last told."""
 
     start: datetime
     end: datetime
     over: tuple[Finding, ...]
     near: bool
+    told: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +76,13 @@ class Retire:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """The open alert, if any, and the begin of the window that raised or cleared the last one: what is older, such as
-    the windows of a replay, changes nothing."""
+    """The open alert, if any, the begin of the window that raised or cleared the last one, and the event that told of
+    it: what is older and was not revised since, such as the windows of a replay, changes nothing. `told` None: what is
+    older changes nothing, revised or not."""
 
     alert: str | None = None
     at: datetime | None = None
+    told: str | None = None
 
 
 initial = State()
@@ -98,34 +104,55 @@ def decide(state: State, command: Observe | Silence | Retire) -> Sequence[Payloa
 def evolve(state: State, event: Event) -> State:
     match event.data:
         case AlertRaised(alert=alert, window_start=start):
-            return State(alert, start)
-        case AlertCleared(window_start=start):
-            return State(None, start)
+            return State(alert, start, event.causationid)
+        case AlertCleared(window_start=start, windows=windows):
+            return State(None, start, event.causationid if windows else None)
         case _:
             return state
 
 
 def summary(kind: AlertKind, findings: Sequence[Finding], windows: int) -> str:
     """What an alert says in one line."""
-    names = [one.name or one.statistic for one in findings]
+    names = [EVERY if one.name == ALL else one.name or one.statistic for one in findings]
     more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
     listed = ", ".join(names[:NAMED]) + more
     when = "in the last window" if windows == 1 else f"in {windows} windows in a row"
     match kind:
         case "drift":
-            return f"Inputs drifted {when}: {listed.replace('*', 'all features together')}."
+            return f"Inputs drifted {when}: {listed}."
         case "kpi":
             return f"Targets were missed {when}: {listed}."
         case "fairness":
             return f"Groups were treated unequally {when}: {listed}."
+        case "quality" | "estimated_quality":
+            what = "Quality was" if kind == "quality" else "Quality, as estimated before outcomes come, was"
+            return f"{what} worse than it should be {when}: {_figures(findings)}{more}."
         case "traffic":
             return f"The number of predictions was unusual {when}."
         case _:
             return f"Checks of the {kind} failed {when}: {listed}."
 
 
+def _figures(findings: Sequence[Finding]) -> str:
+    return ", ".join(f"{one.name} {one.value:.4g} ({compared(one)})" for one in findings[:NAMED])
+
+
+def compared(finding: Finding) -> str:
+    """What a figure of quality is compared with, in words."""
+    was = "" if finding.base is None else f" {finding.base:.4g}"
+    match finding.statistic:
+        case "reference":
+            return f"registered{was}"
+        case "past":
+            return f"windows before{was}"
+        case "champion":
+            return f"champion{was}"
+        case _:
+            return f"bound {finding.threshold:.4g}"
+
+
 def _observed(state: State, command: Observe) -> list[Payload]:
-    fresh = list(takewhile(lambda one: state.at is None or one.start > state.at, command.seen))
+    fresh = list(takewhile(lambda one: _fresh(state, one), command.seen))
     if not fresh:
         return []
     if state.alert is not None:
@@ -133,6 +160,11 @@ def _observed(state: State, command: Observe) -> list[Payload]:
         return [_cleared(state.alert, command, len(calm))] if len(calm) >= command.clear_after else []
     over = list(takewhile(lambda one: one.over, fresh))
     return [_raised(command, over)] if over and len(over) >= command.raise_after else []
+
+
+def _fresh(state: State, seen: Seen) -> bool:
+    """Whether a window is newer than what was decided last, or was revised since. Ids of events rise with time."""
+    return state.at is None or seen.start > state.at or (state.told is not None and seen.told > state.told)
 
 
 def _raised(command: Observe, over: Sequence[Seen], text: str = "") -> AlertRaised:

@@ -6,7 +6,7 @@ from typing import Literal
 
 from shared.events.monitor import AlertKind, Finding, IntegrityCheck, KpiValue, WindowMeasured
 
-ALL, AUC = "*", "domain_classifier_auc"
+AUC = "domain_classifier_auc"
 FOUR_FIFTHS = 0.8
 HALF = 0.5
 

@@ -1,6 +1,6 @@
 """What is stated of a window once it is closed: its measure, and once each, what drifted and which target it missed."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -62,6 +62,8 @@ class Measure:
     integrity: tuple[Check, ...] = ()
     judged: Quality | None = None
     fairness: tuple[FairnessMeasured, ...] = ()
+    estimated: Mapping[str, float] = field(default_factory=dict[str, float])
+    estimated_intervals: Mapping[str, tuple[float, float]] = field(default_factory=dict[str, tuple[float, float]])
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +120,8 @@ def _measured(state: State, command: Measure) -> WindowMeasured:
         integrity=tuple(IntegrityCheck.model_validate(asdict(one)) for one in command.integrity),
         cause=_cause(state.measured, command),
         fairness=command.fairness,
+        estimated=dict(command.estimated),
+        estimated_intervals=dict(command.estimated_intervals),
         **_judged(command.judged),
     )
 
@@ -130,9 +134,11 @@ def _judged(found: Quality | None) -> dict[str, Any]:
 
 
 def _figures(measured: WindowMeasured) -> WindowMeasured:
-    """A measure without what tells revisions apart, and without the targets beside the figures."""
+    """A measure without what tells revisions apart, without the targets beside the figures, and without what other
+    windows let expect."""
     kpis = tuple(one.model_copy(update={"direction": None, "target": None}) for one in measured.kpis)
-    return measured.model_copy(update={"revision": 0, "cause": None, "kpis": kpis})
+    own: dict[str, Any] = {"revision": 0, "cause": None, "kpis": kpis, "estimated": {}, "estimated_intervals": {}}
+    return measured.model_copy(update=own)
 
 
 def _cause(before: WindowMeasured | None, command: Measure) -> RevisionCause:

@@ -52,9 +52,29 @@ WINDOWS = Table(
         "window_end": "timestamp",
         "over": "json",
         "near": "boolean",
+        "told": "text",
     },
 )
-"""Written by the consumer of alerts alone: what `domain.levels` makes of each window."""
+"""Written by the consumer of alerts alone: what `domain.levels` makes of each window, and the event that changed it
+last."""
+
+QUALITY = Table(
+    "quality_windows",
+    ("deployment", "version", "window_start"),
+    {
+        "deployment": "text",
+        "version": "integer",
+        "window_start": "timestamp",
+        "window_end": "timestamp",
+        "cases": "bigint",
+        "figures": "json",
+        "intervals": "json",
+        "expected": "json",
+        "told": "text",
+    },
+)
+"""Written by the consumer of alerts alone: quality by outcomes, `cases` null where they are too few, and what was
+`expected` before they came."""
 
 FIGURES = Table(
     "latest_figures",
@@ -63,7 +83,7 @@ FIGURES = Table(
 )
 DELIVERIES = deliveries("alert_deliveries", alert="text", deployment="text")
 
-TABLES = (ALERTS, ROUTES, WINDOWS, FIGURES, DELIVERIES)
+TABLES = (ALERTS, ROUTES, WINDOWS, QUALITY, FIGURES, DELIVERIES)
 
 
 def project(event: Event) -> list[Change]:

@@ -20,6 +20,7 @@ from services.monitor.domain.window import Measure, Window
 from services.monitor.facts import Facts, kpis_of
 from services.monitor.projection import DIRTY
 from services.monitor.worker.counted import Counted
+from services.monitor.worker.estimating import Estimating
 from services.monitor.worker.inputs import Compared
 from services.monitor.worker.states import mark_of
 from shared.events.catalog import TOPIC_OUTCOMES, TOPIC_PREDICTIONS
@@ -55,6 +56,7 @@ class Measuring:
     clock: Callable[[], datetime] = now
     _counted: Counted = field(default_factory=Counted)
     _compared: Compared = field(default_factory=Compared)
+    _estimating: Estimating = field(default_factory=Estimating)
 
     async def run(self) -> None:
         """Measure every closed window that changed since it was measured last."""
@@ -152,6 +154,7 @@ class Measuring:
         fairness = tuple(measured(one, judge.groups(one, sketch.joined)) for one in version.judged.protected)
         settings = self.service.settings
         inputs = await self._compared.inputs(unit, settings, window, sketch, version)
+        expected, intervals = await self._estimating.estimate(unit, settings, window, judge, sketch.joined)
         return Measure(
             window,
             sketch.predictions,
@@ -166,6 +169,8 @@ class Measuring:
             multivariate=inputs.multivariate,
             auc_threshold=settings.drift_auc_threshold,
             integrity=inputs.integrity,
+            estimated=expected,
+            estimated_intervals=intervals,
         )
 
 

@@ -1,6 +1,5 @@
 """What clients send. Forgiving where only one thing can be meant, strict about everything else."""
 
-from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -14,6 +13,7 @@ from pydantic import (
 )
 
 from shared.events import registry as facts
+from shared.runtime.times import Instant
 
 _TYPES = {"float": "double", "number": "double", "int": "long", "integer": "long", "bool": "boolean", "str": "string"}
 Name = Annotated[str, Field(min_length=1, max_length=128)]
@@ -49,7 +49,7 @@ class Body(BaseModel):
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
-    at: datetime | None = None
+    at: Instant | None = None
 
 
 class Part(BaseModel):
@@ -65,8 +65,14 @@ DatasetRef = Annotated[DatasetItem, BeforeValidator(_dataset)]
 
 
 class SignatureBody(Part):
+    """`subject`: what names the person that a prediction is about: `entity`, or an input of type string or long."""
+
     inputs: Fields = ()
     outputs: Fields = ()
+    subject: Annotated[str, Field(min_length=1, max_length=500)] | None = None
+
+    def stated(self) -> facts.Signature:
+        return facts.Signature(inputs=self.inputs, outputs=self.outputs, subject=self.subject)
 
 
 class ArtifactBody(Part):
@@ -116,8 +122,8 @@ class PipelineBody(Body):
 class RunBody(Body):
     run: Name
     state: Literal["running", "succeeded", "failed"] = "succeeded"
-    started_at: datetime
-    ended_at: datetime | None = None
+    started_at: Instant
+    ended_at: Instant | None = None
     inputs: tuple[DatasetRef, ...] = ()
     outputs: tuple[DatasetRef, ...] = ()
     code: facts.Code | None = None
@@ -199,7 +205,7 @@ class ApprovalBody(Body):
     role: Name
     comment: Text = ""
     conditions: Annotated[tuple[Annotated[str, Field(min_length=1, max_length=1_000)], ...], Field(max_length=100)] = ()
-    expires: datetime | None = None
+    expires: Instant | None = None
 
 
 class AliasBody(Body):

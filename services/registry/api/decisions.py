@@ -6,17 +6,20 @@ from fastapi import APIRouter, Depends
 from fastapi.responses import JSONResponse
 
 from services.registry.api.bodies import DecisionBody
-from services.registry.api.known import Limit, model_state, need_goal, need_kpi, one
+from services.registry.api.known import Limit, model_state, names, need_goal, need_kpi, one
 from services.registry.domain import decisions
 from shared.events.registry import DecisionModelled, Informing
 from shared.log.store import UnitOfWork
 from shared.log.tables import Query, Row, equal
 from shared.runtime.http import Call, page, reading, stated, writing
 from shared.runtime.identity import Role
+from shared.runtime.problems import Problem, not_found
 from shared.runtime.service import Service
 
 _ASKERS = (Role.SME, Role.DATA_SCIENTIST, Role.RISK_MANAGER, Role.ARCHITECT)
 MAX_SHOWN = 1_000
+MAX_REQUIRED = 1_000
+"""Decisions that one may rest on, by way of others, too."""
 
 
 def add_decisions(routes: APIRouter, service: Service) -> None:
@@ -25,7 +28,9 @@ def add_decisions(routes: APIRouter, service: Service) -> None:
 
     @routes.post("/v1/decisions", status_code=201)
     async def model_decision(body: DecisionBody, call: Annotated[Call, asking]) -> JSONResponse:
-        """State a decision and the models that inform it; said anew it is the next version, and the older ones stay."""
+        """State a decision and the models that inform it; said anew it is the next version, and the older ones stay.
+
+        What it requires is stated already, and does not require it in turn."""
         context = call.context(body.at)
         said = body.model_dump(exclude={"name", "at", "owner", "models"})
         informing = tuple(Informing(model=item.model, how=item.how) for item in body.models)
@@ -39,7 +44,7 @@ def add_decisions(routes: APIRouter, service: Service) -> None:
                 await model_state(service, unit, item.model)
             for name in body.kpis:
                 await need_kpi(service, unit, name)
-            command = decisions.ModelDecision(decision)
+            command = decisions.ModelDecision(decision, await _required(service, unit, decision))
             return await stated(service, unit, decisions, f"decision/{body.name}", command, context)
 
         return await call.in_unit(work)
@@ -56,13 +61,48 @@ def add_decisions(routes: APIRouter, service: Service) -> None:
 
     @routes.get("/v1/decisions/{name}")
     async def one_decision(name: str, call: Annotated[Call, seeing]) -> dict[str, Any]:
-        """A decision, the models that inform it with what they are, the decisions that require it, and its history."""
+        """A decision, the models that inform it with what they are, the decisions that require it, and its history.
+        `requires_missing`: what it requires and nobody has stated, from a time when that was not asked for."""
         decision = await one(service, "decision", "decisions", name)
         models = [await _informing(service, said) for said in decision["models"]]
         history = await service.store.find(Query("decision_versions", equal(name=name), ("-version",), MAX_SHOWN))
-        others = await service.store.find(Query("decisions", limit=MAX_SHOWN, columns=("name", "requires")))
-        required = sorted(row["name"] for row in others if name in (row["requires"] or []))
-        return decision | {"models": models, "required_by": required, "versions": history}
+        every = await _requirements(service)
+        by = sorted(other for other, requires in every.items() if name in requires)
+        missing = [one for one in decision["requires"] or [] if one not in every]
+        return decision | {"models": models, "required_by": by, "requires_missing": missing, "versions": history}
+
+
+async def _required(service: Service, unit: UnitOfWork, said: DecisionModelled) -> dict[str, tuple[str, ...]]:
+    """What the decisions require that this one rests on. Raises Problem 404 `unknown-decision`, 422
+    `too-many-required`."""
+    found: dict[str, tuple[str, ...]] = {}
+    if said.requires:
+        await unit.lock(["decisions"])  # two that come to require each other at once would not see it
+    asked = set(said.requires)
+    while asked:
+        if len(found) + len(asked) > MAX_REQUIRED:
+            detail = f"'{said.decision}' would rest on more than {MAX_REQUIRED} decisions."
+            raise Problem(422, "too-many-required", detail, "Require fewer.")
+        await service.commands.read_ahead(unit, {f"decision/{name}": decisions for name in asked})
+        for name in sorted(asked):
+            _, state = await service.commands.state_in(unit, decisions, f"decision/{name}")
+            if not state and name in said.requires:
+                not_found("decision", name, await names(service, "decisions"))
+            found[name] = state[-1].requires if state else ()
+        asked = {name for one in asked for name in found[one]} - found.keys()
+    return found
+
+
+async def _requirements(service: Service) -> dict[str, tuple[str, ...]]:
+    """What each decision requires, by its newest version."""
+    found: dict[str, tuple[str, ...]] = {}
+    after: tuple[str] | None = None
+    while True:
+        rows = await service.store.find(Query("decisions", limit=MAX_SHOWN, after=after, columns=("name", "requires")))
+        found |= {row["name"]: tuple(row["requires"] or ()) for row in rows}
+        if len(rows) < MAX_SHOWN:
+            return found
+        after = (rows[-1]["name"],)
 
 
 async def informed_by(service: Service, model: str) -> list[Row]:

@@ -22,7 +22,7 @@ from shared.runtime.http import Call, page, reading, stated, writing
 from shared.runtime.identity import Role
 from shared.runtime.problems import Problem
 from shared.runtime.service import Service
-from shared.runtime.times import utc
+from shared.runtime.times import Instant, utc
 
 _OF_VERSION = "/v1/models/{name}/versions/{version}"
 
@@ -42,7 +42,7 @@ def _asked(routes: APIRouter, service: Service) -> None:
         version: int,
         call: Annotated[Call, seeing],
         stage: Stage = "production",
-        at: datetime | None = None,
+        at: Instant | None = None,
     ) -> dict[str, Any]:
         """May this version go to the stage, and why (not)? By the policy in force now; with `at`, as it was stated
         last until then, with the policy of that day."""

@@ -3,7 +3,7 @@
 from services.registry.api.bodies import ReferenceAt, Values, VersionBody
 from services.registry.api.known import dataset_refs, model_state
 from services.registry.references.reading import References
-from shared.events.registry import Artifact, ModelVersionRegistered, ReferenceSource, Signature
+from shared.events.registry import Artifact, ModelVersionRegistered, ReferenceSource
 from shared.log.store import UnitOfWork
 from shared.runtime.http import Call
 from shared.runtime.service import Service
@@ -21,7 +21,7 @@ async def referenced(
         await model_state(call.service, unit, name)
     if await call.answered():
         return {}, None
-    signature = Signature(**dict(body.signature))
+    signature = body.signature.stated()
     fields = [one for one in body.signature.inputs if one.name not in signature.personal]
     if body.signature.inputs and not fields:
         return {}, None  # nothing but personal inputs, which no event may hold
@@ -43,7 +43,7 @@ async def given(
         model=name,
         version=0,
         artifact=Artifact(uri=body.artifact.uri, sha256=body.artifact.sha256, size=body.artifact.size),
-        signature=Signature(inputs=body.signature.inputs, outputs=body.signature.outputs),
+        signature=body.signature.stated(),
         training_data=await dataset_refs(service, unit, body.training_data),
         code=body.code,
         protected=body.protected,

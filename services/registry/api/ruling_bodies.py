@@ -1,12 +1,12 @@
 """What clients send about policies, exceptions and conditions."""
 
-from datetime import datetime
 from typing import Annotated, Literal
 
 from pydantic import Field
 
 from services.registry.api.bodies import Body, Name, Text
 from shared.events import registry as facts
+from shared.runtime.times import Instant
 
 Days = Annotated[int, Field(ge=1, le=36_500)]
 Roles = Annotated[tuple[Name, ...], Field(max_length=20)]
@@ -46,7 +46,7 @@ class ExceptionBody(Body):
     rule: Name
     role: Name = "risk_manager"
     reason: Annotated[str, Field(min_length=1, max_length=20_000)]
-    expires: datetime
+    expires: Instant
 
 
 class WithdrawBody(Body):
@@ -62,5 +62,5 @@ class WhatIfBody(PolicyBody):
     """A policy that nobody has adopted, and which past it is tried on: `model` (None: all), from `since` to `until`."""
 
     model: Name | None = None
-    since: datetime | None = None
-    until: datetime | None = None
+    since: Instant | None = None
+    until: Instant | None = None

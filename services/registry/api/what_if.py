@@ -20,7 +20,7 @@ from shared.runtime.http import Call, reading
 from shared.runtime.problems import Problem
 from shared.runtime.responses import Answer
 from shared.runtime.service import Service
-from shared.runtime.times import utc
+from shared.runtime.times import Instant, utc
 
 MAX_MODELS = 1_000
 MAX_FLAGS = 10_000
@@ -64,8 +64,8 @@ def add_what_if(routes: APIRouter, service: Service) -> None:
         proposal: str,
         call: Annotated[Call, seeing],
         model: str | None = None,
-        since: datetime | None = None,
-        until: datetime | None = None,
+        since: Instant | None = None,
+        until: Instant | None = None,
     ) -> Answer:
         """The same of a policy that somebody proposed."""
         async with service.store.begin() as unit:

@@ -3,8 +3,8 @@ the next version."""
 
 import hashlib
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from xml.etree import ElementTree
 
 from services.registry.domain.frozen import differences
@@ -20,14 +20,17 @@ _NAMESPACE = re.compile(r"\{https?://www\.omg\.org/spec/DMN/[^}]+\}")
 
 @dataclass(frozen=True, slots=True)
 class ModelDecision:
-    """`decision.version` and `decision.dmn_sha256` are not looked at."""
+    """`decision.version` and `decision.dmn_sha256` are not looked at. `required`: of every decision that it requires,
+    and that those require in turn, what the newest version requires."""
 
     decision: DecisionModelled
+    required: Mapping[str, Sequence[str]] = field(default_factory=dict[str, Sequence[str]])
 
 
 def decide(state: tuple[DecisionModelled, ...], command: ModelDecision) -> Sequence[Payload]:
     """The next version, or nothing where the newest says the same. Raises Refused: bad name, 422 `bad-dmn`,
-    `bad-decision` where it requires itself or names something twice."""
+    `bad-decision` where it names something twice or requires itself, if only by way of others (the graph of DMN's
+    information requirements has no cycle)."""
     said = command.decision
     check_name("decision", said.decision)
     for what, names in (
@@ -37,8 +40,6 @@ def decide(state: tuple[DecisionModelled, ...], command: ModelDecision) -> Seque
     ):
         if len(set(names)) < len(names):
             raise Refused("bad-decision", f"'{what}' names something twice.", status=422)
-    if said.decision in said.requires:
-        raise Refused("bad-decision", "A decision does not require itself.", status=422)
     digest = ""
     if said.dmn:
         check_dmn(said.decision, said.dmn)
@@ -46,7 +47,21 @@ def decide(state: tuple[DecisionModelled, ...], command: ModelDecision) -> Seque
     given = said.model_copy(update={"version": len(state) + 1, "dmn_sha256": digest})
     if state and not differences(state[-1], given, ignored=("version",)):
         return []
+    _check_required(said, command.required)
     return [given]
+
+
+def _check_required(said: DecisionModelled, required: Mapping[str, Sequence[str]]) -> None:
+    ways = [[said.decision, name] for name in said.requires]
+    seen: set[str] = set()
+    while ways:
+        way = ways.pop()
+        if way[-1] == said.decision:
+            detail = f"A decision does not require itself, not even by way of others: {' → '.join(way)}."
+            raise Refused("bad-decision", detail, status=422)
+        if way[-1] not in seen:
+            seen.add(way[-1])
+            ways += [[*way, name] for name in required.get(way[-1], ())]
 
 
 def evolve(state: tuple[DecisionModelled, ...], event: Event) -> tuple[DecisionModelled, ...]:

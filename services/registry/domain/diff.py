@@ -20,6 +20,7 @@ def diff(a: ModelVersionRegistered, b: ModelVersionRegistered) -> dict[str, Any]
         "signature": {
             "inputs": _mapping(_fields(a.signature.inputs), _fields(b.signature.inputs)),
             "outputs": _mapping(_fields(a.signature.outputs), _fields(b.signature.outputs)),
+            "subject": _pair(a.signature.subject, b.signature.subject),
         },
     }
 
@@ -52,7 +53,10 @@ def _training_data(a: ModelVersionRegistered, b: ModelVersionRegistered) -> dict
 
 
 def _single(a: ModelVersionRegistered, b: ModelVersionRegistered, name: str) -> dict[str, Any] | None:
-    old, new = a.model_dump(mode="json")[name], b.model_dump(mode="json")[name]
+    return _pair(a.model_dump(mode="json")[name], b.model_dump(mode="json")[name])
+
+
+def _pair(old: Any, new: Any) -> dict[str, Any] | None:
     return None if old == new else {"a": old, "b": new}
 
 

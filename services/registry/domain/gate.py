@@ -21,7 +21,7 @@ from typing import get_args
 
 from services.registry.domain import gate_rules as rules
 from services.registry.domain.demands import demands_of
-from services.registry.domain.model_state import Exempted, Gate, ModelState, VersionState
+from services.registry.domain.model_state import Exempted, Gate, ModelState, VersionState, version_of
 from services.registry.domain.seen import OpenFlag, Seen
 from shared.events.registry import EvidenceKind, FlagSeverity, GateChanged, PolicyAdopted, PolicyPayload, Rule, Stage
 
@@ -112,7 +112,7 @@ def _covers(one: Exempted, rule: Rule, stage: Stage) -> bool:
 
 def gate_changes(policies: Policies, model: ModelState, number: int) -> list[GateChanged]:
     """What of a version's gates is no longer as it was last stated."""
-    version = model.versions[number]
+    version = version_of(model, number)
     seen = seen_by(policies)
     changed: list[GateChanged] = []
     for stage, policy in policies.items():

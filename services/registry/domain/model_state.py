@@ -109,7 +109,8 @@ class ModelState:
     """`event_id`: of the event that registered the model. `versions`: in no order; one more shares all else with those
     before, so that ten thousand cost no more than ten. `heads`: the newest version of each branch, `last`: of all.
     `standing`: for each of MLflow's stages the versions in it that are not retired, as the set bits of a number, whose
-    highest is the newest. `retired`: why, if it was."""
+    highest is the newest. `retired`: why, if it was. `retired_to`: versions up to this number were retired with the
+    model, for the reason `retired_for`, though that of many is stated one after another; `version_of` tells it."""
 
     registered: ModelRegistered | None = None
     event_id: str = ""
@@ -120,6 +121,8 @@ class ModelState:
     standing: Mapping[MlflowStage, int] = field(default_factory=dict[MlflowStage, int])
     marks: Marks = Marks()
     retired: str | None = None
+    retired_to: int = 0
+    retired_for: str = ""
 
     def newest(self, branch: str) -> int | None:
         """The newest version of a branch."""
@@ -150,7 +153,10 @@ def evolve(state: ModelState, event: Event) -> ModelState:
 def version_of(state: ModelState, number: int) -> VersionState:
     """One version. Raises Refused 404 `unknown-version` with those that exist nearby."""
     if number in state.versions:
-        return state.versions[number]
+        version = state.versions[number]
+        if number <= state.retired_to and version.retired is None:
+            return replace(version, retired=state.retired_for)
+        return version
     model = state.registered.model if state.registered else "?"
     nearby = sorted(sorted(state.versions, key=lambda one: (abs(one - number), one))[:5])
     told = f"there is {', '.join(map(str, nearby))}" if nearby else "it has none yet"
@@ -166,7 +172,7 @@ def after(state: ModelState, fact: Payload, actor: str, event_id: str, at: datet
             marks = Marks(fact.description, created=at, updated=at)
             return replace(state, registered=fact, event_id=event_id, marks=marks, retired=None)
         case ModelRetired(reason=reason):
-            return replace(state, retired=reason, aliases={})
+            return replace(state, retired=reason, aliases={}, standing={}, retired_to=state.last, retired_for=reason)
         case ModelVersionRegistered():
             lean = fact.model_copy(update={"reference": {}})
             version = VersionState(lean, actor, Marks(fact.description, created=at, updated=at), event_id)

@@ -13,7 +13,7 @@ from services.registry.domain.marks import ChangeTags, Describe, MoveStage
 from services.registry.domain.merging import MergeBranch
 from services.registry.domain.model_state import ModelState, after, evolve, initial, version_of
 from services.registry.domain.names import check_name
-from services.registry.domain.retiring import RetireModel, RetireVersion
+from services.registry.domain.retiring import PIECE, Retire, RetireModel, RetireVersion, RetireWithModel
 from services.registry.domain.versions import complete
 from shared.events.envelope import Payload
 from shared.events.refusal import Refused
@@ -39,6 +39,7 @@ __all__ = [
     "RegisterVersion",
     "RetireModel",
     "RetireVersion",
+    "RetireWithModel",
     "ReviewGate",
     "Speak",
     "decide",
@@ -115,8 +116,7 @@ Command = (
     | ReviewGate
     | Mark
     | Ease
-    | RetireVersion
-    | RetireModel
+    | Retire
 )
 
 
@@ -147,7 +147,7 @@ def decide(state: ModelState, command: Command) -> Sequence[Payload]:
         case ReviewGate(policies, numbers):
             looked = sorted(state.versions) if numbers is None else [one for one in numbers if one in state.versions]
             return [change for number in looked for change in gate_changes(policies, state, number)]
-        case RetireVersion() | RetireModel():
+        case RetireVersion() | RetireModel() | RetireWithModel():
             return retiring.decide(state, state.registered.model, command)
         case _:
             return marks.decide(state, state.registered.model, command)
@@ -169,7 +169,8 @@ def _register(state: ModelState, command: RegisterModel) -> list[Payload]:
 
 def _goal(state: ModelState, registered: ModelRegistered, command: RegisterModel) -> list[Payload]:
     """A model that served no goal (MLflow knows none) may say which, once, and its gates follow. What is left out
-    stays; anything else said otherwise is refused."""
+    stays; anything else said otherwise is refused. Of many versions, the gates of the newest change with it, and
+    those of the others when they are looked at again."""
     given = command.model
     fact = registered.model_copy(update={"goal": given.goal, "description": state.marks.description})
     said = given.model_dump(exclude_defaults=True)
@@ -178,7 +179,11 @@ def _goal(state: ModelState, registered: ModelRegistered, command: RegisterModel
     then = after(state, fact, registered.owner, command.event_id)
     return [
         fact.model_copy(update={"since": state.marks.created}),
-        *(change for number in sorted(then.versions) for change in gate_changes(command.policies, then, number)),
+        *(
+            change
+            for number in sorted(then.versions)[-PIECE:]
+            for change in gate_changes(command.policies, then, number)
+        ),
     ]
 
 

@@ -118,6 +118,8 @@ def _unusual(said: Mapping[str, Any]) -> bool:
 def _time(said: Mapping[str, Any]) -> datetime:
     text = _text(said.get("eventTime"), "/eventTime")
     try:
+        if text.isdecimal():  # a number would be read as a day: 20130401
+            raise ValueError
         at = datetime.fromisoformat(text)
     except ValueError as error:
         raise _wrong("/eventTime", f"'{text[:60]}' is no time by RFC 3339") from error

@@ -27,6 +27,8 @@ class _Model:
     standing: Mapping[MlflowStage, str]
     marks: Marks
     retired: str | None
+    retired_to: int
+    retired_for: str
 
 
 class Part(NamedTuple):

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from services.registry.domain.gate import OpenFlag, Seen, evaluate
-from services.registry.domain.model_state import Gate, ModelState, evolve, initial
+from services.registry.domain.model_state import Gate, ModelState, evolve, initial, version_of
 from shared.events.envelope import Event
 from shared.events.registry import GateChanged, PolicyPayload
 
@@ -65,8 +65,8 @@ def releases_under(
     for release in sorted(releases, key=lambda one: one.at):
         while following is not None and following[0] <= release.at:
             state, following = following[1], next(history, None)
-        version = state.versions.get(release.version)
-        if version is not None:
+        if release.version in state.versions:
+            version = version_of(state, release.version)
             found = evaluate(policy, state, version, _seen(release.at, flags))
             verdicts.append(Verdict(release, version.gates.get(policy.stage), found))
     return verdicts
@@ -85,7 +85,7 @@ def openings_under(
         number: int | None = getattr(event.data, "version", None)
         if number is None or number not in state.versions:
             continue
-        gate = evaluate(policy, state, state.versions[number], _seen(at, flags))
+        gate = evaluate(policy, state, version_of(state, number), _seen(at, flags))
         opening = found.get(number, Opening(number, None, None, gate))
         if opening.proposed is None and gate.allowed:
             opening = replace(opening, proposed=at)
@@ -93,7 +93,7 @@ def openings_under(
             opening = replace(opening, on_record=at)
         found[number] = replace(opening, last=gate)
     for number, opening in found.items():
-        gate = evaluate(policy, state, state.versions[number], _seen(until, flags))
+        gate = evaluate(policy, state, version_of(state, number), _seen(until, flags))
         found[number] = replace(opening, last=gate)
     return list(found.values())
 

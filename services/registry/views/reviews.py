@@ -1,10 +1,12 @@
-"""Models whose gates wait to be looked at again: work in hand."""
+"""Models whose gates wait to be looked at again, and those whose versions' retirement waits to be stated: work in
+hand."""
 
 from shared.log.tables import Table
 
-TABLES: tuple[Table, ...] = (
-    Table(
-        "reviews",
+
+def _waiting(name: str) -> Table:
+    return Table(
+        name,
         ("model",),
         {
             "model": "text",
@@ -15,5 +17,7 @@ TABLES: tuple[Table, ...] = (
             "correlationid": "text",
         },
         work=True,
-    ),
-)
+    )
+
+
+TABLES = (_waiting("reviews"), _waiting("retirements"))

@@ -7,17 +7,22 @@ from shared.events.envelope import Payload
 from shared.events.monitor.parts import MonitorPayload
 from shared.events.registry import Part
 
-AlertKind = Literal["drift", "kpi", "quality", "integrity", "fairness", "traffic", "silence"]
+AlertKind = Literal["drift", "kpi", "quality", "estimated_quality", "integrity", "fairness", "traffic", "silence"]
 
 
 class Finding(Part):
-    """One thing that an alert is about: a feature, a KPI, …; `value` against `threshold`, both in `unit`, if any."""
+    """One thing that an alert is about: a feature, a KPI, …; `value` against `threshold`, both in `unit`, if any.
+
+    Of quality `name` is the figure, `statistic` what it is compared with (reference, past, champion, bound), `base`
+    what it is there, and `estimated` whether outcomes have yet to come."""
 
     name: str
     statistic: str
     value: float
     threshold: float
     unit: str = ""
+    base: float | None = None
+    estimated: bool = False
 
 
 class AlertRaised(MonitorPayload):

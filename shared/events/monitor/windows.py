@@ -69,6 +69,7 @@ class WindowMeasured(MonitorPayload):
 
     `cause`: what made the revision. `quality`: figures by name, of the kind that `task` names, with 95 % `intervals`;
     `invalid`: outcomes that are no answer to it; `unscored`: outcomes of predictions without a usable score.
+    `estimated`: where outcomes are still too few, what the figures are to be expected to be, with intervals.
     """
 
     revision: int
@@ -85,6 +86,8 @@ class WindowMeasured(MonitorPayload):
     fairness: tuple[FairnessMeasured, ...] = ()
     multivariate: MultivariateDrift | None = None
     integrity: tuple[IntegrityCheck, ...] = ()
+    estimated: dict[str, float] = {}
+    estimated_intervals: dict[str, tuple[float, float]] = {}
 
 
 class DriftDetected(MonitorPayload):

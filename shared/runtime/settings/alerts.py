@@ -18,6 +18,21 @@ class AlertSettings(Environment):
     alert_kpi_margin: float = 0.02
     """Share of its target by which a KPI must be better than it to count as calm."""
 
+    quality_cases: int = 100
+    """Cases that a window's quality must rest on to be judged; of fewer, an estimate is judged where there is one."""
+
+    quality_past_windows: int = 28
+    """Windows before with whose quality a window is compared, and by whose outcomes an estimate reads scores."""
+
+    quality_fall: float = 0.05
+    """Points by which AUC, calibration error, accuracy and other shares may be worse than their base."""
+
+    quality_growth: float = 0.1
+    """Share by which log loss, Brier score, MAE and RMSE may be greater; and how far bias may have moved, by MAE."""
+
+    quality_bounds: dict[str, float] = {}
+    """The worst that a figure of quality may be, for every model, as a JSON object. Of one model: a KPI of a metric."""
+
     alert_signing_key: SecretStr | None = None
     """Out of it follow the routes' signing secrets and the seal on their addresses; API and worker need the same one.
     None: kept in a file in `data_dir`."""

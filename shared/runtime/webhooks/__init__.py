@@ -1,1 +1,2 @@
-"""Webhooks out, for any service: `hosts` which addresses may be told · `signing` keys · `delivering` at least once."""
+"""Webhooks out, for any service: `hosts` which addresses may be told · `signing` keys · `body` what they get ·
+`delivering` at least once."""

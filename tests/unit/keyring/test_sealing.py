@@ -15,9 +15,9 @@ VALUES = st.one_of(st.none(), st.booleans(), st.integers(-(2**63), 2**63 - 1), s
 BATCH = pa.record_batch(
     {
         "at": pa.array([1, 2, 3], pa.int64()).view(batches.TIMESTAMP),
-        "entity": ["ada", "bob", "ada"],
+        "entity": ["ada@home", "bob@home", "ada@home"],
         "feature.income": [1.5, None, 2.5],
-        "feature.name": ["Ada L", "Bob", "Ada M"],
+        "feature.name": ["Ada L.", "Bob B.", "Ada M."],
         "feature.hour": [1, 2, 3],
         "output.p": [0.1, 0.2, 0.3],
     }
@@ -65,17 +65,20 @@ async def test_a_batch_keeps_what_is_not_personal_and_hides_the_rest() -> None:
     assert set(hidden.schema.names) == {"at", "entity", "feature.hour", "output.p", batches.SEALED}
     for name in ("at", "feature.hour", "output.p"):
         assert hidden.column(name).equals(BATCH.column(name))
-    assert hidden.column("entity").to_pylist() == [keys[one].token for one in ("ada", "bob", "ada")]
+    assert hidden.column("entity").to_pylist() == [keys[one].token for one in ("ada@home", "bob@home", "ada@home")]
     data = batches.write(hidden)
-    for plain in (b"ada", b"Ada", b"bob", b"income", b"name", *(key.key for key in keys.values())):
+    # each with a character that neither a token (hexadecimal) nor a sealed text (base64) has
+    for plain in (b"ada@", b"Ada ", b"bob@", b"Bob ", b"feature.income", b"feature.name"):
         assert plain not in data
+    for key in keys.values():
+        assert key.key not in data
     rows = hidden.to_pylist()
     one = await opened(keyring, rows[0], True)
     assert one is not None
-    assert (one.state, one.entity, one.features) == ("open", "ada", {"income": 1.5, "name": "Ada L"})
-    assert (await opened(keyring, rows[1], True)).features == {"income": None, "name": "Bob"}  # type: ignore[union-attr]
+    assert (one.state, one.entity, one.features) == ("open", "ada@home", {"income": 1.5, "name": "Ada L."})
+    assert (await opened(keyring, rows[1], True)).features == {"income": None, "name": "Bob B."}  # type: ignore[union-attr]
     assert (await opened(keyring, rows[1], False)).state == "withheld"  # type: ignore[union-attr]
-    await keyring.destroy(keys["ada"].token)
+    await keyring.destroy(keys["ada@home"].token)
     for place, state in ((0, "erased"), (1, "open"), (2, "erased")):
         found = await opened(keyring, rows[place], True)
         assert found is not None

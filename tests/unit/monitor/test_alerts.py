@@ -1,11 +1,14 @@
 """Alerts, given, when, then: raised after so many windows over, cleared after so many calm ones, and nothing twice."""
 
+import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from services.monitor.alerting.messages import body_of
 from services.monitor.domain.alerts import (
     Observe,
     Retire,
@@ -22,6 +25,7 @@ from services.monitor.domain.levels import Goal, Level, Rules, levels
 from shared.events.envelope import Event
 from shared.events.monitor import (
     AlertCleared,
+    AlertKind,
     AlertRaised,
     Drift,
     FairnessMeasured,
@@ -86,6 +90,37 @@ def test_windows_of_a_replay_change_nothing() -> None:
     assert len(decide(state, observe(*[OVER] * 8))) == 1
 
 
+def revised(*days: tuple[str, str]) -> Observe:
+    """The windows of these days, each with its level and the event that told it last."""
+    found = [replace(seen(day, level), told=told) for day, (level, told) in enumerate(days)]
+    return Observe(TARGET, tuple(reversed(found)), 2, 2, "b")
+
+
+def test_windows_that_were_revised_since_count_again() -> None:
+    state = State("a", FIRST + DAY, "e2")
+    assert decide(state, revised((OVER, "e1"), (CALM, "e3"))) == []
+    (cleared,) = decide(state, revised((CALM, "e4"), (CALM, "e3")))
+    assert isinstance(cleared, AlertCleared)
+    calm = State(None, FIRST + DAY, "e4")
+    assert decide(calm, revised((OVER, "e5"), (CALM, "e3"))) == []
+    assert decide(calm, revised((OVER, "e5"), (OVER, "e3"))) == []  # what told it is older than what was decided
+    (raised,) = decide(calm, revised((OVER, "e5"), (OVER, "e6")))
+    assert isinstance(raised, AlertRaised)
+    (raised,) = decide(calm, revised((CALM, "e4"), (OVER, "e6"), (OVER, "e7")))
+    assert isinstance(raised, AlertRaised)
+
+
+def test_what_decided_is_remembered_and_a_retirement_is_final() -> None:
+    (raised,) = decide(initial, revised((OVER, "e1"), (OVER, "e2")))
+    assert isinstance(raised, AlertRaised)
+    state = evolve(initial, replace(event(raised), causationid="e2"))
+    assert state == State("b", FIRST + DAY, "e2")
+    (cleared,) = decide(state, Retire(TARGET, FIRST + 9 * DAY))
+    assert isinstance(cleared, AlertCleared)
+    retired = evolve(state, replace(event(cleared), causationid="e3"))
+    assert decide(retired, revised((OVER, "e4"), (OVER, "e5"))) == []
+
+
 def kinds_told(days: list[str], deliveries: list[int] | None = None) -> list[str]:
     """What is stated as the windows come in, each delivered so often."""
     state, told = initial, []
@@ -135,6 +170,34 @@ def test_a_summary_names_a_few() -> None:
     found = [WIND.model_copy(update={"name": name}) for name in ("a", "b", "c", "d", "*")]
     assert summary("drift", found, 1) == "Inputs drifted in the last window: a, b, c and 2 more."
     assert summary("kpi", found[:1], 3) == "Targets were missed in 3 windows in a row: a."
+    assert summary("drift", found[4:], 1) == "Inputs drifted in the last window: all features together."
+    product = WIND.model_copy(update={"name": "wind*hour"})
+    assert summary("drift", [product], 1) == "Inputs drifted in the last window: wind*hour."
+
+
+def test_a_summary_of_quality_says_what_it_was_before() -> None:
+    fell = Finding(name="auc", statistic="reference", value=0.60123, threshold=0.65, base=0.7)
+    least = Finding(name="mae", statistic="bound", value=12.0, threshold=10.0)
+    told = "Quality was worse than it should be in 2 windows in a row: auc 0.6012 (registered 0.7), mae 12 (bound 10)."
+    assert summary("quality", [fell, least], 2) == told
+    assert summary("estimated_quality", [fell], 1) == (
+        "Quality, as estimated before outcomes come, was worse than it should be in the last window: "
+        "auc 0.6012 (registered 0.7)."
+    )
+
+
+def test_receivers_are_told_in_words() -> None:
+    def lines(kind: AlertKind, *findings: Finding) -> list[str]:
+        (raised,) = decide(
+            initial, Observe(replace(TARGET, kind=kind), (Seen(FIRST, FIRST + DAY, findings, False),), 1, 1, "a")
+        )
+        assert isinstance(raised, AlertRaised)
+        return json.loads(body_of(event(raised), raised, "slack"))["text"].splitlines()[2:]
+
+    together = Finding(name="*", statistic="domain_classifier_auc", value=0.7, threshold=0.65)
+    assert lines("drift", together) == ["• all features together domain_classifier_auc 0.7 (threshold 0.65)"]
+    fell = Finding(name="auc", statistic="past", value=0.6, threshold=0.65, base=0.7, estimated=True)
+    assert lines("estimated_quality", fell) == ["• auc 0.6, estimated (windows before 0.7, threshold 0.65)"]
 
 
 def measured(**figures: object) -> WindowMeasured:

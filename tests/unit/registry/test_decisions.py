@@ -50,3 +50,25 @@ def test_what_is_refused(change: dict[str, object], code: str) -> None:
     with pytest.raises(Refused) as refused:
         decided((), HOLD.model_copy(update=change))
     assert refused.value.code == code
+
+
+@pytest.mark.parametrize(
+    ("requires", "required", "way"),
+    [
+        (("hold",), {}, "hold → hold"),
+        (("staff", "rebook"), {"staff": (), "rebook": ("seat",), "seat": ("hold",)}, "hold → rebook → seat → hold"),
+    ],
+)
+def test_a_decision_never_rests_on_itself(
+    requires: tuple[str, ...], required: dict[str, tuple[str, ...]], way: str
+) -> None:
+    given = HOLD.model_copy(update={"requires": requires})
+    with pytest.raises(Refused) as refused:
+        decisions.decide((), decisions.ModelDecision(given, required))
+    assert (refused.value.code, way in refused.value.detail) == ("bad-decision", True)
+
+
+def test_two_ways_to_one_decision_are_no_cycle() -> None:
+    given = HOLD.model_copy(update={"requires": ("rebook", "seat")})
+    required = {"rebook": ("seat",), "seat": ("gate",), "gate": ()}
+    assert decisions.decide((), decisions.ModelDecision(given, required))

@@ -2,11 +2,12 @@
 
 import pytest
 
-from services.registry.domain import models, policies
+from services.registry.domain import models, policies, retiring
 from shared.events.refusal import Refused
 from shared.events.registry import (
     AliasMoved,
     DescriptionChanged,
+    GateChanged,
     ModelRegistered,
     ModelRetired,
     ModelVersionRegistered,
@@ -116,3 +117,39 @@ def test_the_newest_of_each_stage_is_known_whatever_moved_or_retired() -> None:
     again: Said = (StageMoved(model="m", version=3, before="Archived", after="None"), "dan")
     assert state_of(*OPEN, *versions, moved, gone).newest_in("None") == 1
     assert state_of(*OPEN, *versions, moved, gone, again).all_in("None") == [1, 3]
+
+
+def test_of_a_model_with_many_versions_some_are_stated_and_all_are_retired(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retiring, "PIECE", 2)
+    more: list[Said] = [(VERSION.model_copy(update={"version": number}), "dan") for number in (2, 3, 4)]
+    stage: Said = (StageMoved(model="m", version=2, before="None", after="Production"), "dan")
+    before = [*OPEN, *more, stage, BEST]
+    facts = models.decide(state_of(*before), models.RetireModel("gone", PRODUCTION))
+    assert [fact.version for fact in facts if isinstance(fact, VersionRetired)] == [1, 4]
+    assert facts[-1] == ModelRetired(model="m", reason="gone")
+    told: list[Said] = [(fact, "dan") for fact in facts]
+    again: Said = (MODEL.model_copy(), "dan")
+    for state in (state_of(*before, *told), state_of(*before, *told, again)):
+        assert [models.version_of(state, number).retired for number in (1, 2, 3, 4)] == ["gone"] * 4
+        assert (state.newest_in("None"), state.newest_in("Production")) == (None, None)
+        assert models.decide(state, models.RetireVersion(2, "else", PRODUCTION)) == []
+        rest = models.decide(state, models.RetireWithModel((1, 2, 3, 4, 5), PRODUCTION))
+        assert [fact.version for fact in rest if isinstance(fact, VersionRetired)] == [2, 3]
+        assert all("not-retired" in str(fact) for fact in rest if isinstance(fact, GateChanged))
+        [second, third, *_] = [fact for fact in rest if isinstance(fact, VersionRetired)]
+        assert {second.reason, third.reason} == {"gone"}
+        after_all = state_of(*before, *told, again, *((fact, "dan") for fact in rest))
+        assert models.decide(after_all, models.RetireWithModel((1, 2, 3, 4), PRODUCTION)) == []
+    fresh = models.decide(state_of(*before, *told, again), register())
+    assert not any("not-retired" in str(fact) for fact in fresh)
+
+
+def test_aliases_beyond_what_is_stated_at_once_point_nowhere_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retiring, "PIECE", 1)
+    second: Said = (VERSION.model_copy(update={"version": 2}), "dan")
+    other: Said = (AliasMoved(model="m", alias="other", before=None, after=2), "dan")
+    facts = models.decide(state_of(*OPEN, second, BEST, other), models.RetireModel("gone"))
+    assert [(fact.alias, fact.after) for fact in facts if isinstance(fact, AliasMoved)] == [
+        ("other", None),
+        ("best", None),
+    ]

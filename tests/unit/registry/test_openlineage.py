@@ -128,3 +128,10 @@ def test_what_no_event_can_keep_is_refused() -> None:
         assert refused.value.code == "not-plain"
     fine, _ = openlineage.read(body("START", more=2**40))
     assert isinstance(fine, LineageReported)
+
+
+@pytest.mark.parametrize("moment", ["20130401", "2013", "1364774400", "soon"])
+def test_a_number_is_no_time(moment: str) -> None:
+    with pytest.raises(Refused) as refused:
+        openlineage.read(body("START") | {"eventTime": moment})
+    assert "no time by RFC 3339" in refused.value.detail

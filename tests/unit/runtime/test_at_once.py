@@ -47,8 +47,8 @@ class Folding:
         events = [Event(new_id(), "/muniment/registry", f"goal/{one.goal}", now(), 1, "ada", one) for one in payload]
         await self.log.publish(TOPIC, [encode(event) for event in events])
         task = asyncio.create_task(self.consumer.run())
-        async with asyncio.timeout(20):
-            await asyncio.gather(*(self.store.wait_seen(event.id, 20) for event in events))
+        async with asyncio.timeout(60):
+            await asyncio.gather(*(self.store.wait_seen(event.id, 60) for event in events))
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
         assert await self.consumer.lag() == 0

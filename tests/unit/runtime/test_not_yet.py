@@ -56,7 +56,7 @@ async def test_it_is_applied_when_that_has_come_and_nothing_twice():
     while folding.applied != ["a"]:  # noqa: ASYNC110
         await asyncio.sleep(0.01)
     folding.missing.clear()
-    await asyncio.wait_for(task, 10)
+    await asyncio.wait_for(task, 60)
     assert folding.applied == ["a", "b", "c"]
     assert await folding.store.waiting_dead_letters() == {}
 
@@ -65,7 +65,7 @@ async def test_it_is_parked_when_that_never_comes_and_others_go_on():
     folding = Folding(consumer_not_yet_seconds=0)
     folding.missing = {"b"}
     await folding.log.publish(TOPIC, [encode(event(name)) for name in "abc"])
-    await asyncio.wait_for(folding.until_caught_up(), 10)
+    await asyncio.wait_for(folding.until_caught_up(), 60)
     assert folding.applied == ["a", "c"]
     async with folding.store.begin() as unit:
         (letter,) = await unit.dead_letters("c")

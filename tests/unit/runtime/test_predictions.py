@@ -78,7 +78,7 @@ async def test_rows_that_come_together_share_a_batch_and_each_learns_its_own_pla
 async def test_a_full_batch_does_not_wait() -> None:
     log = MemoryLog()
     writer = PredictionWriter("monitor", log, Settings(coalesce_rows=10, coalesce_seconds=3600))
-    await asyncio.wait_for(asyncio.gather(*(writer.one(TARGET, row(), "ada") for _ in range(30))), 5)
+    await asyncio.wait_for(asyncio.gather(*(writer.one(TARGET, row(), "ada") for _ in range(30))), 60)
     assert [event.data.rows for event in await logged(log)] == [10, 10, 10]  # type: ignore[attr-defined]
 
 

@@ -17,6 +17,7 @@ from shared.runtime.serving import CannotServe, serve
 from shared.runtime.settings import Settings
 from tests.component.toy import DEFINITION
 
+SECONDS = 60.0
 SETTINGS = Settings(port=0, consumer_poll_seconds=0.05, api_keys=None)
 
 
@@ -37,7 +38,7 @@ class Served:
         )
 
     async def client(self) -> httpx.AsyncClient:
-        return httpx.AsyncClient(base_url=f"http://127.0.0.1:{await self.port}")
+        return httpx.AsyncClient(base_url=f"http://127.0.0.1:{await self.port}", timeout=SECONDS)
 
 
 async def test_a_write_goes_all_the_way_and_the_end_is_clean():
@@ -55,7 +56,7 @@ async def test_a_write_goes_all_the_way_and_the_end_is_clean():
         assert read.json()["question"] == "q?"
         await client.post("/v1/goals", json={"name": "last", "question": "q?"})
         served.stop.set()
-        assert await asyncio.wait_for(served.task, 10) == 0
+        assert await asyncio.wait_for(served.task, SECONDS) == 0
     assert closed == [True]
     assert await part.service.store.relay_lag(["muniment.registry"]) == 0
     with pytest.raises(httpx.ConnectError):
@@ -74,14 +75,14 @@ async def test_a_request_under_way_is_finished():
             served.stop.set()
             await part.service.closing.wait()
         assert (await request).status_code == 201
-        assert await asyncio.wait_for(served.task, 10) == 0
+        assert await asyncio.wait_for(served.task, SECONDS) == 0
 
 
 async def test_a_part_that_ends_ends_the_process():
     async def transport(consumer: Consumer) -> None:
         raise RuntimeError(f"{consumer.name} broke")
 
-    assert await asyncio.wait_for(Served(part_of(transport=transport)).task, 10) == 1
+    assert await asyncio.wait_for(Served(part_of(transport=transport)).task, SECONDS) == 1
 
 
 async def test_an_api_alone_folds_nothing():

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from services.monitor.domain.joined import Joined, Part, Scores
 from services.monitor.domain.plan import Known
 from services.monitor.domain.quality.binary import Confusion, auc, binary, calibration, confusion, threshold_cell
-from services.monitor.domain.quality.estimate import calibrates, chances, estimated
+from services.monitor.domain.quality.estimate import calibrates, chances, estimated, estimated_intervals
 from services.monitor.domain.quality.multiclass import multiclass, per_class
 from services.monitor.domain.quality.regression import regression
 from services.monitor.domain.quality.said import Quality
@@ -20,6 +20,7 @@ __all__ = [
     "chances",
     "confusion",
     "estimated",
+    "estimated_intervals",
     "per_class",
     "quality",
     "scores_of_part",

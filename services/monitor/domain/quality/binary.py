@@ -128,6 +128,27 @@ def ece(negative: Floats, positive: Floats) -> float:
     return off / total if total else math.nan
 
 
+def ece_interval(negative: Ints, positive: Ints) -> Interval:
+    """A 95 % interval of the expected calibration error (of the scores' tenths), which chance alone keeps above 0.
+
+    Each tenth's distance d is known with a standard error s (Agresti and Coull 1998), and |d + s N| lies between |d|
+    and |d| + s sqrt(2 / pi) in the mean, with a variance of at most s**2: so the lower end takes that much off.
+    """
+    total = float(negative.sum() + positive.sum())
+    off = bias = variance = 0.0
+    for first, last in _tenths():
+        counts = negative[first:last] + positive[first:last]
+        cases, came = float(counts.sum()), float(positive[first:last].sum())
+        if not cases:
+            continue
+        share_of = (came + 2) / (cases + 4)
+        error = math.sqrt(cases * share_of * (1 - share_of))
+        off += abs(float((counts * MIDDLES[first:last]).sum()) - came)
+        bias, variance = bias + error * math.sqrt(2 / math.pi), variance + error * error
+    half = intervals.Z_95 * math.sqrt(variance)
+    return max(0.0, (off - bias - half) / total), min(1.0, (off + half) / total)
+
+
 def _tenths() -> list[tuple[int, int]]:
     size = THOUSAND // CALIBRATION_GROUPS
     starts = range(0, THOUSAND, size)
@@ -192,7 +213,10 @@ def _intervals(at: Confusion) -> dict[str, Interval]:
 
 
 def _score_intervals(scores: Scores, cases: int, figures: dict[str, float]) -> dict[str, Interval]:
-    found = {"auc": intervals.of_auc(*scores.cells[:2].astype(np.float64))}
+    found = {
+        "auc": intervals.of_auc(*scores.cells[:2].astype(np.float64)),
+        "ece": ece_interval(scores.cells[NEGATIVE], scores.cells[POSITIVE]),
+    }
     if cases > 1:
         for name in ("brier", "log_loss"):
             variance = exact.variance(scores.sum(name), scores.sum(f"{name}_squared"), cases)

@@ -8,12 +8,21 @@ the relation of inputs to outcomes does; it cannot see a change of that relation
 import numpy as np
 
 from services.monitor.domain.joined import NEGATIVE, POSITIVE, PREDICTED, Floats, Scores
+from services.monitor.domain.quality import intervals
 from services.monitor.domain.quality.binary import MIDDLES, auc, threshold_cell
-from services.monitor.domain.quality.said import known, share
+from services.monitor.domain.quality.said import known, known_intervals, share
 
 MIN_CASES = 300
 MIN_OF_A_CLASS = 30
 """Fewer cases calibrate nothing; the scores are then taken as they are."""
+
+
+_INSIDE = np.clip(MIDDLES, 1e-15, 1 - 1e-15)
+LOSSES = {
+    "brier": ((1 - MIDDLES) ** 2, MIDDLES**2),
+    "log_loss": (-np.log(_INSIDE), -np.log(1 - _INSIDE)),
+}
+"""What a case of each cell [1001] loses if it comes true, and if not."""
 
 
 def calibrates(reference: Scores) -> bool:
@@ -51,21 +60,19 @@ def isotonic(values: Floats, weights: Floats) -> Floats:
 
 def estimated(scores: Scores, chance: Floats, threshold: float) -> dict[str, float]:
     """The figures to be expected of all predictions of a part, from the chances of their cells; {} of none."""
-    counts = scores.cells[PREDICTED].astype(np.float64)
-    cases = float(counts.sum())
+    positive, negative = _expected(scores, chance)
+    cases = float(positive.sum() + negative.sum())
     if cases <= 0:
         return {}
-    positive, negative = counts * chance, counts * (1 - chance)
     cell = threshold_cell(threshold)
     tp, fp, fn, tn = (
         float(part.sum()) for part in (positive[cell:], negative[cell:], positive[:cell], negative[:cell])
     )
-    inside = np.clip(MIDDLES, 1e-15, 1 - 1e-15)
+    losses = {name: _mean(positive, negative, *each) for name, each in LOSSES.items()}
     return known(
         {
             "auc": auc(negative, positive),
-            "brier": float((positive * (1 - MIDDLES) ** 2 + negative * MIDDLES**2).sum()) / cases,
-            "log_loss": -float((positive * np.log(inside) + negative * np.log(1 - inside)).sum()) / cases,
+            **losses,
             "base_rate": (tp + fn) / cases,
             "selection_rate": (tp + fp) / cases,
             "accuracy": (tp + tn) / cases,
@@ -80,3 +87,37 @@ def estimated(scores: Scores, chance: Floats, threshold: float) -> dict[str, flo
             "threshold": cell / (len(MIDDLES) - 1),
         }
     )
+
+
+def estimated_intervals(scores: Scores, chance: Floats, threshold: float) -> dict[str, intervals.Interval]:
+    """The 95 % intervals that these figures would have if outcomes came as expected; what the chances themselves are
+    uncertain by is not in them."""
+    positive, negative = _expected(scores, chance)
+    cases = float(positive.sum() + negative.sum())
+    if cases <= 1:
+        return {}
+    cell = threshold_cell(threshold)
+    tp, tn = float(positive[cell:].sum()), float(negative[:cell].sum())
+    found = {
+        "auc": intervals.of_auc(negative, positive),
+        "accuracy": intervals.wilson(tp + tn, cases),
+        "precision": intervals.wilson(tp, float((positive + negative)[cell:].sum())),
+        "recall": intervals.wilson(tp, float(positive.sum())),
+        "specificity": intervals.wilson(tn, float(negative.sum())),
+    }
+    for name, (came, stayed) in LOSSES.items():
+        mean = _mean(positive, negative, came, stayed)
+        spread = _mean(positive, negative, (came - mean) ** 2, (stayed - mean) ** 2) * cases / (cases - 1)
+        found[name] = intervals.of_mean(mean, spread, round(cases))
+    return known_intervals(found)
+
+
+def _expected(scores: Scores, chance: Floats) -> tuple[Floats, Floats]:
+    """Cases [1001] that are to be expected to come true, and not to."""
+    counts = scores.cells[PREDICTED].astype(np.float64)
+    return counts * chance, counts * (1 - chance)
+
+
+def _mean(positive: Floats, negative: Floats, came: Floats, stayed: Floats) -> float:
+    """The mean of what a case costs in each cell, by whether it comes true."""
+    return float((positive * came + negative * stayed).sum()) / float(positive.sum() + negative.sum())

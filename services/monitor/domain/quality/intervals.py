@@ -15,7 +15,7 @@ Interval = tuple[float, float]
 Z_95 = NormalDist().inv_cdf(0.975)
 
 
-def wilson(part: int, whole: int) -> Interval:
+def wilson(part: float, whole: float) -> Interval:
     """A share. Source: Wilson 1927, doi:10.1080/01621459.1927.10502953, without continuity correction."""
     if whole <= 0:
         return math.nan, math.nan

@@ -7,7 +7,7 @@ from fastapi.responses import JSONResponse
 from services.registry.api.mlflow.entities import Json
 from services.registry.api.mlflow.errors import invalid, missing
 from services.registry.domain import models
-from services.registry.domain.model_state import ModelState, VersionState
+from services.registry.domain.model_state import ModelState, VersionState, version_of
 from services.registry.policies import read_ahead
 from shared.events.envelope import Event
 from shared.log.store import UnitOfWork
@@ -88,7 +88,7 @@ def check_model(name: str) -> None:
 
 def version_in(state: ModelState, number: int) -> VersionState:
     """Raises MlflowError RESOURCE_DOES_NOT_EXIST, also of a version that was retired."""
-    version = state.versions.get(number)
+    version = version_of(state, number) if number in state.versions else None
     if version is None or version.retired is not None:
         name = state.registered.model if state.registered else "?"
         raise missing(f"Model Version (name={name}, version={number}) not found")
