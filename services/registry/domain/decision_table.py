@@ -13,7 +13,7 @@ from typing import Any
 
 import zen as _zen  # ships no types
 
-from services.registry.domain.feel import test_of
+from services.registry.domain.feel import Test, test_of
 from shared.events.refusal import Refused
 from shared.events.registry import PolicyRow, PolicyTable
 
@@ -22,7 +22,6 @@ MAX_INPUTS = 50
 MAX_ROWS = 1_000
 MAX_CELL = 1_000
 _WORDS = re.compile(r"[A-Za-z_]\w*")
-_PLAIN = frozenset({"true", "false", "null"})
 
 
 class Unclear(Exception):
@@ -81,13 +80,12 @@ def _check_input(expression: str, known: Sequence[str]) -> None:
 def _check_cell(where: str, cell: str) -> None:
     if len(cell) > MAX_CELL:
         raise _bad(f"The test in {where} has more than {MAX_CELL} characters.")
-    bare = [part.strip() for part in cell.split(",")]
-    if words := [word for word in bare if _WORDS.fullmatch(word) and word not in _PLAIN]:
-        raise _bad(f'The test in {where} says {words[0]}; write "{words[0]}" for that text.')
     try:
-        _test(cell)
+        _, test = _test(cell)
     except Exception as error:
         raise _bad(f"The test in {where}, {cell}, cannot be read: {_said(error)}") from error
+    if test.unknown:
+        raise _bad(f'The test in {where} says {test.unknown[0]}; write "{test.unknown[0]}" for that text.')
 
 
 def _applies(number: int, name: str, cell: str, value: Any) -> bool:
@@ -96,8 +94,8 @@ def _applies(number: int, name: str, cell: str, value: Any) -> bool:
     if value is None:
         return cell.strip() == "null"
     try:
-        test, denied = _test(cell)
-        return (test.evaluate({"$": value}) is True) != denied
+        compiled, test = _test(cell)
+        return (compiled.evaluate({"$": value, **test.texts}) is True) != test.denied
     except Exception as error:
         raise Unclear(f"Row {number} tests {name} by {cell}, which does not go with {value!r}.") from error
 
@@ -115,10 +113,10 @@ def _input(expression: str) -> Any:
 
 
 @lru_cache(10_000)
-def _test(cell: str) -> tuple[Any, bool]:
-    """A compiled test, and whether it is denied."""
-    text, denied = test_of(cell)
-    return _engine.compile_unary_expression(text), denied
+def _test(cell: str) -> tuple[Any, Test]:
+    """A test, compiled and as it was read."""
+    test = test_of(cell)
+    return _engine.compile_unary_expression(test.text), test
 
 
 def _said(error: Exception) -> str:

@@ -7,6 +7,7 @@ rules put in the order of their outputs' values.
 """
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 from xml.etree.ElementTree import Element
@@ -18,7 +19,7 @@ from pydantic import ValidationError
 
 from services.registry.domain.decision_table import MAX_CELL
 from services.registry.domain.demands import KNOWN
-from services.registry.domain.feel import name_of
+from services.registry.domain.feel import expression_of, name_of
 from shared.events.refusal import Refused
 from shared.events.registry import PolicyInput, PolicyRow, PolicyTable
 
@@ -52,7 +53,7 @@ def table_of(xml: str, decision: str | None = None) -> PolicyTable:
     if hit is None or table.get("aggregation"):
         told = f"{table.get('hitPolicy')} {table.get('aggregation', '')}".strip()
         raise _bad(f"The hit policy {told} is none of {', '.join(_HITS)}.")
-    inputs = [_input(number, one) for number, one in enumerate(_of(table, "input"), 1)]
+    inputs = _apart([_input(number, one) for number, one in enumerate(_of(table, "input"), 1)])
     said = _of(table, "output")
     alone = found[0][0][0] if len(said) == 1 else ""
     outputs = [_output(number, one, alone) for number, one in enumerate(said, 1)]
@@ -89,10 +90,20 @@ def _input(number: int, element: Element) -> PolicyInput:
         raise _bad(f"Input {number} has no inputExpression.")
     if name_of(expression) in KNOWN or re.fullmatch(r"\w+( \w+)+", expression):  # FEEL allows spaces in names
         expression = name_of(expression)
+    expression = expression_of(expression)
     kinds = [one.get("typeRef", "").rpartition(":")[2] for one in _of(element, "inputExpression")]
     if name_of("".join(kinds)) in _DATES:
         expression = f"{expression} == null ? null : date({expression})"
     return PolicyInput(name=name, expression=expression)
+
+
+def _apart(inputs: Sequence[PolicyInput]) -> list[PolicyInput]:
+    """Inputs that bear one label, each under a name of its own."""
+    labels = Counter(one.name for one in inputs)
+    return [
+        one if labels[one.name] == 1 else one.model_copy(update={"name": f"{one.name} {number}"})
+        for number, one in enumerate(inputs, 1)
+    ]
 
 
 def _output(number: int, element: Element, alone: str) -> str:

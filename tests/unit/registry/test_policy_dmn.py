@@ -143,6 +143,10 @@ def test_names_are_known_however_they_are_written() -> None:
         *(("not([5..10])", 7, False), ("not(> 5)", 5, True), ("not(< 5, > 10)", 12, False), ("? > 5", 7, True)),
         *(('not("a", "b")', "c", True), ('"]5..10["', "]5..10[", True), ('not("a)")', "a)", False)),
         *(("]x+1..9[", 5, None), ("]5", 5, None), ("(((", 5, None), ("not(null)", 3, True), ("]1..2[, 20", 20, True)),
+        *(('"so, high, ok"', "so, high, ok", True), ('"O\'Neil \\"Al\\""', 'O\'Neil "Al"', True), ("'a'", "a", True)),
+        *(('"\\\\"', "\\", True), ('not("\\"")', '"', False), (r'matches(?, "^\d$")', "5", True)),
+        *(('starts with(?, "a")', "ab", True), ('list contains(?, "a")', ["b"], False), ("count(?) > 1", [1, 2], True)),
+        *((' > "m"', "z", None), ('["a".."m"]', "b", None), ('"starts with("', "starts with(", True)),
         *(('@"2026-05-01"', 1777593600.0, True), ('< date and time("2026-05-01T00:00:00Z")', 1777593599.0, True)),
     ],
 )
@@ -155,3 +159,23 @@ def test_cells_say_what_feel_says(cell: str, value: object, holds: bool | None) 
         return
     check_table(table, ["params"])
     assert len(rows_for(table, {"params": {"x": value}})) == 1 + holds
+
+
+@pytest.mark.parametrize("cell", ["high", '"low", high', "not(high)", "> high", "[low..high]", "lower case(high)"])
+def test_a_text_without_quotes_is_refused_wherever_it_stands(cell: str) -> None:
+    table = PolicyTable(inputs=(PolicyInput(name="risk_tier"),), rows=(PolicyRow(when={"risk_tier": cell}),))
+    with pytest.raises(Refused, match=r"write \"(high|low)\" for that text"):
+        check_table(table, ["risk_tier"])
+
+
+def test_functions_of_feel_are_known_in_inputs_and_labels_may_come_twice() -> None:
+    xml = modelled("FIRST", "x", "string", '<output name="Flags"/>', row('"high"', '"high"'))
+    one = xml[xml.index("<input ") : xml.index("</input>") + len("</input>")]
+    two = one.replace("<text>x</text>", "<text>lower case(risk_tier)</text>")
+    table = table_of(
+        xml.replace(one, two + two).replace("<inputEntry", "<inputEntry><text>-</text></inputEntry><inputEntry")
+    )
+    assert [one.expression for one in table.inputs] == ["lower(risk_tier)"] * 2
+    assert len({one.name for one in table.inputs}) == 2
+    check_table(table, ["risk_tier"])
+    assert [row.flags for row in rows_for(table, {"risk_tier": "HIGH"})] == ["high"]
