@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -23,6 +24,8 @@ from shared.runtime.service import Definition, Service
 from shared.runtime.settings import Settings
 
 MAX_ROUNDS = 100
+DEFAULTS = Settings()
+"""Read once: looking through the environment takes longer than most tests."""
 
 
 @dataclass(slots=True)
@@ -114,7 +117,7 @@ async def running(
     The client counts as loopback and acts as `actor` unless a request sends its own X-Actor (and X-Roles).
     """
     with TemporaryDirectory() as folder:
-        settings = (settings or Settings(data_dir=folder)).model_copy(update=changed)
+        settings = (settings or DEFAULTS.model_copy(update={"data_dir": Path(folder)})).model_copy(update=changed)
         log, live, keyring = MemoryLog(partitions), live or MemoryLive(), MemoryKeyring()
         parts = {one.name: Running(one, _service(one, settings, log, live, keyring)) for one in definitions}
         app = create_app("Muniment under test", list(parts.values()), settings)

@@ -1,6 +1,6 @@
 """Figures of quality, money and fairness as the API answers them, from the state of scores alone."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from services.monitor.domain.cost import Baselines, baselines, cost, mean_and_variance
@@ -21,6 +21,7 @@ from services.monitor.domain.quality import (
     per_class,
 )
 from services.monitor.domain.quality.intervals import Interval, of_mean
+from services.monitor.domain.words import Value, fairness_in_words, kpi_in_words
 from shared.events.registry import Protected
 
 OTHERS = "(others)"
@@ -132,12 +133,21 @@ def business_of(judge: Judge, kpi: Kpi, joined: Joined, champion: Confusion | No
     }
 
 
+def summary_of(kpi: Kpi, found: Mapping[str, Any], told: Mapping[str, Any]) -> str:
+    """A KPI in words, from what `kpi_of` and `business_of` tell of it."""
+    instead = {name: one["total"] for name, one in told.get("baselines", {}).items()}
+    value = Value(found["cases"], found["total"], found["per_case"], instead.get("never"), instead.get("always"))
+    return kpi_in_words(kpi, value)
+
+
 def fairness_of(judge: Judge, protected: Protected, joined: Joined, favourable: str) -> dict[str, Any]:
     """One protected attribute: its groups, each against the reference, and the widest gaps."""
     groups = judge.groups(protected, joined)
     reference = reference_of(groups, protected.reference)
+    judged = four_fifths(groups, favourable)
     return {
         "attribute": protected.name,
+        "summary": fairness_in_words(protected.name, judged, favourable),
         "feature": protected.feature,
         "reference": reference.name if reference is not None else None,
         "threshold": judge.threshold,
@@ -152,7 +162,7 @@ def fairness_of(judge: Judge, protected: Protected, joined: Joined, favourable: 
                 "adverse_impact": one.adverse,
                 "certain": one.certain,
             }
-            for one in four_fifths(groups, favourable)
+            for one in judged
         ],
         "favourable": favourable,
     }

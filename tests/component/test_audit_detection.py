@@ -18,6 +18,7 @@ import pytest_asyncio
 
 from services.audit.domain.merkle import Frontier, leaf_hash
 from services.audit.projection.entry import entry
+from services.audit.proofs.checking import check_tree
 from services.audit.service import DEFINITION
 from services.audit.worker import LEDGER
 from services.audit.worker.publishing import NotPublished
@@ -25,7 +26,7 @@ from shared.events import registry
 from shared.events.codec import decode, payload_json
 from shared.log.records import Record, TopicPartition
 from shared.log.tables import Row
-from tests.component.audit_given import told
+from tests.component.audit_given import Story, told
 from tests.component.test_audit_api import verified
 from tests.component.test_audit_lies import resigned
 from tests.support import System, running
@@ -263,6 +264,21 @@ async def test_what_was_altered_is_found_and_located(given: Given, what: str, wh
     assert place in answer["first_difference"]
     again = await verified(given.system)
     assert again["outcome"] == "equal", again
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_a_checkpoint_copied_while_a_verification_runs_is_no_difference(given: Given):
+    system, said = given.system, registry.GoalStated(goal="late", question="?", owner="ana")
+    before = {*(given.outside / "checkpoints").iterdir()}
+
+    async def meanwhile() -> None:
+        if {*(given.outside / "checkpoints").iterdir()} == before:
+            await Story(system, 1_000).say("goal/late", said, 12)
+            await system.settle()
+
+    found = await check_tree(system.stores["audit"], [str(given.outside)], meanwhile)
+    assert {*(given.outside / "checkpoints").iterdir()} > before
+    assert (found.first_difference, found.copies > len(before)) == (None, True)
 
 
 @contextmanager

@@ -6,7 +6,7 @@ import pyarrow as pa
 import pytest
 
 from services.audit.service import DEFINITION
-from shared.events import batches, monitor
+from shared.events import batches, monitor, registry
 from shared.keyring.keyring import new_key
 from shared.keyring.sealing import seal
 from tests.component.audit_given import V1, Story, told
@@ -89,3 +89,32 @@ async def test_a_page_as_of_a_time_before_anything_was_said_is_a_page_of_gaps(sy
     answer = await system.client.get(path, params={"format": "html", "at": day(-300).isoformat()})
     assert answer.status_code == 200, answer.text
     assert "<html" in answer.text
+
+
+async def test_a_report_tells_what_is_personal_and_that_somebody_was_forgotten(system: System, story: Story) -> None:
+    assert "encrypted" not in await article_12(system)
+    fields = (registry.Field(name="income", type="double", personal=True),)
+    signature = registry.Signature(inputs=fields, outputs=())
+    artifact = registry.Artifact(uri="external:x", sha256="ab" * 32)
+    version = registry.ModelVersionRegistered(model="flights", version=9, artifact=artifact, signature=signature)
+    await story.say("model/flights", version, 13)
+    await system.settle()
+    said = await article_12(system)
+    assert "a key for each person: income and whom a prediction is about" in said
+    assert "Nobody was forgotten" in said
+    event = await story.say(f"subject/{KEY.token.partition(':')[2]}", FORGOTTEN, 14)
+    await system.settle()
+    said = await article_12(system)
+    assert "Of 1 person on the whole record the key was destroyed" in said
+    assert event.id in said
+    assert "Nobody was forgotten" in await article_12(system, known_at=day(13.5).isoformat())
+
+
+async def article_12(system: System, **parameters: str) -> str:
+    """What the section says, and the register of events."""
+    answer = await system.client.get("/v1/reports/flights", params=parameters)
+    assert answer.status_code == 200, answer.text
+    report = answer.json()
+    sections = {section["name"]: section for part in report["parts"] for section in part["sections"]}
+    texts = [block["text"] for block in sections["article-12"]["blocks"] if block["kind"] == "statement"]
+    return " ".join([*texts, *(one["event_id"] for one in report["register"]["events"])])

@@ -9,6 +9,7 @@ import pytest
 from fairlearn import metrics as fair
 from sklearn import metrics
 
+from services.monitor.domain.words import amount
 from shared.events import batches
 from shared.events.codec import decode
 from shared.events.monitor import WindowMeasured
@@ -172,6 +173,7 @@ async def test_an_estimated_quantity_is_judged_in_its_unit_and_money(system: Sys
     assert item["estimated"] is None
     (kpi,) = (await get(system, "/v1/deployments/minutes/kpis"))["items"]
     assert kpi["total"] == pytest.approx(12.5 * np.abs(guess - truth).sum(), rel=1e-9)
+    assert kpi["summary"].startswith(f"{amount(kpi['per_case'], 'USD')} a case over 300 cases with an outcome, ")
     assert (kpi["unit"], kpi["cases"], kpi["met"]) == ("USD", 300, kpi["per_case"] <= 40)
     assert "baselines" not in kpi
     assert (await get(system, "/v1/deployments/minutes/fairness"))["items"] == []

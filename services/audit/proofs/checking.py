@@ -82,7 +82,7 @@ async def check_tree(store: Store, urls: Sequence[str], progress: Callable[[], A
     except Differs:
         pass
     for url in urls:
-        await _copies(found, url, keys)
+        await _copies(reader, found, url, keys)
     return found
 
 
@@ -205,8 +205,9 @@ async def _nothing_more(store: Store, found: TreeCheck, newest: Row | None, last
         raise found.differ(f"a checkpoint of {newest['size']} leaves is kept that the log does not state")
 
 
-async def _copies(found: TreeCheck, url: str, keys: Sequence[VerifierKey]) -> None:
-    """Copies in other hands against what was verified here."""
+async def _copies(reader: TreeReader, found: TreeCheck, url: str, keys: Sequence[VerifierKey]) -> None:
+    """Copies in other hands against what was verified here, or against what was kept since: a checkpoint may be signed
+    and copied while all before it is verified."""
     try:
         copies = Copies.of(url)
         sizes = (await asyncio.to_thread(copies.sizes))[-MAX_COPIES:]
@@ -218,6 +219,8 @@ async def _copies(found: TreeCheck, url: str, keys: Sequence[VerifierKey]) -> No
     for size, note in notes:
         found.copies += 1
         root = found.known.get(size)
+        if root is None and size > found.size and (kept := await reader.of_size(size)):
+            root = kept["root"]
         if root is None and size > found.size:
             found.differ(
                 f"{url} holds a checkpoint of {size} leaves, the record ends at {found.size}: it lost the rest"

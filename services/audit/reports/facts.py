@@ -147,6 +147,14 @@ def traffic_after(fact: Fact) -> Mapping[str, Any]:
     return data["traffic"] if fact.type == "Deployed" else data.get("after") or data["before"]
 
 
+def personal(version: Fact) -> tuple[str, ...]:
+    """What a version's signature declares a person's, in words: the inputs, and whom a prediction is about."""
+    signature = version.data["signature"]
+    subject = signature.get("subject")
+    inputs = [one["name"] for one in signature["inputs"] if one.get("personal") or one["name"] == subject]
+    return (*inputs, "whom a prediction is about") if inputs or subject else ()
+
+
 def newest(facts: Iterable[Fact], key: str) -> list[Fact]:
     """Of each value of a field the fact said last, in the order in which the values came up."""
     found: dict[Any, Fact] = {}

@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 
 from services.audit.moment import Moment
-from services.audit.reports.facts import Fact, Facts, ordered
+from services.audit.reports.facts import Fact, Facts, ordered, personal
 from shared.events.catalog import TYPES, upcast
 from shared.log.store import Store
 from shared.log.tables import Query, Row, Where, cursor_of, equal
@@ -31,6 +31,8 @@ class Gathering:
             return None
         found = [*own, *await self._purpose(own), *await self._origins(own), *await self._use(name)]
         found += [*await self.common(), *await self.where("issued reports", *equal(subject=f"report/{name}"))]
+        if any(personal(fact) for fact in own if fact.type == "ModelVersionRegistered"):
+            found += await self.where("erasures", *equal(type="SubjectForgotten"))
         return self.facts(name, found)
 
     async def models(self) -> list[str]:

@@ -4,6 +4,7 @@
 
 from services.monitor.alerting.figures import Figures
 from services.monitor.alerting.observing import CONSUMER, Observing
+from services.monitor.alerting.qualities import tolerance_of
 from shared.runtime.consumer import Consumer
 from shared.runtime.service import Service
 from shared.runtime.tasks import Periodic
@@ -16,6 +17,7 @@ TOPICS = ("muniment.monitor", "muniment.deployer")
 
 def consumer(service: Service) -> Consumer:
     """`monitor.alerts`: what the monitor states, into alerts and into what is to be delivered; and what is retired."""
+    tolerance_of(service.settings)  # a bound that nothing will ever break is told at the start
     handle = Observing(service).handle
     return Consumer(CONSUMER, TOPICS, service.log, service.store, handle, service.settings, marks=False)
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from services.monitor.domain.alerts import Seen, Target
 from services.monitor.domain.declines import (
+    FIGURES,
     Told,
     Tolerance,
     bases_of,
@@ -27,7 +28,11 @@ _NONE = {"cases": None, "figures": None, "intervals": None}
 
 
 def tolerance_of(settings: Settings) -> Tolerance:
-    """How much worse quality may be, by the settings."""
+    """How much worse quality may be, by the settings. Raises ValueError for a bound of what is no figure."""
+    unknown = sorted(settings.quality_bounds.keys() - FIGURES)
+    if unknown:
+        known = ", ".join(sorted(FIGURES))
+        raise ValueError(f"MUNIMENT_QUALITY_BOUNDS names {', '.join(unknown)}, which is no figure of quality: {known}")
     return Tolerance(
         settings.quality_fall,
         settings.quality_growth,

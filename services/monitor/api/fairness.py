@@ -37,7 +37,8 @@ def add(router: APIRouter, service: Service) -> None:
     ) -> Answer:
         """Rates and errors by each protected attribute that the version (default: the champion) was registered with,
         over the range: per group with 95 % intervals, against the reference group, the widest gaps by fairlearn's
-        definitions, and the four-fifths rule. Of a version without protected attributes there are no items."""
+        definitions, the four-fifths rule, and a `summary` in words. Of a version without protected attributes there are
+        no items."""
         row = await figures.deployment(name)
         number = version_of(row, version)
         known = await figures.version(row["model"], number)

@@ -12,7 +12,7 @@ from services.monitor.domain.kpi import Kpi, scores_for
 from services.monitor.domain.quality import Confusion, confusion
 from services.monitor.facts import Facts, kpis_of
 from services.monitor.reading import Reading, judge_of
-from services.monitor.showing import OTHERS, business_of, kpi_of
+from services.monitor.showing import OTHERS, business_of, kpi_of, summary_of
 from services.monitor.span import Span
 from shared.runtime.http import Call, reading
 from shared.runtime.responses import Answer
@@ -34,7 +34,8 @@ def add(router: APIRouter, service: Service) -> None:
         attribute: Attribute = None,
         call: Call = Depends(read),
     ) -> Answer:
-        """KPIs of the model's goal over the range, by version and group, in their unit and against target.
+        """KPIs of the model's goal over the range, by version and group, in their unit and against target, with a
+        `summary` in words.
 
         A cost KPI also tells what each kind of case cost, what the same cases had cost without any action (`never`),
         with action in every case (`always`), at the best threshold in hindsight and with perfect foresight, and how it
@@ -61,7 +62,8 @@ def add(router: APIRouter, service: Service) -> None:
                 counts = None if other is None else _cases(kpi, judges[champion], other)
                 told = business_of(judges[number], kpi, scored.joined, counts)
                 segments = _segments(judges[number], kpi, scored.joined, attribute)
-                items.append(base | found | told | {"segments": segments})
+                words = {"summary": summary_of(kpi, found, told)}
+                items.append(base | words | found | told | {"segments": segments})
         return Answer({"items": items, "next": None})
 
 

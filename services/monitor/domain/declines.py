@@ -23,6 +23,7 @@ ERRORS = frozenset(("log_loss", "brier", "mae", "mse", "rmse"))
 """The less the better; growth is told as a share of the base."""
 
 BIAS = "bias"
+FIGURES = SHARES_HIGH | SHARES_LOW | ERRORS | {BIAS}
 WATCHED = frozenset(("auc", "log_loss", "brier", "ece", "mae", "rmse", BIAS))
 """What is compared with windows before and with the champion; of several classes it is the accuracy."""
 
@@ -73,9 +74,7 @@ def estimated_quality(measured: WindowMeasured) -> Told | None:
 
 def bases_of(registered: Mapping[str, float], past: Sequence[Told], champion: Told | None) -> list[Base]:
     """What a window is compared with, as far as it is known."""
-    found = (
-        [Base("reference", Told(0, registered, {}), SHARES_HIGH | SHARES_LOW | ERRORS | {BIAS})] if registered else []
-    )
+    found = [Base("reference", Told(0, registered, {}), FIGURES)] if registered else []
     known = [("past", pooled(past) if past else None), ("champion", champion)]
     return found + [Base(against, one, _watched(one)) for against, one in known if one is not None]
 

@@ -181,8 +181,9 @@ def _checked(column: Any, field: Field, name: str, faults: Faults) -> Any:
 def _finite(column: Any, field: Field, name: str, faults: Faults) -> Any:
     """Doubles without infinities; NaN stands for a missing value where one may be missing."""
     values = column.to_numpy(zero_copy_only=False)
-    if np.isfinite(values.sum()):
-        return column
+    with np.errstate(all="ignore"):  # a sum of numbers that fit may not fit
+        if np.isfinite(values.sum()):
+            return column
     bad = ~np.isfinite(values) & ~column.is_null().to_numpy(zero_copy_only=False)
     nan = bad & np.isnan(values)
     if not field.required:

@@ -113,7 +113,9 @@ def _built(column: Sequence[Any], field: Field) -> pa.Array | None:
     try:
         if field.type == "double":
             numbers = np.array(column, np.float64)
-            return pa.array(numbers) if math.isfinite(numbers.sum()) or np.isfinite(numbers).all() else None
+            with np.errstate(all="ignore"):  # a sum of numbers that fit may not fit
+                finite = math.isfinite(numbers.sum()) or np.isfinite(numbers).all()
+            return pa.array(numbers) if finite else None
         if field.type == "long":
             return pa.array(np.array(column, np.int64))
     except OverflowError:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from services.monitor.alerting.qualities import tolerance_of
 from services.monitor.domain.declines import (
     Told,
     Tolerance,
@@ -21,15 +22,16 @@ from services.monitor.domain.levels import Level
 from services.monitor.domain.quality import chances, estimated_intervals, quality
 from services.monitor.domain.quality.binary import MIDDLES, ece, ece_interval
 from shared.events.monitor import Finding
+from shared.runtime.settings import Settings
 from tests.unit.monitor.test_alerts import measured
 from tests.unit.monitor.test_quality_binary import counted
 
 TOLERANCE = Tolerance(fall=0.05, growth=0.1, clear=0.8, margin=0.02, bounds={})
 
 
-def told(half: float = 0.01, cases: int = 1_000, **figures: float) -> Told:
+def told(half: float = 0.01, cases: float = 1_000, **figures: float) -> Told:
     """Figures, each known to so much."""
-    return Told(cases, figures, {name: (value - half, value + half) for name, value in figures.items()})
+    return Told(round(cases), figures, {name: (value - half, value + half) for name, value in figures.items()})
 
 
 def found(now: Told, tolerance: Tolerance = TOLERANCE, **bases: Any) -> tuple[dict[str, str], bool] | None:
@@ -87,6 +89,12 @@ def test_a_bound_is_a_bound() -> None:
     assert found(told(auc=0.67), bounds) == ({}, False)
     assert found(told(mae=10.1, bias=-2.1), bounds) == ({"mae": "bound", "bias": "bound"}, False)
     assert found(told(log_loss=1.0), bounds) is None
+
+
+def test_a_bound_of_what_is_no_figure_is_refused() -> None:
+    with pytest.raises(ValueError, match="acuracy"):
+        tolerance_of(Settings(quality_bounds={"acuracy": 0.9, "auc": 0.6}))
+    assert tolerance_of(Settings(quality_bounds={"auc": 0.6})).bounds == {"auc": 0.6}
 
 
 def test_windows_before_are_pooled_by_cases() -> None:

@@ -63,6 +63,14 @@ def events_of(rows: list[dict[str, Any]]) -> list[Joined]:
     return found
 
 
+def whole_of(rows: list[dict[str, Any]]) -> Joined:
+    """The same at once, in two steps: all predictions, then the last outcome of each."""
+    last = [row for row in rows if row["told"]]
+    values = np.array([row["told"][-1] for row in last])
+    told = told_of(rows_table(last), PLAN, values, np.ones(len(last), np.int64)) if last else no_joined()
+    return merge_joined(predicted_of(rows_table(rows), PLAN), told)
+
+
 def together(parts: list[Joined]) -> Joined:
     found = no_joined()
     for part in parts:
@@ -73,12 +81,9 @@ def together(parts: list[Joined]) -> Joined:
 @given(rows_of, st.data())
 @settings(max_examples=60, deadline=None)
 def test_any_order_and_split_of_predictions_outcomes_and_corrections_give_one_state(rows, data) -> None:
-    last = [row for row in rows if row["told"]]
-    final = told_of(rows_table(last), PLAN, np.array([row["told"][-1] for row in last]), np.ones(len(last), np.int64))
-    whole = merge_joined(predicted_of(rows_table(rows), PLAN), final if last else no_joined())
     parts = data.draw(st.permutations(events_of(rows)))
     split = together(parts)
-    assert encode_joined(split) == encode_joined(merge_joined(whole, no_joined()))
+    assert encode_joined(split) == encode_joined(merge_joined(whole_of(rows), no_joined()))
     cut = data.draw(st.integers(0, len(parts)))
     assert encode_joined(merge_joined(together(parts[:cut]), together(parts[cut:]))) == encode_joined(split)
 
@@ -86,7 +91,7 @@ def test_any_order_and_split_of_predictions_outcomes_and_corrections_give_one_st
 @given(rows_of)
 @settings(max_examples=40, deadline=None)
 def test_a_state_comes_back_from_its_bytes(rows) -> None:
-    state = together(events_of(rows))
+    state = whole_of(rows)
     assert encode_joined(decode_joined(encode_joined(state))) == encode_joined(state)
     whole = coding.encode(replace(EMPTY, joined=state))
     assert encode_joined(coding.joined_in(whole)) == encode_joined(coding.decode(whole).joined) == encode_joined(state)
@@ -97,7 +102,7 @@ def test_a_state_comes_back_from_its_bytes(rows) -> None:
 @given(rows_of)
 @settings(max_examples=40, deadline=None)
 def test_groups_add_up_to_the_whole(rows) -> None:
-    state = together(events_of(rows))
+    state = merge_joined(whole_of(rows), no_joined())
     for column in state.names:
         for attribute in ("segment", "age", "sex"):
             parts = state.groups(column, attribute)

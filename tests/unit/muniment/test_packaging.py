@@ -109,7 +109,9 @@ def test_what_answers_nothing_or_of_several_targets_is_refused_in_words() -> Non
 
 def test_too_far_from_its_original_is_refused_and_a_stated_tolerance_stays_on_record() -> None:
     table = TABLE[NUMBERS]
-    boosted = make_pipeline(StandardScaler(), GradientBoostingClassifier(random_state=1)).fit(table, LATE)
+    boosted = make_pipeline(StandardScaler(), GradientBoostingClassifier(n_estimators=20, random_state=1)).fit(
+        table, LATE
+    )
     with pytest.raises(CannotPackage, match="tolerance"):
         made(boosted, table, tolerance=0.0)
     kept = made(boosted, table, tolerance=0.5)

@@ -1,9 +1,9 @@
 """Records kept automatically (Article 12) and monitoring in use (Article 72) of Regulation (EU) 2024/1689."""
 
 from services.audit.reports.document import Block, Row, Section, Table, gap
-from services.audit.reports.facts import Fact, Facts, ids
+from services.audit.reports.facts import Fact, Facts, ids, personal
 from services.audit.reports.sections.common import say
-from services.audit.reports.words import count, instant, minute
+from services.audit.reports.words import count, instant, listed, minute
 
 _SERVES = {
     "WindowMeasured": "12(2)(b), (c)",
@@ -34,6 +34,7 @@ def article_12(facts: Facts) -> Section:
         _period(facts),
         _types(facts),
         *_kept(facts),
+        *_personal(facts),
         gap(
             "the categories of Annex III, point 1(a), for which Article 12(3) asks for more; whether the model "
             "belongs to "
@@ -73,6 +74,24 @@ def _kept(facts: Facts) -> list[Block]:
         rows = sum(fact.data["rows"] for fact in expired)
         found.append(say(f"{count(rows, 'prediction')} left the archive as the retention demands.", *expired))
     return found
+
+
+def _personal(facts: Facts) -> list[Block]:
+    """What is encrypted, and how many were forgotten: a token says of nobody which model's predictions were theirs."""
+    versions = [fact for fact in facts.versions if personal(fact)]
+    if not versions:
+        return []
+    what = listed(dict.fromkeys(name for fact in versions for name in personal(fact)))
+    encrypted = f"Personal, and encrypted on the log with a key for each person: {what}."
+    forgotten = facts.of("SubjectForgotten")
+    people = count(len({fact.data["subject"] for fact in forgotten}), "person", "people")
+    erased = f"Of {people} on the whole record the key was destroyed, so that nobody can read these values"
+    return [
+        say(encrypted, *versions),
+        say(f"{erased} any more; what was measured, and every proof, stands as it was.", *forgotten)
+        if forgotten
+        else say("Nobody was forgotten: no such key was destroyed on the whole record.", *versions[-1:]),
+    ]
 
 
 def _types(facts: Facts) -> Block:
