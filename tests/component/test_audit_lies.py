@@ -7,12 +7,12 @@ import json
 import subprocess
 import sys
 from base64 import b64decode, b64encode
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from copy import deepcopy
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from services.audit.domain.checkpoint import Checkpoint
 from services.audit.domain.note import Note
@@ -28,9 +28,9 @@ from tests.support import System, running
 SCRIPT = Path(__file__).parents[2] / "muniment" / "verify_standalone.py"
 
 
-def script(kind: str, path: Path, key: str, *more: str) -> tuple[int, str]:
-    """What the stand-alone script says, in a process without this project."""
-    command = [sys.executable, "-I", str(SCRIPT), kind, str(path), "--key", key, *more]
+def script(kind: str, path: Path, key: str, *more: str, python: Sequence[str] = ("-I",)) -> tuple[int, str]:
+    """What the stand-alone script says, in a process without this project; with `-S` without any package."""
+    command = [sys.executable, *python, str(SCRIPT), kind, str(path), "--key", key, *more]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=path.parent)
     assert not done.stderr, done.stderr
     return done.returncode, done.stdout
@@ -83,8 +83,10 @@ async def test_an_honest_record_holds(system: System, tmp_path: Path):
     folder = await written(system, tmp_path / "record")
     outside = sorted((tmp_path / "outside" / "checkpoints").iterdir())
     assert len(outside) > 3
-    code, text = script("record", folder, await key_of(system), *[f"--seen={path}" for path in outside])
-    assert (code, text.startswith("Holds: ")) == (0, True), text
+    seen = [f"--seen={path}" for path in outside]
+    for python in (["-I"], ["-I", "-S"]):
+        code, text = script("record", folder, await key_of(system), *seen, python=python)
+        assert (code, text.startswith("Holds: ")) == (0, True), text
 
 
 def renumber(entries: list[dict]) -> list[dict]:

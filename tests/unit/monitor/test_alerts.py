@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from services.monitor.alerting.messages import body_of
 from services.monitor.domain.alerts import (
@@ -113,11 +114,11 @@ def test_windows_that_were_revised_since_count_again() -> None:
 def test_what_decided_is_remembered_and_a_retirement_is_final() -> None:
     (raised,) = decide(initial, revised((OVER, "e1"), (OVER, "e2")))
     assert isinstance(raised, AlertRaised)
-    state = evolve(initial, replace(event(raised), causationid="e2"))
+    state = evolve(initial, structs.replace(event(raised), causationid="e2"))
     assert state == State("b", FIRST + DAY, "e2")
     (cleared,) = decide(state, Retire(TARGET, FIRST + 9 * DAY))
     assert isinstance(cleared, AlertCleared)
-    retired = evolve(state, replace(event(cleared), causationid="e3"))
+    retired = evolve(state, structs.replace(event(cleared), causationid="e3"))
     assert decide(retired, revised((OVER, "e4"), (OVER, "e5"))) == []
 
 
