@@ -13,12 +13,13 @@ import os
 import random
 import time
 from collections.abc import AsyncIterator, Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import chain
 from pathlib import Path
 
 import httpx
+from msgspec.structs import replace
 
 from bench.given import ARTIFACT, ROWS, SIGNATURE, table
 from bench.line import Line

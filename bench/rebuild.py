@@ -28,12 +28,14 @@ from bench.stack import Stack
 from services.audit.service import DEFINITION
 from services.audit.worker import LEDGER
 from shared.events.catalog import CONTROL_TOPICS
-from shared.log.records import Outgoing
 from shared.runtime.progress import Told
 from shared.runtime.rebuilding import rebuild, refill
+from shared.runtime.service import Service
 from shared.runtime.wiring import ports
 
 EVENTS = int(os.environ.get("BENCH_REBUILD_EVENTS", "100000"))
+ALONE = 300_000
+"""Up to how many events one process rebuilds them, too."""
 PEER_EVENTS = 20_000
 PEER_SECONDS = 20.0
 PEER = ["eventsourcing[postgres]==9.5.6", "psycopg[binary]"]
@@ -77,33 +79,39 @@ class Watched:
 
 async def measure(stack: Stack) -> list[Line]:
     settings, processes = stack.settings, os.cpu_count() or 1
-    replay.EVENTS = EVENTS
-    made = replay._records()
+    kept: list[bytes] = []
     async with ports(DEFINITION, settings) as service:
-        for topic, records in made.items():
-            for first in range(0, len(records), replay.PUBLISHED_AT_ONCE):
-                await service.log.publish(topic, records[first : first + replay.PUBLISHED_AT_ONCE])
-        bare = EVENTS / await raw(settings.kafka, CONTROL_TOPICS, EVENTS, settings.consumer_max_records)
-        consumer = next(one for one in DEFINITION.consumers(service) if one.name == LEDGER)
-        seconds, cpu = await timed(consumer, EVENTS)
-        await rebuild(DEFINITION, service)
+        for topic, records in replay.portions(EVENTS):
+            await service.log.publish(topic, records)
+            kept += [one.value for one in records[:: max(1, EVENTS // PEER_EVENTS)]]
+        some = min(EVENTS, ALONE)
+        bare = some / await raw(settings.kafka, CONTROL_TOPICS, some, settings.consumer_max_records)
+        alone = await _alone(service, bare) if EVENTS <= ALONE else []
         watched = await _side_by_side(stack, service, processes)
-    alone = EVENTS / seconds
-    told = f"{alone:,.0f} events/s, {cpu / EVENTS * 1e6:.0f} us of Python's CPU an event"
     spent = sum(watched.cpu.values()) / EVENTS * 1e6
-    many = f"{watched.rate:,.0f} events/s by {processes} processes, {alone:,.0f} by one; {spent:.0f} us with start"
+    many = f"{watched.rate:,.0f} events/s by {processes} processes; {spent:.0f} us with start"
     lines = [
-        Line("rebuild by one process", alone / bare, f"raw aiokafka, {bare:,.0f}/s", RAW_LEAST, told),
+        *alone,
         Line("rebuild by one process a core", watched.rate / bare, f"raw aiokafka, {bare:,.0f}/s", RAW_LEAST, many),
         _memory(watched),
     ]
     try:
-        return lines + await asyncio.to_thread(_peer, stack, made, max(watched.rate, alone))
+        return lines + await asyncio.to_thread(_peer, stack, kept[:PEER_EVENTS], watched.rate)
     except NotHad as error:
         return [*lines, Line("rebuild", float("nan"), "eventsourcing (could not be run)", None, str(error))]
 
 
-async def _side_by_side(stack: Stack, service, processes: int) -> Watched:
+async def _alone(service: Service, bare: float) -> list[Line]:
+    """The ledger's consumer in this process; its views are emptied again."""
+    consumer = next(one for one in DEFINITION.consumers(service) if one.name == LEDGER)
+    seconds, cpu = await timed(consumer, EVENTS)
+    await rebuild(DEFINITION, service)
+    rate = EVENTS / seconds
+    told = f"{rate:,.0f} events/s, {cpu / EVENTS * 1e6:.0f} us of Python's CPU an event"
+    return [Line("rebuild by one process", rate / bare, f"raw aiokafka, {bare:,.0f}/s", RAW_LEAST, told)]
+
+
+async def _side_by_side(stack: Stack, service: Service, processes: int) -> Watched:
     given = {"KAFKA": stack.settings.kafka, "POSTGRES": stack.settings.postgres, "REDIS": stack.settings.redis}
     os.environ |= {f"MUNIMENT_{name}": value for name, value in given.items()}
     os.environ["MUNIMENT_DATA_DIR"] = str(stack.folder / "folding")
@@ -136,13 +144,11 @@ def _memory(watched: Watched) -> Line:
     return Line("memory of a rebuild", MOST / wanted, "400 MiB at ten million events (extrapolated)", least, figures)
 
 
-def _peer(stack: Stack, made: dict[str, list[Outgoing]], mine: float) -> list[Line]:
+def _peer(stack: Stack, values: list[bytes], mine: float) -> list[Line]:
     """Raises NotHad."""
     python = installed("eventsourcing", PEER)
     path = stack.folder / "data.jsonl"
-    values = [one.value for records in made.values() for one in records]
-    step = max(1, len(values) // PEER_EVENTS)
-    path.write_bytes(b"".join(value + b"\n" for value in values[::step][:PEER_EVENTS]))
+    path.write_bytes(b"".join(value + b"\n" for value in values))
     server = urlsplit(stack.settings.postgres)
     where = [server.hostname or "", str(server.port), server.username or "", server.path[1:]]
     command = [str(python), str(FILES / "eventsourcing.py"), *where, str(path), str(PEER_SECONDS)]

@@ -1,6 +1,6 @@
 """Control events from Kafka into audit's ledger and lineage in PostgreSQL, against reading the same records raw."""
 
-from dataclasses import replace
+from collections.abc import Iterator
 
 from bench.consuming import consumed, raw
 from bench.line import Line
@@ -24,9 +24,8 @@ PUBLISHED_AT_ONCE = 1_000
 async def measure(stack: Stack) -> list[Line]:
     settings = stack.settings
     async with ports(DEFINITION, settings) as service:
-        for topic, records in _records().items():
-            for first in range(0, len(records), PUBLISHED_AT_ONCE):
-                await service.log.publish(topic, records[first : first + PUBLISHED_AT_ONCE])
+        for topic, records in portions(EVENTS):
+            await service.log.publish(topic, records)
         bare = EVENTS / await raw(settings.kafka, CONTROL_TOPICS, EVENTS, settings.consumer_max_records)
         consumer = next(one for one in DEFINITION.consumers(service) if one.name == LEDGER)
         mine = EVENTS / await consumed(consumer, EVENTS)
@@ -39,13 +38,22 @@ async def measure(stack: Stack) -> list[Line]:
     ]
 
 
-def _records() -> dict[str, list[Outgoing]]:
-    """By topic: events of every control type in turn, in streams of 10."""
+def portions(events: int) -> Iterator[tuple[str, list[Outgoing]]]:
+    """So many events of every control type in turn, in streams of 10: by topic, some at a time."""
     controls = [payload for payload in PAYLOADS if not isinstance(payload, BatchPayload)]
-    made: dict[str, list[Outgoing]] = {}
-    for number in range(EVENTS):
-        turn, kind = divmod(number, len(controls))
+    moulds = [(topic_of(payload), encode(sample(payload))) for payload in controls]
+    waiting: dict[str, list[Outgoing]] = {}
+    for number in range(events):
+        turn, kind = divmod(number, len(moulds))
         stream, place = divmod(turn, STREAM_LENGTH)
-        event = replace(sample(controls[kind]), id=new_id(), subject=f"bench/{kind}.{stream}", sequence=place + 1)
-        made.setdefault(topic_of(event.data), []).append(encode(event))
-    return made
+        topic, mould = moulds[kind]
+        waiting.setdefault(topic, []).append(_moulded(mould, f"bench/{kind}.{stream}", place + 1))
+        if len(waiting[topic]) == PUBLISHED_AT_ONCE:
+            yield topic, waiting.pop(topic)
+    yield from waiting.items()
+
+
+def _moulded(mould: Outgoing, subject: str, sequence: int) -> Outgoing:
+    """The same event with a name of its own, at a place of a stream."""
+    own = {"ce_id": new_id().encode(), "ce_subject": subject.encode(), "ce_sequence": b"%d" % sequence}
+    return Outgoing(subject, tuple((name, own.get(name, value)) for name, value in mould.headers), mould.value)

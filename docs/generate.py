@@ -1,6 +1,7 @@
 """Writes the generated reference: `python -m docs.generate`. A test fails when a file is not what this would write."""
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import yaml
@@ -31,7 +32,11 @@ def pages() -> dict[Path, str]:
 
 def openapi(definition: Definition) -> dict[str, Any]:
     """The OpenAPI document of one service, with the settings as they are by default."""
-    settings = Settings.model_construct()
+    with TemporaryDirectory() as folder:  # services make their keys there
+        return _openapi(definition, Settings.model_construct(data_dir=Path(folder)))
+
+
+def _openapi(definition: Definition, settings: Settings) -> dict[str, Any]:
     store = MemoryStore(definition.name, definition.tables)
     commands = CommandLoop(definition.name, store)
     service = Service(definition.name, settings, store, MemoryLog(), MemoryLive(), commands)

@@ -5,8 +5,9 @@ whose own facts then travel in the extension attribute `ce_batch`. Source: Cloud
 """
 
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import orjson
@@ -100,7 +101,7 @@ def decode(record: Record) -> Event:
     """The event that a record holds. Raises Undecodable with the reason; never anything else."""
     names = dict(record.headers)
     try:
-        cls, version, batch = _schema(names["ce_type"], names["ce_dataschema"])
+        read, batch = _reader(names["ce_type"], names["ce_dataschema"])
         cause, correlation = names.get("ce_causationid"), names.get("ce_correlationid")
         recorded = names.get("ce_recordedtime")
         return Event(
@@ -110,7 +111,7 @@ def decode(record: Record) -> Event:
             datetime.fromisoformat(names["ce_time"].decode()),
             int(names["ce_sequence"]),
             names["ce_actor"].decode(),
-            _payload(cls, version, names[_BATCH] if batch else record.value),
+            read(names[_BATCH] if batch else record.value),
             cause.decode() if cause is not None else None,
             correlation.decode() if correlation is not None else None,
             datetime.fromisoformat(recorded.decode()) if recorded is not None else record.recorded,
@@ -149,15 +150,16 @@ def header(headers: Headers, name: str) -> str | None:
 
 
 @lru_cache(maxsize=1_024)
-def _schema(type_name: bytes, dataschema: bytes) -> tuple[type[Payload], int, bool]:
-    """The class of a type, the version that a record of it has, and whether it is a batch."""
-    cls = TYPES[type_name.decode()]
-    return cls, int(dataschema.rsplit(b":", 1)[1]), issubclass(cls, BatchPayload)
-
-
-def _payload(cls: type[Payload], version: int, body: bytes) -> Payload:
+def _reader(type_name: bytes, dataschema: bytes) -> tuple[Callable[[bytes], Payload], bool]:
+    """What reads the data of a type in the version that a record of it has, and whether it is a batch."""
+    cls, version = TYPES[type_name.decode()], int(dataschema.rsplit(b":", 1)[1])
+    batch = issubclass(cls, BatchPayload)
     if version == cls.VERSION:
-        return cls.model_validate_json(body)
+        return cls.__pydantic_validator__.validate_json, batch  # as `model_validate_json`, which asks for options first
+    return partial(_upcast, cls, version), batch
+
+
+def _upcast(cls: type[Payload], version: int, body: bytes) -> Payload:
     if version > cls.VERSION:
         raise ValueError(f"{cls.__name__} of version {version} is newer than {cls.VERSION}, the newest known here")
     return cls.model_validate(upcast(cls.__name__, version, orjson.loads(body)), strict=False)

@@ -11,16 +11,27 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 def record_of(message: Any) -> Record:
     """One aiokafka ConsumerRecord. `recorded` is the broker's append time (`message.timestamp.type=LogAppendTime`)."""
-    return Record(
-        message.topic,
-        message.partition,
-        message.offset,
-        message.key.decode() if message.key else "",
-        tuple(message.headers),
-        message.value or b"",
-        _EPOCH + timedelta(milliseconds=message.timestamp),
-    )
+    return records_of([message])[0]
 
 
 def records_of(messages: Sequence[Any]) -> list[Record]:
-    return [record_of(message) for message in messages]
+    """The same for many; those of one batch were appended at the same moment."""
+    records: list[Record] = []
+    stamp, recorded = 0, _EPOCH
+    for message in messages:
+        if message.timestamp != stamp:
+            stamp = message.timestamp
+            recorded = _EPOCH + timedelta(milliseconds=stamp)
+        key, headers = message.key, tuple(message.headers)
+        records.append(
+            Record(
+                message.topic,
+                message.partition,
+                message.offset,
+                key.decode() if key else "",
+                headers,
+                message.value or b"",
+                recorded,
+            )
+        )
+    return records

@@ -33,6 +33,9 @@ FETCH_BYTES = 32 * 2**20
 PARTITION_FETCH_BYTES = 16 * 2**20
 """Not a limit on records: since fetch version 3 a broker returns at least one whole batch, however large."""
 
+FOLLOWED_FETCH_BYTES = 2 * 2**20
+"""The same outside of any group, where a whole log is read: so much of every partition lies in memory all the time."""
+
 HAND_OVER = 0.5
 """Of a session: how long a revocation waits for work in hand; whoever takes longer is fenced."""
 
@@ -67,7 +70,7 @@ class KafkaSubscription(ConsumerRebalanceListener):
             heartbeat_interval_ms=int(settings.kafka_heartbeat_seconds * 1_000),
             fetch_max_wait_ms=FETCH_WAIT_MS,
             fetch_max_bytes=FETCH_BYTES,
-            max_partition_fetch_bytes=PARTITION_FETCH_BYTES,
+            max_partition_fetch_bytes=PARTITION_FETCH_BYTES if group else FOLLOWED_FETCH_BYTES,
         )
 
     async def start(self, offsets: Mapping[TopicPartition, int] | None = None) -> None:

@@ -1,8 +1,9 @@
 """What the log keeps: records at positions."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
+
+import msgspec
 
 Headers = tuple[tuple[str, bytes], ...]
 
@@ -12,8 +13,7 @@ class TopicPartition(NamedTuple):
     partition: int
 
 
-@dataclass(frozen=True, slots=True)
-class Outgoing:
+class Outgoing(msgspec.Struct, frozen=True, gc=False):
     """A record on its way into the log. Records with one key keep their order."""
 
     key: str
@@ -21,8 +21,7 @@ class Outgoing:
     value: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(msgspec.Struct, frozen=True, gc=False):
     """A record at its place. Offsets of a partition are contiguous, from 0; `recorded` is the log's own clock."""
 
     topic: str

@@ -18,7 +18,7 @@ from shared.log.log import OffsetOutOfRange, Subscription
 from shared.log.records import Record, TopicPartition
 from shared.log.store import Fenced
 from shared.runtime.applying import FILLED, INTERRUPTIONS, Applier, NotYet
-from shared.runtime.received import Opened, Received, Slice, open_record, portions
+from shared.runtime.received import Opened, Received, Slice, by_partition, open_record, portions
 
 __all__ = ["FILLED", "INTERRUPTIONS", "Consumer", "NotYet", "Received"]
 
@@ -31,6 +31,15 @@ TOGETHER = 2
 
 SLICES = 2
 """Units of work that a poll of such a consumer may come to."""
+
+REFILLED_TOGETHER = 4_000
+"""Records of one unit of work of a rebuild."""
+
+REFILLED_BYTES = 8 * 2**20
+"""Bytes of records from which on such a unit takes no more."""
+
+POLLED_TOGETHER = 200
+"""Records that a rebuild takes off the log at once: as many as the processor's caches hold with all they come to."""
 
 OPENED_AT_ONCE = 50
 """Records decoded and folded before whatever else waits in this process gets its turn: some milliseconds."""
@@ -114,6 +123,8 @@ class Consumer(Applier):
             self.loading = bool(self.loads) and await self.lag() > self.settings.consumer_load_lag
             if self.loading:
                 await loading.enter_async_context(self.store.loading(self.loads))
+            if self.together and self.share is not None:
+                await self._refill(subscription)
             most = self.settings.consumer_max_records * (TOGETHER * SLICES if self.together else 1)
             while True:
                 if self._emptied:
@@ -155,6 +166,36 @@ class Consumer(Applier):
                     waiting |= await self._each(rest, subscription)
         finally:
             ahead.cancel()
+
+    async def _refill(self, subscription: Subscription) -> None:
+        """In a rebuild: each record is decoded and folded as it comes off the log, while the processor has it at hand,
+        and goes into a unit of work of many; the next one is gathered while the store is at work on this one. Nobody
+        takes partitions away meanwhile."""
+        ahead = asyncio.create_task(self._gathered(subscription))
+        try:
+            while True:
+                slice_, opened = await ahead
+                ahead = asyncio.create_task(self._gathered(subscription))
+                if not slice_ or await self._all_at_once(slice_, opened):
+                    continue
+                if await self._each(by_partition(slice_), subscription):
+                    for place, _ in (await ahead)[0]:  # they come again, in order, behind those that wait
+                        subscription.seek(place, self._claims[place].next_offset)
+                    ahead = asyncio.create_task(self._gathered(subscription))
+        finally:
+            ahead.cancel()
+
+    async def _gathered(self, subscription: Subscription) -> tuple[Slice, list[Opened]]:
+        """What the log has, up to a unit of work of a rebuild, decoded and folded; it waits for the first only."""
+        slice_, opened, size = Slice(), list[Opened](), 0
+        while len(opened) < REFILLED_TOGETHER and size < REFILLED_BYTES:
+            polled = await subscription.poll(POLLED_TOGETHER, 0 if slice_ else self.settings.consumer_poll_seconds)
+            if not polled:
+                break
+            slice_ += polled.items()
+            opened += await self._opened(list(polled.items()))
+            size += sum(len(record.value) for records in polled.values() for record in records)
+        return slice_, opened
 
     async def _each(self, polled: Slice, subscription: Subscription) -> set[TopicPartition]:
         """Apply partition by partition; returns those that wait, which will be polled again from where they stand."""

@@ -69,6 +69,14 @@ def portions(polled: Mapping[TopicPartition, Sequence[Record]], size: int) -> li
     return slices
 
 
+def by_partition(slice_: Slice) -> Slice:
+    """The same records, each partition once."""
+    gathered: dict[TopicPartition, list[Record]] = {}
+    for place, records in slice_:
+        gathered.setdefault(place, []).extend(records)
+    return list(gathered.items())
+
+
 def held_back(
     records: Sequence[Record], opened: Sequence[Opened], parked: Collection[tuple[str, str]]
 ) -> tuple[list[Received], Refused]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from httpx import AsyncClient
 
-SECONDS = 60
+SECONDS = 120
 
 
 @dataclass(slots=True)

@@ -9,10 +9,10 @@ import sys
 from base64 import b64decode, b64encode
 from collections.abc import AsyncIterator, Callable, Sequence
 from copy import deepcopy
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from services.audit.domain.checkpoint import Checkpoint
 from services.audit.domain.note import Note

@@ -13,7 +13,6 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from muniment.cli import app
-from muniment.cli.options import console
 from tests.component.feedback_given import predictions, serving
 from tests.component.listening import SECONDS
 from tests.support import System
@@ -25,12 +24,6 @@ ROWS = 20
 async def server() -> AsyncIterator[tuple[System, str]]:
     async with serving(bulk_seconds=0.02) as (system, client):
         yield system, str(client.base_url)
-
-
-@pytest.fixture(autouse=True)
-def wide(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A terminal that cuts nothing off, however wide the one is that the tests run in."""
-    monkeypatch.setattr(console, "width", 300)
 
 
 async def run(url: str, *arguments: str, actor: str = "ana") -> Result:

@@ -49,10 +49,7 @@ async def rows(dsn: str) -> list[tuple[int, str]]:
         await connection.close()
 
 
-async def test_several_processes_give_the_rows_of_one(
-    kafka_address: str, postgres_dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(replay, "EVENTS", EVENTS)
+async def test_several_processes_give_the_rows_of_one(kafka_address: str, postgres_dsn: str, tmp_path: Path) -> None:
     name = f"rebuild_{uuid4().hex[:12]}"
     connection = await asyncpg.connect(postgres_dsn)
     await connection.execute(f"CREATE DATABASE {name}")
@@ -62,7 +59,7 @@ async def test_several_processes_give_the_rows_of_one(
     environment = {key: value for key, value in os.environ.items() if not key.startswith("MUNIMENT_")} | given
     settings = Settings(kafka=kafka_address, postgres=dsn, data_dir=tmp_path)
     async with ports(DEFINITION, settings) as service:
-        for topic, records in replay._records().items():
+        for topic, records in replay.portions(EVENTS):
             await service.log.publish(topic, records)
         ends = {place: bound.end for place, bound in (await service.log.bounds(TOPICS)).items()}
         told = [await rebuilt(environment, 1)]

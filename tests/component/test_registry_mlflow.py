@@ -32,7 +32,7 @@ def client(address: str, monkeypatch: pytest.MonkeyPatch) -> MlflowClient:
 
 
 def native(address: str, method: str, path: str, actor: str = "ada", **body: Any) -> dict[str, Any]:
-    answer = httpx.request(method, address + path, json=body or None, headers={"X-Actor": actor})
+    answer = httpx.request(method, address + path, json=body or None, headers={"X-Actor": actor}, timeout=60)
     assert answer.status_code < 300, answer.text
     return answer.json()
 
@@ -322,5 +322,5 @@ def test_a_key_opens_as_a_token_or_a_password_and_errors_say_unauthenticated(
 def test_bodies_have_a_limit(tmp_path: Path) -> None:
     with served(DEFINITION, tmp_path, max_body_bytes=2_000) as address:
         body = json.dumps({"name": "x" * 3_000})
-        answer = httpx.request("DELETE", f"{address}/api/2.0/mlflow/registered-models/delete", content=body)
+        answer = httpx.request("DELETE", f"{address}/api/2.0/mlflow/registered-models/delete", content=body, timeout=60)
         assert answer.status_code == 413

@@ -1,7 +1,8 @@
 """What the suites of the store keep in it."""
 
-from dataclasses import replace
 from datetime import UTC, datetime
+
+from msgspec.structs import replace
 
 from shared.events.envelope import Event
 from shared.events.registry import GoalStated

@@ -1,14 +1,16 @@
 """The consumer loop over every pair of store and log: at least once delivered, exactly once done."""
 
 import asyncio
+import dataclasses
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
 import pytest
+from msgspec.structs import replace
 
 from shared.events.codec import encode
 from shared.events.envelope import Event
@@ -298,7 +300,9 @@ async def test_only_the_types_it_asks_for_reach_a_handler(bench: Bench):
     for together in (False, True):
         seen.clear()
         types = frozenset({"GoalStated"})
-        consumer = replace(bench.consumer(handle), name=f"{bench.name}.{together}", types=types, together=together)
+        consumer = dataclasses.replace(
+            bench.consumer(handle), name=f"{bench.name}.{together}", types=types, together=together
+        )
         await bench.consumed(consumer)
         assert seen[:2] == [first.id, second.id]
         assert other.id not in seen
@@ -315,7 +319,7 @@ async def test_a_letter_of_a_type_that_is_no_longer_asked_for_is_done_with(bench
     await bench.publish(bench.event("goal/a"))
     async with running(consumer):
         await until(lambda: parked(bench, 1))
-    consumer = replace(bench.consumer(failing), types=frozenset({"ModelRegistered"}))
+    consumer = dataclasses.replace(bench.consumer(failing), types=frozenset({"ModelRegistered"}))
     assert await replay_dead_letters(consumer, 10) == (1, 0)
     assert await bench.letters() == []
 
@@ -412,7 +416,7 @@ async def test_a_relay_that_dies_before_it_remembers_has_no_double_effect(bench:
     async def handle(unit: UnitOfWork, received: Sequence[Received]) -> None:
         await whole.handle(unit, [item for item in received if item.event.subject == subject])
 
-    consumer = replace(whole, topics=(own,), handle=handle)  # other tests of this broker write there, too
+    consumer = dataclasses.replace(whole, topics=(own,), handle=handle)  # other tests of this broker write there, too
 
     async def append(expected: int) -> Event:
         data = GoalStated(goal=subject, question=str(expected + 1), owner="ana")

@@ -3,12 +3,12 @@
 Here for the registry and feedback; deployer, monitor and audit have tests of their own."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from services.feedback import projection as feedback
 from services.registry import projection as registry

@@ -3,10 +3,11 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 import asyncpg  # pyright: ignore[reportMissingTypeStubs]
+from msgspec.structs import replace
 
 from shared.events.catalog import topic_of
 from shared.events.codec import encode, recorded_at

@@ -1,12 +1,12 @@
 """The canonical bytes of an entry and their leaf hash."""
 
-from dataclasses import replace
 from hashlib import sha256
 
 import orjson
 import rfc8785
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from services.audit.projection.entry import entry, entry_of_any, leaf_hash
 from shared.events import registry

@@ -1,11 +1,11 @@
 """The views of the deployer: given events, then rows."""
 
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from services.deployer.projection import TABLES, project
 from shared.events.deployer import Promoted, Retired, RolledBack, TrafficChanged

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from services.deployer import domain
 from services.deployer.domain import (
@@ -64,7 +65,7 @@ def then(before: State, command: Any, hours: float = 0.0) -> tuple[State, list[P
     """The state and the facts after a command whose facts happen (and are recorded) so much later."""
     stated = list(domain.decide(before, command))
     for one in stated:
-        before = domain.evolve(before, replace(event(one), time=AT + hours * HOUR))
+        before = domain.evolve(before, structs.replace(event(one), time=AT + hours * HOUR))
     return before, stated
 
 

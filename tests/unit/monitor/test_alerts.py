@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from services.monitor.alerting.messages import body_of
 from services.monitor.domain.alerts import (
@@ -113,11 +114,11 @@ def test_windows_that_were_revised_since_count_again() -> None:
 def test_what_decided_is_remembered_and_a_retirement_is_final() -> None:
     (raised,) = decide(initial, revised((OVER, "e1"), (OVER, "e2")))
     assert isinstance(raised, AlertRaised)
-    state = evolve(initial, replace(event(raised), causationid="e2"))
+    state = evolve(initial, structs.replace(event(raised), causationid="e2"))
     assert state == State("b", FIRST + DAY, "e2")
     (cleared,) = decide(state, Retire(TARGET, FIRST + 9 * DAY))
     assert isinstance(cleared, AlertCleared)
-    retired = evolve(state, replace(event(cleared), causationid="e3"))
+    retired = evolve(state, structs.replace(event(cleared), causationid="e3"))
     assert decide(retired, revised((OVER, "e4"), (OVER, "e5"))) == []
 
 
@@ -192,12 +193,14 @@ def test_receivers_are_told_in_words() -> None:
             initial, Observe(replace(TARGET, kind=kind), (Seen(FIRST, FIRST + DAY, findings, False),), 1, 1, "a")
         )
         assert isinstance(raised, AlertRaised)
-        return json.loads(body_of(event(raised), raised, "slack"))["text"].splitlines()[2:]
+        return json.loads(body_of(event(raised), raised, "slack"))["text"].splitlines()
 
     together = Finding(name="*", statistic="domain_classifier_auc", value=0.7, threshold=0.65)
-    assert lines("drift", together) == ["• all features together domain_classifier_auc 0.7 (threshold 0.65)"]
+    assert lines("drift", together)[2:] == ["• all features together domain_classifier_auc 0.7 (threshold 0.65)"]
     fell = Finding(name="auc", statistic="past", value=0.6, threshold=0.65, base=0.7, estimated=True)
-    assert lines("estimated_quality", fell) == ["• auc 0.6, estimated (windows before 0.7, threshold 0.65)"]
+    head, _, line = lines("estimated_quality", fell)
+    assert head == ":rotating_light: *late* version 1: estimated quality"
+    assert line == "• auc 0.6, estimated (windows before 0.7, threshold 0.65)"
 
 
 def measured(**figures: object) -> WindowMeasured:

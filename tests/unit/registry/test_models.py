@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from services.registry.domain import models, policies
 from services.registry.domain.gate import evaluate
@@ -180,6 +181,6 @@ def test_a_goal_said_later_leaves_the_row_of_a_model_its_time() -> None:
     [change] = project(later)
     assert isinstance(change, Put)
     assert (change.row["at"], change.row["updated_at"]) == (later.time, later.time)
-    [change] = project(replace(later, data=MODEL.model_copy(update={"since": AT})))
+    [change] = project(structs.replace(later, data=MODEL.model_copy(update={"since": AT})))
     assert isinstance(change, Put)
     assert (change.row["at"], change.row["updated_at"]) == (AT, later.time)
