@@ -23,7 +23,8 @@ def body_of(event: Event, alert: AlertRaised | AlertCleared, form: str) -> str:
 def _slack(alert: AlertRaised | AlertCleared) -> dict[str, object]:
     raised = isinstance(alert, AlertRaised)
     sign = ":rotating_light:" if raised else ":white_check_mark:"
-    head = f"{sign} *{_plain(alert.deployment)}* version {alert.version}: {alert.kind} {'' if raised else 'cleared'}"
+    kind = alert.kind.replace("_", " ")
+    head = f"{sign} *{_plain(alert.deployment)}* version {alert.version}: {kind} {'' if raised else 'cleared'}"
     lines = [head.rstrip(), _plain(alert.summary)]
     if isinstance(alert, AlertRaised):
         lines += [_line(alert.kind, one) for one in alert.findings[:LISTED]]

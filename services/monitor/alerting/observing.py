@@ -90,7 +90,7 @@ class Observing:
         quality = await qualities.remembered(unit, told, measured, self.service.settings)
         await unit.apply(changes + quality + await _latest(unit, measured))
         targets = [Target(measured.deployment, measured.model, measured.version, kind) for kind in found]
-        return targets + await qualities.targets(unit, measured)
+        return targets + (await qualities.targets(unit, measured) if quality else [])
 
     async def _decide(self, unit: UnitOfWork, event: Event, targets: Sequence[Target]) -> None:
         settings = self.service.settings

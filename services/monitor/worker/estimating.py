@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from services.monitor.domain.coding import joined_in
-from services.monitor.domain.joined import Floats, Joined, merge_joined, no_joined
+from services.monitor.domain.joined import PREDICTED, Floats, Joined, Scores, merge_joined, no_joined
 from services.monitor.domain.judging import Judge
 from services.monitor.domain.quality import calibrates, chances, estimated, estimated_intervals
 from services.monitor.domain.quality.intervals import Interval
@@ -33,14 +33,12 @@ class Estimating:
     )
 
     async def estimate(
-        self, unit: UnitOfWork, settings: Settings, window: Window, judge: Judge, joined: Joined
+        self, unit: UnitOfWork, settings: Settings, window: Window, judge: Judge, scores: Scores
     ) -> Estimate:
         """(figures, intervals); nothing where outcomes are enough to measure, or past ones too few to go by."""
-        scores = judge.scores(joined)
-        cases = judge.quality(joined).cases
-        if judge.task != "binary" or cases >= settings.quality_cases:
+        if judge.task != "binary" or int(scores.cells[:PREDICTED].sum()) >= settings.quality_cases:
             return NOTHING
-        if scores.tally("predictions") < settings.quality_cases:
+        if int(scores.cells[PREDICTED].sum()) < settings.quality_cases:
             return NOTHING
         chance = await self._chance(unit, settings, window, judge)
         if chance is None:

@@ -43,6 +43,7 @@ class Streams:
         self.topics: set[str] = set()
 
     async def load(self, subject: str, after: int = 0) -> list[Event]:
+        # not `rows_behind` of one: that takes a third longer for 5 events, and a fifth longer for 5,000
         rows = await self._connection.fetch(
             f'SELECT topic, "offset", key, headers, value, recorded FROM {self._sql}.events'
             " WHERE key = $1 AND sequence > $2 ORDER BY sequence",

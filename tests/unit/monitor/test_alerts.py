@@ -193,12 +193,14 @@ def test_receivers_are_told_in_words() -> None:
             initial, Observe(replace(TARGET, kind=kind), (Seen(FIRST, FIRST + DAY, findings, False),), 1, 1, "a")
         )
         assert isinstance(raised, AlertRaised)
-        return json.loads(body_of(event(raised), raised, "slack"))["text"].splitlines()[2:]
+        return json.loads(body_of(event(raised), raised, "slack"))["text"].splitlines()
 
     together = Finding(name="*", statistic="domain_classifier_auc", value=0.7, threshold=0.65)
-    assert lines("drift", together) == ["• all features together domain_classifier_auc 0.7 (threshold 0.65)"]
+    assert lines("drift", together)[2:] == ["• all features together domain_classifier_auc 0.7 (threshold 0.65)"]
     fell = Finding(name="auc", statistic="past", value=0.6, threshold=0.65, base=0.7, estimated=True)
-    assert lines("estimated_quality", fell) == ["• auc 0.6, estimated (windows before 0.7, threshold 0.65)"]
+    head, _, line = lines("estimated_quality", fell)
+    assert head == ":rotating_light: *late* version 1: estimated quality"
+    assert line == "• auc 0.6, estimated (windows before 0.7, threshold 0.65)"
 
 
 def measured(**figures: object) -> WindowMeasured:
