@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import quote
 
 import typer
 from rich.markup import escape
@@ -43,7 +44,7 @@ def lineage(
     if wanted not in (*DRAWN, "tree"):
         fail(f"'{wanted}' is no format of a lineage: use tree, {', '.join(DRAWN)}", UNKNOWN)
     query = {"at": at, "known_at": known_at, "depth": depth, "direction": direction}
-    path = f"/v1/lineage/{kind}/{name}"
+    path = f"/v1/lineage/{kind}/{quote(name)}"
     with connected(url, actor, key) as client:
         if wanted in ("mermaid", "svg") or output is not None:
             given = None if wanted == "tree" else wanted
@@ -69,7 +70,7 @@ def dossier(
         fail(f"'{wanted}' is no format of a dossier: use json or html", UNKNOWN)
     query = {"at": at, "known_at": known_at, "format": wanted}
     with connected(url, actor, key) as client:
-        data = client.request("GET", f"/v1/dossier/{prediction_id}", query=query).content
+        data = client.request("GET", f"/v1/dossier/{quote(prediction_id, safe='')}", query=query).content
     write(data, output)
 
 
@@ -86,7 +87,7 @@ def touched(
 ) -> None:
     """Which predictions a thing touched: the versions that came of it and the batches in which they answered."""
     with connected(url, actor, key) as client:
-        answer = client.get(f"/v1/touched/{kind}/{name}", at=at, known_at=known_at, limit=limit)
+        answer = client.get(f"/v1/touched/{kind}/{quote(name)}", at=at, known_at=known_at, limit=limit)
 
     def text() -> None:
         for one in answer["sources"]:

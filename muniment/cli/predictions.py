@@ -3,6 +3,7 @@
 import sys
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import quote
 
 import typer
 from rich.markup import escape
@@ -30,7 +31,7 @@ def explain(
 ) -> None:
     """Say why a prediction came out as it did."""
     with connected(url, actor, key) as client:
-        answer = client.get(f"/v1/predictions/{prediction_id}/explanation", output=output)
+        answer = client.get(f"/v1/predictions/{quote(prediction_id, safe='')}/explanation", output=output)
     show(answer, as_json, lambda: _explained(answer))
 
 

@@ -127,10 +127,7 @@ class Consumer(Applier):
                 await self._refill(subscription)
             most = self.settings.consumer_max_records * (TOGETHER * SLICES if self.together else 1)
             while True:
-                if self._emptied:
-                    self._emptied = False
-                    self._claims.clear()
-                    raise Fenced("the views are being made anew")
+                self._begin_anew_if_emptied()
                 polled = await subscription.poll(most, self.settings.consumer_poll_seconds)
                 if self.loading and sum(map(len, polled.values())) < most // 2 and await self.lag() < most:
                     await loading.aclose()
@@ -175,6 +172,7 @@ class Consumer(Applier):
         try:
             while True:
                 slice_, opened = await ahead
+                self._begin_anew_if_emptied()
                 ahead = asyncio.create_task(self._gathered(subscription))
                 if not slice_ or await self._all_at_once(slice_, opened):
                     continue
@@ -247,6 +245,12 @@ class Consumer(Applier):
                 opened += [open_record(record, self.fold, self.types) for record in portion]
                 await asyncio.sleep(0)
         return opened
+
+    def _begin_anew_if_emptied(self) -> None:
+        if self._emptied:
+            self._emptied = False
+            self._claims.clear()
+            raise Fenced("the views are being made anew")
 
     def _report(self, problem: str) -> None:
         self.problem = problem

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 from typer.testing import CliRunner
@@ -25,6 +26,15 @@ def script(*arguments: object) -> tuple[int, str]:
     return done.returncode, done.stdout + done.stderr
 
 
+def published(folder: Path) -> list[Path]:
+    """The copies outside, once there are any: a worker makes them behind what is signed."""
+    deadline = time.monotonic() + 120
+    while not folder.exists() or not (found := sorted(folder.iterdir())):
+        assert time.monotonic() < deadline, "nothing was published"
+        time.sleep(0.1)
+    return found
+
+
 def test_what_was_proven_before_a_kill_and_a_new_key_still_holds_after(tmp_path: Path) -> None:
     outside = tmp_path / "outside"
     environment = {"MUNIMENT_CHECKPOINT_SECONDS": "0.5", "MUNIMENT_CHECKPOINT_URLS": f'["{outside}"]'}
@@ -32,6 +42,7 @@ def test_what_was_proven_before_a_kill_and_a_new_key_still_holds_after(tmp_path:
     with Embedded(tmp_path / "data", environment=environment) as up, Client(up.url, actor="maria") as client:
         up.start()
         first = client.post("/v1/goals", {"name": "first", "question": "?", "owner": "maria"})["event_id"]
+        client.get(f"/v1/events/{first}", after=first)  # `prove` itself waits no longer than for a wrong id
         bundle = tmp_path / "first.json"
         cli("prove", first, "-o", bundle, "--url", up.url)
         (key,) = (one["verifier"] for one in client.get("/v1/keys")["items"])
@@ -40,10 +51,10 @@ def test_what_was_proven_before_a_kill_and_a_new_key_still_holds_after(tmp_path:
         cli("signing-key", "rotate", "--file", tmp_path / "data" / "signing.key")
         up.start()
         second = client.post("/v1/goals", {"name": "second", "question": "?", "owner": "maria"})["event_id"]
+        client.get(f"/v1/events/{second}", after=second)
         cli("prove", second, "-o", tmp_path / "second.json", "--url", up.url)
         assert len(client.get("/v1/keys")["items"]) == 2
-        seen = [f"--seen={path}" for path in sorted((outside / "checkpoints").iterdir())]
-        assert seen
+        seen = [f"--seen={path}" for path in published(outside / "checkpoints")]
         cli("record", tmp_path / "record", "--url", up.url)
         code, text = script("record", tmp_path / "record", "--key", key, *seen)
         assert (code, "are one record" in text) == (0, True), text

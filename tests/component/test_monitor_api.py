@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 import pyarrow as pa
@@ -62,6 +63,15 @@ async def test_json_predictions_reach_the_log_and_can_be_looked_up(system: Syste
     assert (first["output"], first["outcome"], first["version"]) == ({"probability": 0.25}, None, 1)
     second = (await system.client.get("/v1/predictions/mine")).json()
     assert (second["entity"], second["segment"], second["output"]) == ("N1", "JFK", {"probability": 1.0})
+
+
+async def test_a_clients_own_id_may_be_any_text(system: System) -> None:
+    name = "case/é 1?x=#%25"
+    assert await post(system, row(id=name)) == [name]
+    await system.settle()
+    path = f"/v1/predictions/{quote(name, safe='')}"
+    assert (await system.client.get(path)).json()["id"] == name
+    assert (await system.client.get(f"{path}/explanation")).json()["type"] != "urn:muniment:problem:no-such-path"
 
 
 async def test_one_row_alone_is_coalesced_and_can_be_looked_up(system: System) -> None:

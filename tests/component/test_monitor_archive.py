@@ -20,7 +20,6 @@ from shared.runtime.commands import new_id, now
 from tests.component.monitor_story import AT, DAY, body, monitoring, row
 from tests.support import System
 
-NOW = now()
 DIRECT = {"archive_direct_rows": 1}
 
 
@@ -208,8 +207,10 @@ async def _blocks(system: System) -> list[dict[str, Any]]:
 
 async def test_retention_is_on_record_and_what_is_older_is_gone() -> None:
     async with monitoring(**DIRECT) as system:
-        old = await post(system, row(at=(NOW - 40 * DAY).isoformat()), row(id="mine", at=(NOW - 40 * DAY).isoformat()))
-        young = await post(system, row(at=NOW.isoformat()))
+        today = now()
+        past = (today - 40 * DAY).isoformat()
+        old = await post(system, row(at=past), row(id="mine", at=past))
+        young = await post(system, row(at=today.isoformat()))
         path = "/v1/deployments/late/retention"
         assert (await system.client.get(path)).json()["days"] == 0
         answer = await system.client.put(path, json={"days": 30, "reason": "policy 7"}, headers={"X-Roles": "devops"})

@@ -19,6 +19,7 @@ from shared.log.log import EventLog
 from shared.log.records import Outgoing, TopicPartition
 from shared.log.store import BeingFilled, Store, UnitOfWork
 from shared.log.tables import Put, Table
+from shared.runtime import consumer as consuming
 from shared.runtime.commands import new_id
 from shared.runtime.consumer import FILLED, Consumer, NotYet, Received
 from shared.runtime.relay import Relay
@@ -388,6 +389,34 @@ async def test_a_rebuild_ends_with_the_same_rows(bench: Bench):
     assert await bench.counts() == {}
     await bench.consumed(bench.consumer())
     assert await bench.counts() == before
+
+
+async def test_a_rebuild_in_large_units_parks_and_waits_as_any(bench: Bench, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(consuming, "POLLED_TOGETHER", 3)
+    monkeypatch.setattr(consuming, "REFILLED_TOGETHER", 7)
+    early = 3
+
+    async def handle(unit: UnitOfWork, received: Sequence[Received]) -> None:
+        nonlocal early
+        subjects = {item.event.subject for item in received}
+        if "goal/bad" in subjects:
+            raise ValueError("a fold that fails")
+        if "goal/2" in subjects and early:
+            early -= 1
+            raise NotYet("the other topic is behind")
+        await counting(unit, received)
+
+    bad = bench.event("goal/bad")
+    events = [bench.event(f"goal/{number % 5}") for number in range(40)]
+    await bench.publish(*events[:20], bad, *events[20:])
+    consumer = dataclasses.replace(bench.consumer(handle), together=True, share={bench.place: 0})
+    await bench.consumed(consumer)
+    assert await bench.counts() == {f"goal/{number}": 8 for number in range(5)}
+    row = await bench.store.get("counts", "goal/2")
+    assert row is not None
+    assert row["questions"] == [str(number) for number in range(1, 9)]
+    assert await bench.letters() == [("goal/bad", 20)]
+    assert early == 0
 
 
 async def test_an_idle_consumer_fills_views_that_were_emptied_and_left(bench: Bench):

@@ -16,6 +16,8 @@ from muniment.demo.settings import SETTINGS
 
 READY_SECONDS = 240.0
 STOP_SECONDS = 120.0
+PATIENT = {"MUNIMENT_MAX_WAIT_SECONDS": "25"}
+"""Who reads `after` a write waits nearly as long as a client does."""
 
 
 @dataclass(slots=True)
@@ -36,7 +38,10 @@ class Embedded:
         command = [sys.executable, "-m", "muniment", "up", "--port", str(self.port), "--data-dir", str(self.folder)]
         with self._log.open("wb") as log:
             self.process = subprocess.Popen(
-                [*command, *arguments], stdout=log, stderr=log, env=_environment() | SETTINGS | self.environment
+                [*command, *arguments],
+                stdout=log,
+                stderr=log,
+                env=_environment() | PATIENT | SETTINGS | self.environment,
             )
         return self.process
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from typing import Any
+from urllib.parse import quote
 
 Json = dict[str, Any]
 ON_DEMAND = "Computed when it is asked for, from the model as served; the record holds none."
@@ -74,7 +75,7 @@ def experiment(traffic: Json, prediction: Json) -> Json | None:
 
 def explanation(prediction: Json) -> Json:
     note = OF_CONSTANT if prediction["fallback"] else ON_DEMAND
-    return {"on_record": None, "note": note, "url": f"/v1/predictions/{prediction['id']}/explanation"}
+    return {"on_record": None, "note": note, "url": f"/v1/predictions/{quote(prediction['id'], safe='')}/explanation"}
 
 
 def event_ids(told: Any) -> list[str]:

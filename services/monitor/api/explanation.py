@@ -24,7 +24,7 @@ def add(router: APIRouter, service: Service) -> None:
     service.on_close.append(process.close)
     explainer = Explainer(service, Cases.of(service), process)
 
-    @router.get("/predictions/{prediction_id}/explanation", responses=also(409, 410))
+    @router.get("/predictions/{prediction_id:path}/explanation", responses=also(409, 410))
     async def get_explanation(prediction_id: str, output: Output = None, call: Call = Depends(read)) -> Answer:
         """What each value did to the output (`contributions` add up to `value` less `base_value`, the mean output of
         the reference), the same in words (`summary`), and the `nearest` past cases with their outcomes.

@@ -15,7 +15,7 @@ def add(router: APIRouter, service: Service) -> None:
     """GET /predictions/{id}."""
     cases, facts = Cases.of(service), Facts()
 
-    @router.get("/predictions/{prediction_id}", responses=also(410))
+    @router.get("/predictions/{prediction_id:path}", responses=also(410))
     async def get_prediction(prediction_id: str, call: Call = Depends(reading(service))) -> Answer:
         """What went in, what came out, and what came true, if it is known. 410 where its retention is over.
 

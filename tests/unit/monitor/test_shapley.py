@@ -14,6 +14,8 @@ from services.monitor.explaining.shapley import Shapley, TooSlow, TooWide, expla
 from shared.models.frames import Columns, Frame
 
 RNG = np.random.default_rng(3)
+SECONDS = 250.0
+"""Long enough for a loaded machine."""
 
 
 def product(frame: Frame) -> np.ndarray:
@@ -64,7 +66,7 @@ def linear(names: list[str], weights: np.ndarray):  # type: ignore[no-untyped-de
 
 def test_few_features_get_exactly_shapleys_values() -> None:
     rows = background()
-    found = explain(product, ROW, rows, 1, 100_000, 30)
+    found = explain(product, ROW, rows, 1, 100_000, SECONDS)
     expected = by_hand(ROW, rows)
     assert found.method.startswith("exact")
     for name, value in expected.items():
@@ -79,7 +81,7 @@ def many(seed: int, evaluations: int = 50_000) -> Shapley:
     row = {name: rng.normal(size=1) for name in names}
     weights = rng.normal(size=25)
     curved = linear(names, weights)
-    return explain(lambda frame: 1 / (1 + np.exp(-curved(frame))), row, rows, seed, evaluations, 30)
+    return explain(lambda frame: 1 / (1 + np.exp(-curved(frame))), row, rows, seed, evaluations, SECONDS)
 
 
 def test_many_features_add_up_and_follow_their_seed() -> None:
@@ -95,7 +97,7 @@ def test_of_a_linear_model_every_permutation_gives_weight_times_distance_from_th
     names = [f"f{number}" for number in range(12)]
     rows, row = {name: rng.normal(size=30) for name in names}, {name: rng.normal(size=1) for name in names}
     weights = rng.normal(size=12)
-    found = explain(linear(names, weights), row, rows, 1, 100_000, 30)
+    found = explain(linear(names, weights), row, rows, 1, 100_000, SECONDS)
     for name, weight in zip(names, weights, strict=True):
         assert found.values[name] == pytest.approx(weight * (row[name][0] - rows[name].mean()), abs=1e-9)
 
@@ -109,7 +111,7 @@ def test_missing_values_reach_the_model_and_equal_ones_contribute_nothing() -> N
         seen.append(frame.columns["b"].dtype)
         return np.where(np.isnan(frame.columns["a"]), 5.0, frame.columns["a"]) + frame.columns["b"]
 
-    found = explain(model, row, rows, 1, 1_000, 30)
+    found = explain(model, row, rows, 1, 1_000, SECONDS)
     assert found.values == {"a": pytest.approx(2.0), "b": 0.0}
     assert set(seen) == {np.dtype(np.int64)}
 

@@ -66,6 +66,13 @@ def test_the_dossier_goes_into_a_file_whose_name_tells_the_format(asked: list[ht
     run("dossier", "p-1", "-o", str(tmp_path / "p.pdf"), code=2)
 
 
+def test_an_id_of_any_text_is_one_part_of_the_path(asked: list[httpx.Request]) -> None:
+    run("dossier", "case/é 1?x=#%25")
+    assert asked[-1].url.raw_path.startswith(b"/v1/dossier/case%2F%C3%A9%201%3Fx%3D%23%2525?")
+    run("lineage", "prediction", "a b?#1", "--format", "mermaid")
+    assert (asked[-1].url.path, asked[-1].url.params.get("format")) == ("/v1/lineage/prediction/a b?#1", "mermaid")
+
+
 def test_differences_say_who_moved_what(asked: list[httpx.Request]) -> None:
     text = run("estate-diff", "--from", "2013-09-01T00:00:00Z")
     assert "new: m version 1" in text
