@@ -36,9 +36,9 @@ def converted(estimator: Any, sample: Any, output: str | None, double: bool) -> 
     classifies = is_classifier(estimator)
     options: dict[Any, Any] = {id(estimator): {"zipmap": False}} if classifies else {}
     try:
-        model: Any = convert_sklearn(
-            estimator, GRAPH, _types(estimator, sample, double), options=options, target_opset=OPSET
-        )
+        types = _types(estimator, sample, double)
+        found: Any = convert_sklearn(estimator, GRAPH, types, options=options, target_opset=OPSET, intermediate=True)
+        model = _as_named(*found)
     except Exception as error:  # every converter raises as it likes
         kind = type(estimator).__name__
         told = str(error).strip().split("\n")[0][:400]
@@ -55,6 +55,17 @@ def converted(estimator: Any, sample: Any, output: str | None, double: bool) -> 
     signature = {"inputs": inputs, "outputs": outputs}
     precision = "float64" if double else "float32"
     return Converted(model.SerializeToString(deterministic=True), signature, task, classes, answers, precision)
+
+
+def _as_named(model: Any, topology: Any) -> Any:
+    """The graph with its inputs called as the columns are: skl2onnx writes `dist km` as `dist_km`."""
+    known = {one.onnx_name: one.raw_name for one in topology.scopes[0].input_variables}
+    for one in model.graph.input:
+        one.name = known.get(one.name, one.name)
+    for node in model.graph.node:
+        for place, name in enumerate(node.input):
+            node.input[place] = known.get(name, name)
+    return model
 
 
 def _check(estimator: Any) -> None:

@@ -159,7 +159,7 @@ async def test_an_experiment_is_stopped_by_hand_once(system: System) -> None:
         ({"guardrails": [{"limit": 1.0}]}, 422, "bad-guardrail"),
         ({"guardrails": [{"quality": "recal", "limit": 1.0}]}, 422, "bad-guardrail"),
         ({"guardrails": [{"kpi": "loss", "limit": -1.0}]}, 422, "bad-guardrail"),
-        ({"at": "2013-04-01T00:00:00"}, 422, "invalid-request"),
+        ({"at": "2013-04-01T00:00:00"}, 422, "time-without-zone"),
     ],
 )
 async def test_a_bad_plan_is_refused(system: System, changed: dict[str, Any], status: int, code: str) -> None:

@@ -83,6 +83,15 @@ def test_a_plain_matrix_a_regression_and_several_classes() -> None:
     assert (several.bundle.manifest["classes"], len(names)) == (["0", "1", "2", "3"], 5)
 
 
+def test_columns_keep_their_names_whatever_characters_they_have() -> None:
+    table = TABLE.rename(columns={"wind": "wind km/h", "hour": "Stunde (für Abflug)"})
+    numbers = [name for name in table.columns if name != "carrier"]
+    pick = ColumnTransformer([("numbers", StandardScaler(), numbers), ("carrier", OneHotEncoder(), ["carrier"])])
+    found = made(make_pipeline(pick, LogisticRegression(max_iter=500)).fit(table, LATE), table)
+    assert [one["name"] for one in found.bundle.json("signature.json")["inputs"]] == list(table.columns)
+    assert found.conversion["within"] is True
+
+
 def test_several_targets_clusters_and_outliers() -> None:
     numbers, targets = TABLE[NUMBERS], TABLE[NUMBERS].to_numpy() @ np.array([[1.0, 2.0], [0.5, 1.0]])
     several = made(LinearRegression().fit(numbers, targets), numbers)
