@@ -11,20 +11,20 @@ from shared.runtime.app import create_app
 from shared.runtime.identity import Identity
 from shared.runtime.observability import configure_logs
 from shared.runtime.serving import CannotServe, serve
-from shared.runtime.settings import Settings
+from shared.runtime.settings import BadSetting, Settings
 
 DEFAULT_PORT = 8090
 
 
 def main() -> None:
     """Serve until SIGTERM or SIGINT; exits 1 where that cannot be, and says why."""
-    settings = Settings()
-    if "port" not in settings.model_fields_set:
-        settings = settings.model_copy(update={"port": DEFAULT_PORT})
-    configure_logs(settings)
     try:
+        settings = Settings.read()
+        if "port" not in settings.model_fields_set:
+            settings = settings.model_copy(update={"port": DEFAULT_PORT})
+        configure_logs(settings)
         code = asyncio.run(run(settings, urls_of(settings.console_services)))
-    except CannotServe as error:
+    except (BadSetting, CannotServe) as error:
         print(f"python -m console: {error}", file=sys.stderr)
         code = 1
     sys.exit(code)

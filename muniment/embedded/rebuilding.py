@@ -23,8 +23,8 @@ Tell = Callable[[str, Told], None]
 
 
 def rebuild(data_dir: Path, names: Sequence[str], processes: int, tell: Tell) -> None:
-    """Rebuild the views of these services, or of all, one service after another. Raises CannotStart."""
-    settings = Settings(data_dir=data_dir)
+    """Rebuild the views of these services, or of all, one service after another. Raises CannotStart, BadSetting."""
+    settings = Settings.read(data_dir=data_dir)
     configure_logs(settings)
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

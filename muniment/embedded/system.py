@@ -34,8 +34,8 @@ from shared.runtime.valkey import ValkeyLive
 
 
 def run(data_dir: Path, host: str, port: int) -> int:
-    """Bring everything up and serve until SIGINT or SIGTERM; returns the exit code. Raises CannotStart."""
-    settings = Settings(data_dir=data_dir, host=host, port=port)
+    """Bring everything up and serve until SIGINT or SIGTERM; returns the exit code. Raises CannotStart, BadSetting."""
+    settings = Settings.read(data_dir=data_dir, host=host, port=port)
     configure_logs(settings)
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

@@ -27,8 +27,8 @@ def verify(
     data_dir: Path, names: Sequence[str] = (), told: Callable[[Outcome], None] | None = None, kept: bool = True
 ) -> list[Outcome]:
     """Check the views of these services, or of all; `told` gets each outcome as it is there, and where they are `kept`
-    they go on record. Raises CannotStart."""
-    settings = Settings(data_dir=data_dir)
+    they go on record. Raises CannotStart, BadSetting."""
+    settings = Settings.read(data_dir=data_dir)
     configure_logs(settings)
     of = chosen(names)
     try:

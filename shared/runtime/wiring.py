@@ -29,7 +29,7 @@ from shared.runtime.rebuilding import Broken, fold, parsed, rebuild, refill, wit
 from shared.runtime.running import Running, Transport
 from shared.runtime.service import Definition, Service
 from shared.runtime.serving import CannotServe, serve
-from shared.runtime.settings import Settings
+from shared.runtime.settings import BadSetting, Settings
 from shared.runtime.valkey import ValkeyLive
 
 logger = structlog.get_logger()
@@ -67,9 +67,9 @@ def main(definition: Definition) -> None:
     parser.add_argument("--share", default="[]", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     role: str = arguments.role
-    settings = Settings()
-    configure_logs(settings)
     try:
+        settings = Settings.read()
+        configure_logs(settings)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             if role == "verify":
                 code = runner.run(verify(definition, settings, arguments.json, not arguments.no_record))
@@ -79,7 +79,7 @@ def main(definition: Definition) -> None:
                 code = runner.run(refilled(definition, settings, max(1, arguments.processes)))
             else:
                 code = runner.run(run(definition, role, settings))
-    except CannotServe as error:
+    except (BadSetting, CannotServe) as error:
         print(f"{parser.prog} {role}: {error}", file=sys.stderr)
         code = CODES["could not tell"] if role == "verify" else 1
     sys.exit(code)

@@ -21,18 +21,18 @@ from services.monitor.facts import Judged
 from shared.events.monitor import WindowMeasured
 from shared.log.store import UnitOfWork
 from shared.log.tables import Change, Put, Query, Row, Where, equal
-from shared.runtime.settings import Settings
+from shared.runtime.settings import BadSetting, Settings
 
 MEASURED, ESTIMATED = "quality", "estimated_quality"
 _NONE = {"cases": None, "figures": None, "intervals": None}
 
 
 def tolerance_of(settings: Settings) -> Tolerance:
-    """How much worse quality may be, by the settings. Raises ValueError for a bound of what is no figure."""
+    """How much worse quality may be, by the settings. Raises BadSetting for a bound of what is no figure."""
     unknown = sorted(settings.quality_bounds.keys() - FIGURES)
     if unknown:
         known = ", ".join(sorted(FIGURES))
-        raise ValueError(f"MUNIMENT_QUALITY_BOUNDS names {', '.join(unknown)}, which is no figure of quality: {known}")
+        raise BadSetting(f"MUNIMENT_QUALITY_BOUNDS names {', '.join(unknown)}, which is no figure of quality: {known}")
     return Tolerance(
         settings.quality_fall,
         settings.quality_growth,

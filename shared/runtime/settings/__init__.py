@@ -5,12 +5,13 @@ from shared.runtime.settings.audit import AuditSettings
 from shared.runtime.settings.console import ConsoleSettings
 from shared.runtime.settings.consuming import ConsumingSettings
 from shared.runtime.settings.deployer import DeployerSettings
+from shared.runtime.settings.environment import BadSetting
 from shared.runtime.settings.feedback import FeedbackSettings
 from shared.runtime.settings.monitor import MonitorSettings
 from shared.runtime.settings.process import ProcessSettings
 from shared.runtime.settings.registry import RegistrySettings
 
-__all__ = ["Settings"]
+__all__ = ["BadSetting", "Settings"]
 
 
 class Settings(

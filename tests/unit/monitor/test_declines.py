@@ -22,7 +22,7 @@ from services.monitor.domain.levels import Level
 from services.monitor.domain.quality import chances, estimated_intervals, quality
 from services.monitor.domain.quality.binary import MIDDLES, ece, ece_interval
 from shared.events.monitor import Finding
-from shared.runtime.settings import Settings
+from shared.runtime.settings import BadSetting, Settings
 from tests.unit.monitor.test_alerts import measured
 from tests.unit.monitor.test_quality_binary import counted
 
@@ -92,7 +92,7 @@ def test_a_bound_is_a_bound() -> None:
 
 
 def test_a_bound_of_what_is_no_figure_is_refused() -> None:
-    with pytest.raises(ValueError, match="acuracy"):
+    with pytest.raises(BadSetting, match="acuracy"):
         tolerance_of(Settings(quality_bounds={"acuracy": 0.9, "auc": 0.6}))
     assert tolerance_of(Settings(quality_bounds={"auc": 0.6})).bounds == {"auc": 0.6}
 
