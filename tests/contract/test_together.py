@@ -1,11 +1,12 @@
 """Units of work that are written in groups on PostgreSQL: what one of them meets, no other one feels."""
 
 import asyncio
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import groupby
 
 import asyncpg
 import pytest
+from msgspec.structs import replace
 
 from shared.events.envelope import Event
 from shared.log.postgres_store import PostgresStore
