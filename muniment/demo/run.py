@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -35,6 +36,7 @@ def run(data_dir: Path, port: int, once: bool) -> int:
     except CannotStart as error:
         console.print(f"[red]{error}[/red]")
         return 1
+    port = port or _free_port()
     base = f"http://127.0.0.1:{port}"
     system = _bring_up(data_dir, port)
     try:
@@ -48,6 +50,11 @@ def run(data_dir: Path, port: int, once: bool) -> int:
     finally:
         _take_down(system)
     return 0 if held else 1
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return free.getsockname()[1]
 
 
 def scene_of(client: Client, flights: Frame, trained: Trained, schedule: Schedule, progress: Progress) -> Scene:

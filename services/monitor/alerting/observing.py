@@ -103,7 +103,8 @@ class Observing:
 
     async def _seen(self, unit: UnitOfWork, target: Target, most: int) -> tuple[Seen, ...]:
         if target.kind in (qualities.MEASURED, qualities.ESTIMATED):
-            return await qualities.seen(unit, target, self.service.settings, most)
+            _, state = await self.service.commands.state_in(unit, alerts, target.subject)
+            return await qualities.seen(unit, target, state, self.service.settings, most)
         where = equal(deployment=target.deployment, version=target.version, kind=target.kind)
         rows = await unit.find(Query("alert_windows", where, ("-window_start",), most))
         return tuple(map(_seen, rows))

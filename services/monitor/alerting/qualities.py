@@ -7,7 +7,7 @@ same for any order of windows.
 from collections.abc import Sequence
 from typing import Any
 
-from services.monitor.domain.alerts import Seen, Target
+from services.monitor.domain.alerts import Seen, State, Target, counts
 from services.monitor.domain.declines import (
     FIGURES,
     Told,
@@ -71,18 +71,25 @@ async def targets(unit: UnitOfWork, measured: WindowMeasured) -> list[Target]:
     ]
 
 
-async def seen(unit: UnitOfWork, target: Target, settings: Settings, most: int) -> tuple[Seen, ...]:
-    """The newest windows that tell of the target, the newest first."""
-    known = (Where("cases" if target.kind == MEASURED else "expected", "!=", None),)
-    rows = await _rows(unit, target, target.version, known, most)
+async def seen(unit: UnitOfWork, target: Target, state: State, settings: Settings, most: int) -> tuple[Seen, ...]:
+    """The newest windows that tell of the target, the newest first, up to one that does not count."""
+    judged = (Where("cases", "!=", None),)
+    past: Sequence[Row] = ()
+    if target.kind == MEASURED:
+        past = await _rows(unit, target, target.version, judged, most + settings.quality_past_windows)
+        rows = past[:most]
+    else:
+        rows = await _rows(unit, target, target.version, (Where("expected", "!=", None),), most)
     if not rows:
         return ()
-    earlier = (Where("cases", "!=", None), Where("window_start", "<", rows[0]["window_start"]))
-    past = await _rows(unit, target, target.version, earlier, most + settings.quality_past_windows)
+    if target.kind == ESTIMATED:
+        earlier = (*judged, Where("window_start", "<", rows[0]["window_start"]))
+        past = await _rows(unit, target, target.version, earlier, most + settings.quality_past_windows)
     registered, champions = await _registered(unit, target), await _champions(unit, target, rows)
+    judgements = [(one["window_start"], _told(one)) for one in past]
     found: list[Seen] = []
     for row in rows:
-        before = [_told(one) for one in past if one["window_start"] < row["window_start"]]
+        before = [told for start, told in judgements if start < row["window_start"]]
         champion = champions.get(row["window_start"])
         now = _told(row) if row["cases"] is not None else _expected(row)
         like = champion if champion is not None and not now.estimated else None
@@ -90,6 +97,8 @@ async def seen(unit: UnitOfWork, target: Target, settings: Settings, most: int) 
         level = declined(now, bases, tolerance_of(settings))
         if level is not None:
             found.append(Seen(row["window_start"], row["window_end"], level.over, level.near, row["told"]))
+            if not counts(state, found[-1]):
+                break
     return tuple(found)
 
 

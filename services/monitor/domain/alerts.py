@@ -152,14 +152,17 @@ def compared(finding: Finding) -> str:
 
 
 def _observed(state: State, command: Observe) -> list[Payload]:
-    fresh = list(takewhile(lambda one: _fresh(state, one), command.seen))
-    if not fresh:
-        return []
+    run = list(takewhile(lambda one: counts(state, one), command.seen))
     if state.alert is not None:
-        calm = list(takewhile(lambda one: not one.over and not one.near, fresh))
-        return [_cleared(state.alert, command, len(calm))] if len(calm) >= command.clear_after else []
-    over = list(takewhile(lambda one: one.over, fresh))
-    return [_raised(command, over)] if over and len(over) >= command.raise_after else []
+        return [_cleared(state.alert, command, len(run))] if run and len(run) >= command.clear_after else []
+    return [_raised(command, run)] if run and len(run) >= command.raise_after else []
+
+
+def counts(state: State, seen: Seen) -> bool:
+    """Whether a window may be one of the row that raises or clears: fresh, and over, or calm where an alert is open.
+    Windows before one that does not count do not matter."""
+    wanted = bool(seen.over) if state.alert is None else not (seen.over or seen.near)
+    return wanted and _fresh(state, seen)
 
 
 def _fresh(state: State, seen: Seen) -> bool:

@@ -22,7 +22,7 @@ SHARES_LOW = frozenset(("ece", "false_positive_rate", "false_negative_rate"))
 ERRORS = frozenset(("log_loss", "brier", "mae", "mse", "rmse"))
 """The less the better; growth is told as a share of the base."""
 
-BIAS = "bias"
+BIAS, ACCURACY = "bias", "accuracy"
 FIGURES = SHARES_HIGH | SHARES_LOW | ERRORS | {BIAS}
 WATCHED = frozenset(("auc", "log_loss", "brier", "ece", "mae", "rmse", BIAS))
 """What is compared with windows before and with the champion; of several classes it is the accuracy."""
@@ -80,8 +80,8 @@ def bases_of(registered: Mapping[str, float], past: Sequence[Told], champion: To
 
 
 def pooled(windows: Sequence[Told]) -> Told:
-    """The mean of each figure that all of these windows have, by cases, with the interval of that mean."""
-    names = set[str].intersection(*(set(one.figures) & set(one.intervals) for one in windows))
+    """The mean of each figure that is compared and that all of these windows have, by cases, with its interval."""
+    names = (WATCHED | {ACCURACY}).intersection(*(set(one.figures) & set(one.intervals) for one in windows))
     total = sum(one.cases for one in windows)
     shares = [one.cases / total for one in windows]
     figures: dict[str, float] = {}
@@ -166,4 +166,4 @@ def _finding(now: Told, name: str, against: str, threshold: float, base: float |
 
 def _watched(told: Told) -> frozenset[str]:
     """Accuracy moves with the share of positives, so it counts only where it is the one figure with an interval."""
-    return WATCHED if WATCHED & told.figures.keys() else frozenset(("accuracy",))
+    return WATCHED if WATCHED & told.figures.keys() else frozenset((ACCURACY,))
