@@ -106,4 +106,5 @@ ABOUT_NOW = ("next", "behind_seconds", "waiting")
 
 def _told(answer: Any) -> Any:
     """What an answer says about the moment that it was asked about."""
-    return {name: value for name, value in answer.items() if name not in ABOUT_NOW}
+    said = {name: value for name, value in answer.items() if name not in ABOUT_NOW}
+    return said | ({"ledger": _told(said["ledger"])} if "ledger" in said else {})
