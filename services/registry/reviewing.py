@@ -5,7 +5,7 @@ requests and views go on in between, and a killed worker goes on after it."""
 from collections.abc import Mapping, Sequence
 
 from services.registry.domain import models
-from services.registry.domain.model_state import ModelState
+from services.registry.domain.retiring import PIECE
 from services.registry.policies import policies_in
 from shared.events.envelope import Event
 from shared.events.registry import ModelRetired
@@ -14,8 +14,6 @@ from shared.log.tables import Change, Delete, Put, Query, Where
 from shared.runtime.commands import Context, new_id
 from shared.runtime.service import Service
 
-PIECE = 100
-"""Versions judged in one unit of work."""
 PAGE = 1_000
 WAITING, RETIRING = "reviews", "retirements"
 
@@ -83,12 +81,13 @@ async def _piece(service: Service, model: str, table: str = WAITING) -> bool:
             if row is None:
                 return False
             _, state = await service.commands.state_in(unit, models, subject)
-            last = _last(state, table)
+            last = state.retired_to if table == RETIRING else state.last
             end = min(row["judged"] + PIECE, last)
             numbers = tuple(range(row["judged"] + 1, end + 1))
             in_force = await policies_in(service, unit, model)
-            retire, review = models.RetireWithModel(numbers, in_force), models.ReviewGate(in_force, numbers)
-            command = retire if table == RETIRING else review
+            command = models.ReviewGate(in_force, numbers)
+            if table == RETIRING:
+                command = models.RetireWithModel(numbers, in_force)
             cause = Context(row["actor"], row["at"], new_id(), row["correlationid"], row["event_id"])
             await service.commands.handle_in(unit, models, subject, command, cause)
             over = end >= last
@@ -97,7 +96,3 @@ async def _piece(service: Service, model: str, table: str = WAITING) -> bool:
             return not over
     except Conflict:  # somebody else wrote to the model meanwhile
         return True
-
-
-def _last(state: ModelState, table: str) -> int:
-    return state.retired_to if table == RETIRING else state.last

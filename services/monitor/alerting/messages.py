@@ -2,12 +2,11 @@
 
 import orjson
 
-from services.monitor.domain.alerts import ALL, EVERY, compared
+from services.monitor.domain.alerts import ALL, EVERY, QUALITY, compared
 from shared.events.envelope import Event
 from shared.events.monitor import AlertCleared, AlertRaised, Finding
 from shared.runtime.webhooks.body import body
 
-QUALITY = ("quality", "estimated_quality")
 LISTED = 20
 MAX_TEXT = 2_900
 """Slack takes 3,000 characters per section."""
@@ -35,9 +34,9 @@ def _slack(alert: AlertRaised | AlertCleared) -> dict[str, object]:
 
 
 def _line(kind: str, one: Finding) -> str:
-    unit = f" {_plain(one.unit)}" if one.unit else ""
     if kind in QUALITY:
         return _quality(one)
+    unit = f" {_plain(one.unit)}" if one.unit else ""
     name = EVERY if one.name == ALL else _plain(one.name)
     return f"• {name} {_plain(one.statistic)} {one.value:.4g}{unit} (threshold {one.threshold:.4g}{unit})"
 

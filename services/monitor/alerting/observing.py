@@ -102,7 +102,7 @@ class Observing:
             await self._handle(unit, target, command, _context(event, name))
 
     async def _seen(self, unit: UnitOfWork, target: Target, most: int) -> tuple[Seen, ...]:
-        if target.kind in (qualities.MEASURED, qualities.ESTIMATED):
+        if target.kind in alerts.QUALITY:
             _, state = await self.service.commands.state_in(unit, alerts, target.subject)
             return await qualities.seen(unit, target, state, self.service.settings, most)
         where = equal(deployment=target.deployment, version=target.version, kind=target.kind)
@@ -128,7 +128,7 @@ class Observing:
         kinds: set[tuple[int, AlertKind]] = {(one["version"], one["kind"]) for one in await unit.find(query)}
         judged = Query("quality_windows", equal(deployment=deployment), limit=MAX_WINDOWS, columns=("version",))
         versions = {one["version"] for one in await unit.find(judged)}
-        kinds |= {(version, kind) for version in versions for kind in (qualities.MEASURED, qualities.ESTIMATED)}
+        kinds |= {(version, kind) for version in versions for kind in alerts.QUALITY}
         row = await unit.get("deployments", deployment)
         champions = {row["traffic"]["champion"]} if row is not None and row["traffic"] else set[int]()
         kinds |= {(version, "silence") for version in champions | {version for version, _ in kinds}}

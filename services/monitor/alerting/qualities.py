@@ -7,7 +7,7 @@ same for any order of windows.
 from collections.abc import Sequence
 from typing import Any
 
-from services.monitor.domain.alerts import Seen, State, Target, counts
+from services.monitor.domain.alerts import MEASURED, QUALITY, Seen, State, Target, counts
 from services.monitor.domain.declines import (
     FIGURES,
     Told,
@@ -23,7 +23,6 @@ from shared.log.store import UnitOfWork
 from shared.log.tables import Change, Put, Query, Row, Where, equal
 from shared.runtime.settings import BadSetting, Settings
 
-MEASURED, ESTIMATED = "quality", "estimated_quality"
 _NONE = {"cases": None, "figures": None, "intervals": None}
 
 
@@ -67,34 +66,34 @@ async def targets(unit: UnitOfWork, measured: WindowMeasured) -> list[Target]:
     return [
         Target(measured.deployment, measured.model, version, kind)
         for version in dict.fromkeys(versions)
-        for kind in (MEASURED, ESTIMATED)
+        for kind in QUALITY
     ]
 
 
 async def seen(unit: UnitOfWork, target: Target, state: State, settings: Settings, most: int) -> tuple[Seen, ...]:
     """The newest windows that tell of the target, the newest first, up to one that does not count."""
     judged = (Where("cases", "!=", None),)
-    past: Sequence[Row] = ()
+    length = most + settings.quality_past_windows
     if target.kind == MEASURED:
-        past = await _rows(unit, target, target.version, judged, most + settings.quality_past_windows)
+        past = await _rows(unit, target, target.version, judged, length)
         rows = past[:most]
     else:
         rows = await _rows(unit, target, target.version, (Where("expected", "!=", None),), most)
+        earlier = (*judged, Where("window_start", "<", rows[0]["window_start"])) if rows else ()
+        past = await _rows(unit, target, target.version, earlier, length) if rows else []
     if not rows:
         return ()
-    if target.kind == ESTIMATED:
-        earlier = (*judged, Where("window_start", "<", rows[0]["window_start"]))
-        past = await _rows(unit, target, target.version, earlier, most + settings.quality_past_windows)
     registered, champions = await _registered(unit, target), await _champions(unit, target, rows)
     judgements = [(one["window_start"], _told(one)) for one in past]
+    tolerance = tolerance_of(settings)
     found: list[Seen] = []
     for row in rows:
         before = [told for start, told in judgements if start < row["window_start"]]
         champion = champions.get(row["window_start"])
-        now = _told(row) if row["cases"] is not None else _expected(row)
+        now = _told(row) if row["cases"] is not None else _told(row["expected"], estimated=True)
         like = champion if champion is not None and not now.estimated else None
         bases = bases_of(registered, before[: settings.quality_past_windows], like)
-        level = declined(now, bases, tolerance_of(settings))
+        level = declined(now, bases, tolerance)
         if level is not None:
             found.append(Seen(row["window_start"], row["window_end"], level.over, level.near, row["told"]))
             if not counts(state, found[-1]):
@@ -128,10 +127,5 @@ def _columns(told: Told) -> dict[str, Any]:
     return {"cases": told.cases, "figures": dict(told.figures), "intervals": intervals}
 
 
-def _told(row: Row) -> Told:
-    return Told(row["cases"], row["figures"], row["intervals"])
-
-
-def _expected(row: Row) -> Told:
-    told = row["expected"]
-    return Told(told["cases"], told["figures"], told["intervals"], estimated=True)
+def _told(kept: Row, estimated: bool = False) -> Told:
+    return Told(kept["cases"], kept["figures"], kept["intervals"], estimated)

@@ -13,6 +13,9 @@ from shared.events.envelope import Event, Payload
 from shared.events.monitor import AlertCleared, AlertKind, AlertRaised, Finding
 
 NAMED = 3
+MEASURED, ESTIMATED = QUALITY = ("quality", "estimated_quality")
+"""Kinds of alerts about quality: by outcomes, and before they come."""
+
 ALL, EVERY = "*", "all features together"
 """How drift names a finding about all features, and how people are told of it."""
 

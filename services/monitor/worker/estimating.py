@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from services.monitor.domain.coding import joined_in
-from services.monitor.domain.joined import PREDICTED, Floats, Joined, Scores, merge_joined, no_joined
+from services.monitor.domain.joined import PREDICTED, Floats, Joined, merge_joined, no_joined
 from services.monitor.domain.judging import Judge
 from services.monitor.domain.quality import calibrates, chances, estimated, estimated_intervals
 from services.monitor.domain.quality.intervals import Interval
@@ -33,10 +33,13 @@ class Estimating:
     )
 
     async def estimate(
-        self, unit: UnitOfWork, settings: Settings, window: Window, judge: Judge, scores: Scores
+        self, unit: UnitOfWork, settings: Settings, window: Window, judge: Judge, joined: Joined
     ) -> Estimate:
         """(figures, intervals); nothing where outcomes are enough to measure, or past ones too few to go by."""
-        if judge.task != "binary" or int(scores.cells[:PREDICTED].sum()) >= settings.quality_cases:
+        if judge.task != "binary":
+            return NOTHING
+        scores = judge.scores(joined)
+        if int(scores.cells[:PREDICTED].sum()) >= settings.quality_cases:
             return NOTHING
         if int(scores.cells[PREDICTED].sum()) < settings.quality_cases:
             return NOTHING

@@ -154,9 +154,7 @@ class Measuring:
         fairness = tuple(measured(one, judge.groups(one, sketch.joined)) for one in version.judged.protected)
         settings = self.service.settings
         inputs = await self._compared.inputs(unit, settings, window, sketch, version)
-        expected, intervals = await self._estimating.estimate(
-            unit, settings, window, judge, judge.scores(sketch.joined)
-        )
+        expected, intervals = await self._estimating.estimate(unit, settings, window, judge, sketch.joined)
         return Measure(
             window,
             sketch.predictions,

@@ -10,7 +10,7 @@ from shared.events.refusal import Refused
 from shared.events.registry import AliasMoved, ModelRetired, PolicyAdopted, Stage, VersionRetired
 
 PIECE = 100
-"""Versions whose retirement is stated in one unit of work."""
+"""Versions of a model that one unit of work judges, or states the retirement of."""
 
 
 @dataclass(frozen=True, slots=True)
